@@ -1,0 +1,3 @@
+"""Users, their devices and preferences."""
+
+from __future__ import annotations

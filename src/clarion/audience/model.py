@@ -1,0 +1,48 @@
+"""Users: the profile that a tenant writes, and the card that decisions read."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from clarion.compliance.model import NO_CONSENT, ConsentState
+from clarion.tenancy.model import QuietHours
+
+
+class DeviceToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a push reaches a device."""
+
+    platform: Literal["ios", "android", "web"]
+    token: Annotated[str, Meta(min_length=1, max_length=4096)]
+
+
+class SealedProfile(msgspec.Struct, frozen=True, array_like=True):
+    """The personal part of a profile, as sealed with the user's own key. Exists in clear only inside one batch."""
+
+    email: str = ""
+    phone: str = ""
+    device_tokens: list[DeviceToken] = []
+    attributes: dict[str, Any] = {}
+
+
+class Card(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """All that `decide` needs of one user, packed for one `MGET`. No clear PII: addresses are only flags.
+
+    `version` is the version of the Postgres row: a card is replaced only by a newer one. `reachable` is the mask of
+    channels with an address. `timezone` is an IANA name or "" (unknown). `preferences` maps a category (or `*`) to
+    the mask of channels that the user switched off.
+    """
+
+    user_id: int
+    version: int
+    external_id: str
+    timezone: str
+    language: str
+    country: str
+    preferred_channel: str
+    reachable: int
+    consent: ConsentState = NO_CONSENT
+    preferences: dict[str, int] = {}
+    quiet_hours: QuietHours | None = None

@@ -1,0 +1,3 @@
+"""What may be sent: consent, suppression, quiet hours, caps."""
+
+from __future__ import annotations

@@ -1,0 +1,57 @@
+"""Events that cross a process. Versioned, additive only: fields are appended with a default, never moved or removed.
+
+They carry ids only, no PII. `event_id` is derived from what happened, so that a repeat has the same id and
+consumers can drop it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+EVENT_VERSION = 1
+
+
+class NotificationEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One change of one delivery. Ids are the 16 bytes of a UUID; `at_ms` is UTC milliseconds of the store's clock."""
+
+    event_id: bytes
+    type: str
+    at_ms: int
+    tenant_id: bytes
+    notification_id: bytes
+    delivery_id: bytes
+    user_id: int
+    category: str
+    channel: str
+    provider: str = ""
+    cost_micros: int = 0
+    detail: str = ""
+    traceparent: str = ""
+
+
+class EventBatch(msgspec.Struct, frozen=True, array_like=True):
+    """What one transaction appended: the payload of one `outbox` row and of one log entry."""
+
+    version: int
+    events: list[NotificationEvent]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(EventBatch)
+
+
+def derive_event_id(delivery_id: bytes, kind: str, attempt: int = 0) -> bytes:
+    """16 bytes that are the same for the same change of the same delivery, whoever computes them."""
+    return hashlib.blake2b(b"%s%s%d" % (delivery_id, kind.encode(), attempt), digest_size=16).digest()
+
+
+def encode_events(events: list[NotificationEvent]) -> bytes:
+    """The bytes of an outbox row (MessagePack)."""
+    return _encoder.encode(EventBatch(EVENT_VERSION, events))
+
+
+def decode_events(payload: bytes) -> list[NotificationEvent]:
+    """Inverse of `encode_events`; raises `msgspec.DecodeError` on bytes that are not a batch."""
+    return _decoder.decode(payload).events

@@ -1,0 +1,114 @@
+"""A delivery on its way out: the job, the message made of it, and what the provider said."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from clarion.audience.model import DeviceToken
+from clarion.contracts.work import WorkItem
+
+OutcomeKind: TypeAlias = Literal["sent", "transient", "throttled", "permanent", "ambiguous"]
+
+
+class Job(msgspec.Struct, frozen=True):
+    """An open delivery as Postgres holds it, with what its user's row says at this moment.
+
+    `state` is `ready` or `sending`; with `lease_live` another worker holds it. `sealed` is the user's sealed profile
+    (b"" where the user is gone). Times are UTC milliseconds of the store's clock; `expires_ms` 0: never.
+    """
+
+    item: WorkItem
+    user_id: int
+    category: str
+    template: str
+    template_version: int
+    payload: bytes
+    personalization: bytes
+    external_id: str
+    timezone: str
+    language: str
+    country: str
+    sealed: bytes
+    state: str
+    lease_epoch: int
+    lease_live: bool
+    attempts: int
+    provider: str
+    expires_ms: int
+    due_ms: int
+    traceparent: str
+    journey_id: str = ""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """What a provider sends: one delivery, addressed and rendered. Never logged: it is PII throughout.
+
+    `to` is the e-mail address or E.164 number; `devices` serve push. `attempt` starts at 1. The idempotency key is the
+    delivery's id: the same for every attempt.
+    """
+
+    delivery_id: bytes
+    tenant_id: bytes
+    channel: str
+    attempt: int
+    to: str = ""
+    devices: list[DeviceToken] = []
+    subject: str = ""
+    html: str = ""
+    text: str = ""
+    title: str = ""
+    body: str = ""
+    data: dict[str, Any] = {}
+    headers: dict[str, str] = {}
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one message. `detail` and `code` hold no PII. `retry_after_s` 0: the provider named none.
+
+    `sent`: the provider took responsibility. `transient`/`throttled`: it surely did not; try again. `permanent`: it
+    never will. `ambiguous`: nobody knows (bytes left, no verdict).
+    """
+
+    delivery_id: bytes
+    kind: OutcomeKind
+    provider_message_id: str = ""
+    cost_micros: int = 0
+    code: str = ""
+    detail: str = ""
+    retry_after_s: float = 0.0
+
+
+class Capabilities(msgspec.Struct, frozen=True):
+    """What a provider can do. `idempotent`: a repeat of the same delivery id is sent once only."""
+
+    channel: str
+    max_batch: int = 1
+    idempotent: bool = False
+    concurrency: int = 20
+
+
+class ProviderConfig(msgspec.Struct, frozen=True):
+    """A tenant's account with a provider. `credentials` are already unsealed; `version` changes with every write."""
+
+    name: str
+    tenant_id: bytes
+    kind: str
+    channel: str
+    settings: dict[str, Any]
+    credentials: dict[str, str]
+    cost_micros: int = 0
+    weight: int = 1
+    enabled: bool = True
+    version: int = 1
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """A provider's later word on a delivery, normalised. `kind` is `delivered`, `engaged`, `failed` or `complained`."""
+
+    receipt_id: str
+    delivery_id: bytes
+    kind: str
+    at_ms: int
+    detail: str = ""

@@ -1,0 +1,128 @@
+"""What delivery needs from the outside. Each port is one technology's whole duty towards this feature."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from clarion.compliance.model import ConsentState
+from clarion.contracts.events import NotificationEvent
+from clarion.contracts.work import WorkItem
+from clarion.delivery.model import Capabilities, Job, Message, Outcome
+
+
+class WorkSource(Protocol):
+    """The queue as a worker sees it. Claims are leases by the store's clock: what is not acked comes back."""
+
+    async def claim(
+        self, channel: str, limit: int, *, lease_ms: int, urgent_only: bool = False
+    ) -> list[WorkItem]:
+        """Up to `limit` due items, leased for `lease_ms`; urgent first, the lowest class never starved. May repeat items."""
+        ...
+
+    async def ack(self, items: Sequence[WorkItem]) -> None:
+        """Forget claimed items. Unknown ones are ignored."""
+        ...
+
+    async def postpone(self, items: Sequence[WorkItem]) -> None:
+        """Ack the items and queue them again for their `due_ms` (store's clock)."""
+        ...
+
+    async def wait(self, channel: str, timeout_s: float) -> None:
+        """Return when work may be there, after `timeout_s` at the latest."""
+        ...
+
+
+class Conclusion(msgspec.Struct, frozen=True):
+    """How an attempt (or the decision not to make one) changes a delivery.
+
+    With a terminal `status` the open row goes; otherwise it becomes `ready` again, due at `due_ms`. `epoch` is the
+    fencing epoch of the intent (for conclusions without intent: the epoch read with the job). `attempt_entry` is JSON
+    appended to the attempt log.
+    """
+
+    delivery_id: bytes
+    epoch: int
+    status: str
+    provider: str = ""
+    provider_message_id: str = ""
+    cost_micros: int = 0
+    attempt_entry: bytes = b""
+    consent_snapshot: bytes = b""
+    due_ms: int = 0
+    attempted: bool = False
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """The wish to send, committed before the call. `epoch` is the lease epoch read with the job."""
+
+    delivery_id: bytes
+    epoch: int
+    provider: str
+
+
+class DeliveryStore(Protocol):
+    """The truth about open deliveries (Postgres)."""
+
+    async def load(self, items: Sequence[WorkItem]) -> list[Job]:
+        """The jobs that are still open, in any order. Items without an open row are absent: done, or cancelled."""
+        ...
+
+    async def consents(self, jobs: Sequence[Job]) -> list[ConsentState]:
+        """Current consent per job, read from the primary now. Raises Transient where it cannot be read."""
+        ...
+
+    async def begin(self, intents: Sequence[Intent], *, lease_ms: int) -> dict[bytes, int]:
+        """Commit the intents; new epoch by delivery id. Absent: another worker holds it, or it was concluded or cancelled."""
+        ...
+
+    async def conclude(
+        self, conclusions: Sequence[Conclusion], events: Sequence[NotificationEvent]
+    ) -> set[bytes]:
+        """Commit conclusions and their events in one transaction; ids that took effect. An old epoch takes none."""
+        ...
+
+
+class CapRequest(msgspec.Struct, frozen=True, gc=False):
+    """A claim on a user's daily allowance. `day` is the calendar day in the user's zone, as YYYYMMDD."""
+
+    delivery_id: bytes
+    user_id: int
+    scope: str
+    day: int
+    limit: int
+
+
+class Reservations(Protocol):
+    """Atomic daily allowances, keyed by delivery: reserving twice for the same delivery counts once."""
+
+    async def reserve(self, requests: Sequence[CapRequest]) -> list[bool]:
+        """Whether each request got (or already had) its place. Order of the requests is the order of service."""
+        ...
+
+    async def release(self, requests: Sequence[CapRequest]) -> None:
+        """Give places back. Places never taken are ignored."""
+        ...
+
+    async def used(self, requests: Sequence[CapRequest]) -> list[int]:
+        """How many places of each request's (user, scope, day) are taken."""
+        ...
+
+
+class Provider(Protocol):
+    """One account with one vendor. `send` never raises for a message's sake: each outcome says what happened to it."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this provider can do; constant for its life."""
+        ...
+
+    async def send(self, batch: Sequence[Message]) -> list[Outcome]:
+        """Send up to `max_batch` messages; exactly one outcome per message, in order. Cancelled calls are ambiguous."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections. Idempotent."""
+        ...

@@ -1,0 +1,3 @@
+"""Predictions: when and where a user engages."""
+
+from __future__ import annotations

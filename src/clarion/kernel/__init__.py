@@ -1,0 +1,3 @@
+"""Words that mean the same everywhere: ids, clocks, errors."""
+
+from __future__ import annotations

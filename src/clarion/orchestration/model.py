@@ -1,0 +1,94 @@
+"""A request on its way to a decision, and the decision."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from clarion.audience.model import Card
+from clarion.contracts.commands import NotificationRequest
+from clarion.tenancy.model import Category, QuietHours
+
+SendTime: TypeAlias = Literal["now", "optimal", "scheduled"]
+Selection: TypeAlias = Literal["all", "optimal", "specified"]
+
+
+class Draft(msgspec.Struct, frozen=True, gc=False):
+    """A checked request: what `decide` weighs. Masks follow `CHANNELS`; times are UTC ms of the store's clock.
+
+    `requested`: channels that the request leaves (`channels`, or all). `rendered`: channels for which there is
+    something to say (template parts or data). `expires_ms`: when it loses its worth (0: never). `caps_used`: messages of the category that the user
+    already has on her present local day, in all and per channel (canonical order).
+    """
+
+    category: Category
+    priority: int
+    requested: int
+    rendered: int
+    selection: Selection
+    send_time: SendTime
+    scheduled_ms: int = 0
+    expires_ms: int = 0
+    fallback_timezone: str = "UTC"
+    tenant_quiet_hours: QuietHours | None = None
+    caps_used: tuple[int, ...] = (0, 0, 0, 0)
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why a channel was not taken, or was moved. `channel` is "" where the reason holds for the whole request."""
+
+    channel: str
+    rule: str
+    detail: str = ""
+
+
+class ChannelChoice(msgspec.Struct, frozen=True, gc=False):
+    """One chosen delivery: channel index, its initial status, when it is due (UTC ms, 0: now), and its score."""
+
+    channel: int
+    status: str
+    due_ms: int
+    score: float
+    rule: str = ""
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What was decided for one draft, and why. `choices` is empty where everything is blocked.
+
+    `scores[c]` is the best score of each channel, masked or not; `optimal_ms` the hour (UTC ms) of the best unmasked
+    cell over the horizon, 0 where there is none. `alternatives` are the best cells not taken, as (channel, UTC ms, score).
+    """
+
+    status: str
+    choices: list[ChannelChoice]
+    reasons: list[Reason]
+    scores: tuple[float, ...]
+    engagement: float
+    confidence: float
+    optimal_ms: int
+    alternatives: list[tuple[int, int, float]]
+    model: str
+    propensity: float = 1.0
+
+
+class Submission(msgspec.Struct, frozen=True):
+    """One request of a tenant as it entered, with the trace it belongs to."""
+
+    request: NotificationRequest
+    traceparent: str = ""
+
+
+class IdempotencyClaim(msgspec.Struct, frozen=True):
+    """A caller's promise that a repeat is a repeat. `fingerprint` is SHA-256 over method, route and raw body."""
+
+    key: str
+    route: str
+    fingerprint: bytes
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A draft with the card it is decided on."""
+
+    draft: Draft
+    card: Card

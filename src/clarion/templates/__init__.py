@@ -1,0 +1,3 @@
+"""Templates: catalogue and rendering."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tenants, keys, categories, quotas."""
+
+from __future__ import annotations

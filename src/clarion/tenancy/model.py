@@ -1,0 +1,76 @@
+"""Tenants, their categories and the principals that act for them."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from clarion.contracts.channels import CHANNELS, mask_of
+
+CategoryClass: TypeAlias = Literal["transactional", "service", "marketing"]
+Ambiguity: TypeAlias = Literal["retry", "park"]
+
+DAY_S: Final = 86_400
+
+
+class Caps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Most messages of one category to one user in one calendar day of the user's zone. None: no limit."""
+
+    per_day: int | None = None
+    per_channel_day: dict[str, int] = {}
+
+
+class Category(msgspec.Struct, frozen=True):
+    """A kind of message. Its class decides what may stop it: `transactional` skips quiet hours and caps.
+
+    `ttl_s`: seconds after the accept when an unsent message expires. `channels`: mask of channels it may use.
+    `max_channels`: how many channels `optimal` may take (further ones need a score above the threshold).
+    """
+
+    name: str
+    class_: CategoryClass
+    ttl_s: int = 4 * DAY_S
+    on_ambiguity: Ambiguity = "retry"
+    caps: Caps = Caps()
+    channels: int = (1 << len(CHANNELS)) - 1
+    max_channels: int = 1
+
+
+DEFAULT_CATEGORIES: Final = (
+    Category("security", "transactional", ttl_s=300),
+    Category("transactional", "transactional"),
+    Category("service", "service"),
+    Category("marketing", "marketing", on_ambiguity="park", caps=Caps(per_day=3)),
+)
+
+
+class QuietHours(msgspec.Struct, frozen=True, array_like=True):
+    """A daily window, in minutes after local midnight, in which nothing deferrable is sent. May span midnight."""
+
+    start_min: int
+    end_min: int
+
+
+class Tenant(msgspec.Struct, frozen=True):
+    """What every stage needs to know of a tenant. `timezone` serves users whose own is unknown."""
+
+    tenant_id: bytes
+    name: str
+    timezone: str = "UTC"
+    country: str = ""
+    quiet_hours: QuietHours | None = QuietHours(22 * 60, 8 * 60)
+    rate_per_s: float = 20_000.0
+    rate_burst: float = 40_000.0
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """Who calls: the tenant comes from here and from nowhere else. `environment` is `live` or `test`."""
+
+    tenant_id: bytes
+    key_id: str
+    environment: str
+    scopes: frozenset[str]
+
+
+ALL_CHANNELS: Final = mask_of(CHANNELS)
