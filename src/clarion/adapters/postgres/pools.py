@@ -1,0 +1,93 @@
+"""The connections: which role may do what, and how a tenant's transaction begins."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+import msgspec
+
+from clarion.adapters.postgres.codecs import register_codecs
+from clarion.adapters.postgres.errors import mapped
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+COMMAND_TIMEOUT_S: Final = 30.0
+ACQUIRE_TIMEOUT_S: Final = 5.0
+
+
+class PostgresUrls(msgspec.Struct, frozen=True):
+    """Where each role connects: `pipeline` and `reader` to the regional database, `keys` to `subject_keys`."""
+
+    pipeline: str
+    reader: str
+    keys: str
+
+
+class Pools:
+    """The region's connection pools. Build with `open_pools`, end with `close`."""
+
+    def __init__(self, pipeline: asyncpg.Pool, reader: asyncpg.Pool, keys: asyncpg.Pool) -> None:
+        self._pipeline = pipeline
+        self._reader = reader
+        self._keys = keys
+
+    @asynccontextmanager
+    async def pipeline(self) -> AsyncIterator[PoolConnectionProxy]:
+        """A connection that may COPY and is not bound to a tenant: for accept and workers only."""
+        async with mapped(), self._pipeline.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def reader(self, tenant_id: bytes) -> AsyncIterator[PoolConnectionProxy]:
+        """A read-only transaction that sees this tenant's rows only (forced row-level security)."""
+        async with (
+            mapped(),
+            self._reader.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
+            connection.transaction(readonly=True),
+        ):
+            await connection.execute("SELECT set_config('app.tenant', $1, true)", tenant_id.hex())
+            yield connection
+
+    @asynccontextmanager
+    async def keys(self) -> AsyncIterator[PoolConnectionProxy]:
+        """A connection to the database of the users' data keys."""
+        async with mapped(), self._keys.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+            yield connection
+
+    async def now_ms(self) -> int:
+        """The store's clock, in UTC milliseconds."""
+        async with self.pipeline() as connection:
+            return int(await connection.fetchval("SELECT extract(epoch FROM clock_timestamp()) * 1000"))
+
+    async def close(self) -> None:
+        """Close every pool; connections still in use get 5 seconds."""
+        for pool in (self._pipeline, self._reader, self._keys):
+            try:
+                await asyncio.wait_for(pool.close(), 5)
+            except TimeoutError:
+                pool.terminate()
+
+
+async def _open(url: str, size: int, name: str) -> asyncpg.Pool:
+    async with mapped():
+        return await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=size,
+            init=register_codecs,
+            command_timeout=COMMAND_TIMEOUT_S,
+            server_settings={"application_name": name, "timezone": "UTC", "jit": "off"},
+        )
+
+
+async def open_pools(urls: PostgresUrls, *, size: int, name: str) -> Pools:
+    """Connect all three pools; `size` connections at most each. Raises Transient where a server does not answer."""
+    pipeline, reader, keys = await asyncio.gather(
+        _open(urls.pipeline, size, name), _open(urls.reader, size, name), _open(urls.keys, 4, name)
+    )
+    return Pools(pipeline, reader, keys)
