@@ -1,4 +1,4 @@
-"""The topics of the event log: name, partitions, retention. Keyed by user, so that one user's events keep their order."""
+"""The topics of the event log: name, partitions, retention. Keyed by user: one user's events keep their order."""
 
 from __future__ import annotations
 

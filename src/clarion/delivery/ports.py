@@ -19,7 +19,7 @@ class WorkSource(Protocol):
     async def claim(
         self, channel: str, limit: int, *, lease_ms: int, urgent_only: bool = False
     ) -> list[WorkItem]:
-        """Up to `limit` due items, leased for `lease_ms`; urgent first, the lowest class never starved. May repeat items."""
+        """Up to `limit` due items, leased for `lease_ms`; urgent first, the lowest class never starved. May repeat."""
         ...
 
     async def ack(self, items: Sequence[WorkItem]) -> None:
@@ -75,7 +75,7 @@ class DeliveryStore(Protocol):
         ...
 
     async def begin(self, intents: Sequence[Intent], *, lease_ms: int) -> dict[bytes, int]:
-        """Commit the intents; new epoch by delivery id. Absent: another worker holds it, or it was concluded or cancelled."""
+        """Commit the intents; new epoch by delivery id. Absent: held by another worker, concluded or cancelled."""
         ...
 
     async def conclude(

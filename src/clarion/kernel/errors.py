@@ -41,7 +41,7 @@ class Permanent(ClarionError):  # noqa: N818  see Transient
 
 
 class Invalid(Permanent):
-    """The input is wrong. `path` is the JSON path of the offending value (`notifications[3].priority`), "" for the whole."""
+    """The input is wrong. `path`: JSON path of the offending value (`notifications[3].priority`), "" for the whole."""
 
     def __init__(self, detail: str, path: str = "") -> None:
         super().__init__(detail)

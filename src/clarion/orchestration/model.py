@@ -18,8 +18,8 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     """A checked request: what `decide` weighs. Masks follow `CHANNELS`; times are UTC ms of the store's clock.
 
     `requested`: channels that the request leaves (`channels`, or all). `rendered`: channels for which there is
-    something to say (template parts or data). `expires_ms`: when it loses its worth (0: never). `caps_used`: messages of the category that the user
-    already has on her present local day, in all and per channel (canonical order).
+    something to say (template parts or data). `expires_ms`: when it loses its worth (0: never). `caps_used`: messages
+    of the category that the user already has on her present local day, in all and per channel (canonical order).
     """
 
     category: Category
@@ -57,7 +57,7 @@ class Decision(msgspec.Struct, frozen=True):
     """What was decided for one draft, and why. `choices` is empty where everything is blocked.
 
     `scores[c]` is the best score of each channel, masked or not; `optimal_ms` the hour (UTC ms) of the best unmasked
-    cell over the horizon, 0 where there is none. `alternatives` are the best cells not taken, as (channel, UTC ms, score).
+    cell over the horizon, 0 where there is none. `alternatives`: the best cells not taken, as (channel, UTC ms, score).
     """
 
     status: str

@@ -1,0 +1,3 @@
+"""The public HTTP API: one file per resource."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""What others call back: receipts, unsubscribes, opens and clicks."""
+
+from __future__ import annotations
