@@ -8,7 +8,8 @@ import msgspec
 
 from clarion.audience.model import Card
 from clarion.contracts.commands import NotificationRequest
-from clarion.tenancy.model import Category, QuietHours
+from clarion.delivery.model import ProviderConfig
+from clarion.tenancy.model import Category, QuietHours, Tenant
 
 SendTime: TypeAlias = Literal["now", "optimal", "scheduled"]
 Selection: TypeAlias = Literal["all", "optimal", "specified"]
@@ -92,3 +93,83 @@ class Candidate(msgspec.Struct, frozen=True):
 
     draft: Draft
     card: Card
+
+
+class TemplateInfo(msgspec.Struct, frozen=True):
+    """What an accept must know of a template's latest version. `channels`: mask of those it has parts for."""
+
+    name: str
+    version: int
+    category: str
+    channels: int
+
+
+class TenantConfig(msgspec.Struct, frozen=True):
+    """All that a tenant set, as of `version` (moves with every write of a category, template or provider)."""
+
+    tenant: Tenant
+    version: int
+    categories: dict[str, Category]
+    templates: dict[str, TemplateInfo]
+    providers: list[ProviderConfig]
+
+
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """One delivery as it is written: a row of `notifications`, and one of `open_deliveries` while `open`.
+
+    Ids are 16 bytes; JSON columns are UTF-8 JSON; times are UTC ms of the store's clock. `send_ms` is the chosen send time.
+    """
+
+    delivery_id: bytes
+    notification_id: bytes
+    tenant_id: bytes
+    user_id: int
+    created_ms: int
+    category: str
+    channel: str
+    priority: int
+    status: str
+    template: str
+    template_version: int
+    payload: bytes
+    personalization: bytes
+    metadata: bytes
+    decision: bytes
+    journey_id: str
+    traceparent: str
+    send_ms: int
+    score: float
+    expires_ms: int
+    open: bool
+
+
+class AcceptGroup(msgspec.Struct, frozen=True):
+    """Rows that are committed under one idempotency claim (or none), with the answer that a repeat will get."""
+
+    tenant_id: bytes
+    environment: str
+    rows: list[Row]
+    claim: IdempotencyClaim | None
+    response: bytes
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """The group's rows are durable."""
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """The key was used before with the same fingerprint: this is the stored answer; nothing was written."""
+
+    status: int
+    body: bytes
+
+
+class KeyBusy(msgspec.Struct, frozen=True):
+    """Another transaction holds the key at this moment; nothing was written."""
+
+
+class KeyReused(msgspec.Struct, frozen=True):
+    """The key was used before with another fingerprint; nothing was written."""
+
+
+GroupOutcome: TypeAlias = Committed | Replayed | KeyBusy | KeyReused
