@@ -70,10 +70,6 @@ class DeliveryStore(Protocol):
         """The jobs that are still open, in any order. Items without an open row are absent: done, or cancelled."""
         ...
 
-    async def consents(self, jobs: Sequence[Job]) -> list[ConsentState]:
-        """Current consent per job, read from the primary now. Raises Transient where it cannot be read."""
-        ...
-
     async def begin(self, intents: Sequence[Intent], *, lease_ms: int) -> dict[bytes, int]:
         """Commit the intents; new epoch by delivery id. Absent: held by another worker, concluded or cancelled."""
         ...
@@ -82,6 +78,14 @@ class DeliveryStore(Protocol):
         self, conclusions: Sequence[Conclusion], events: Sequence[NotificationEvent]
     ) -> set[bytes]:
         """Commit conclusions and their events in one transaction; ids that took effect. An old epoch takes none."""
+        ...
+
+
+class ConsentReader(Protocol):
+    """The users' will, read from the primary: never from a cache."""
+
+    async def consents(self, user_ids: Sequence[int]) -> dict[int, ConsentState]:
+        """Current state by user; users without any record are absent. Raises Transient where it cannot be read."""
         ...
 
 

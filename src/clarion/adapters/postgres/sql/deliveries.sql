@@ -1,0 +1,67 @@
+-- name: load_jobs
+-- Open deliveries with what their notification and their user's row say at this moment.
+SELECT o.global_id, o.tenant_id, o.channel, o.priority, o.due_at, o.state, o.lease_epoch, o.attempts, o.provider,
+       coalesce(o.leased_until > now(), false) AS lease_live,
+       n.user_id, n.category, n.template, n.template_version, n.payload, n.personalization, n.expires_at, n.traceparent,
+       n.journey_id, u.external_id, u.timezone, u.language, u.country, u.sealed
+FROM unnest($1::uuid[], $2::timestamptz[]) AS t (global_id, created_at)
+JOIN open_deliveries o USING (global_id)
+JOIN notifications n ON n.global_id = t.global_id AND n.created_at = t.created_at
+LEFT JOIN user_profiles u ON u.user_id = n.user_id
+
+-- name: begin_attempts
+-- Commit intents. The epoch is compared, so that of two workers with the same delivery one wins; it moves, so that a late one is refused.
+UPDATE open_deliveries o
+SET state = 'sending', lease_epoch = o.lease_epoch + 1, provider = t.provider, attempts = o.attempts + 1,
+    leased_until = now() + $4 * interval '1 millisecond', visible_at = now() + 2 * $4 * interval '1 millisecond'
+FROM unnest($1::uuid[], $2::int[], $3::text[]) AS t (global_id, epoch, provider)
+WHERE o.global_id = t.global_id AND o.lease_epoch = t.epoch
+RETURNING o.global_id, o.lease_epoch
+
+-- name: close_deliveries
+-- Terminal deliveries leave; an old epoch takes nothing with it.
+DELETE FROM open_deliveries o
+USING unnest($1::uuid[], $2::int[]) AS t (global_id, epoch)
+WHERE o.global_id = t.global_id AND o.lease_epoch = t.epoch
+RETURNING o.global_id
+
+-- name: reopen_deliveries
+-- Deliveries that will be tried again, at their new due time.
+UPDATE open_deliveries o
+SET state = 'ready', leased_until = NULL, due_at = t.due_at, visible_at = t.due_at + $4 * interval '1 millisecond'
+FROM unnest($1::uuid[], $2::int[], $3::timestamptz[]) AS t (global_id, epoch, due_at)
+WHERE o.global_id = t.global_id AND o.lease_epoch = t.epoch
+RETURNING o.global_id
+
+-- name: fold_conclusions
+-- The outcome on the notification's row. A receipt that beat the response is not overwritten.
+UPDATE notifications n
+SET status = CASE WHEN n.status IN ('delivered', 'engaged') THEN n.status ELSE t.status END,
+    provider = coalesce(t.provider, n.provider),
+    provider_message_id = coalesce(t.message_id, n.provider_message_id),
+    provider_cost = CASE WHEN t.attempted = 0 THEN n.provider_cost ELSE coalesce(n.provider_cost, 0) + t.cost / 1000000.0 END,
+    attempts = n.attempts + t.attempted,
+    attempt_log = CASE WHEN t.entry IS NULL THEN n.attempt_log ELSE coalesce(n.attempt_log, '[]') || t.entry END,
+    consent_snapshot = coalesce(t.consent, n.consent_snapshot),
+    sent_at = CASE WHEN t.status = 'sent' THEN now() ELSE n.sent_at END
+FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::int[], $8::jsonb[], $9::jsonb[])
+     AS t (global_id, created_at, status, provider, message_id, cost, attempted, entry, consent)
+WHERE n.global_id = t.global_id AND n.created_at = t.created_at
+
+-- name: take_overdue
+-- Deliveries that nobody took in time and nobody holds. Each is shown less and less often, so that a long queue is not filled twice.
+UPDATE open_deliveries o
+SET visible_at = now() + greatest(interval '60 seconds', 2 * (now() - o.due_at))
+FROM (SELECT global_id FROM open_deliveries
+      WHERE visible_at < now() AND (leased_until IS NULL OR leased_until < now())
+      LIMIT $1 FOR UPDATE SKIP LOCKED) AS s
+WHERE o.global_id = s.global_id
+RETURNING o.global_id, o.tenant_id, o.channel, o.priority, o.due_at
+
+-- name: page_open
+-- Every open delivery that nobody holds, by key: to rebuild a queue that was lost.
+SELECT global_id, tenant_id, channel, priority, due_at
+FROM open_deliveries
+WHERE global_id > $1 AND (leased_until IS NULL OR leased_until < now())
+ORDER BY global_id
+LIMIT $2
