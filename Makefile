@@ -1,0 +1,55 @@
+# Every target sets up what it needs; a machine has to bring Python >= 3.11 and make, nothing else.
+# ARGS reaches the program: make up ARGS="--port 9090", make test ARGS="tests/unit -k caps".
+
+.DEFAULT_GOAL := help
+.PHONY: help up test lint bench docs fmt lock clean
+
+BIN := .venv/bin
+READY := .venv/.ready
+ARGS ?=
+
+# pyright's wrapper would ask the network for a newer version at each run.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+# mkdocs-material would announce the plans of MkDocs 2 at each run.
+export NO_MKDOCS_2_WARNING := 1
+
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: $(READY) ## Start Clarion with its own stores (Ctrl-C drains and stops)
+	@$(BIN)/clarion up $(ARGS)
+
+test: $(READY) ## Run every test that a fresh machine can run
+	@$(BIN)/pytest -n 2 $(ARGS)
+
+lint: $(READY) ## Check style, types, import contracts, house rules and the documentation's links
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python -m tools.lint
+	$(BIN)/mkdocs build --strict --quiet
+
+bench: $(READY) ## Measure the figures of the design and write bench/results.json
+	@$(BIN)/python -m bench all $(ARGS)
+
+docs: $(READY) ## Build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+fmt: $(READY) ## Format, and mend what ruff can mend
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+# Locks hold versions and hashes, no addresses: the machine's own settings say where packages come from.
+LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11
+lock: $(READY) ## Write the lock files anew (UPGRADE=--upgrade takes newer versions)
+	$(LOCK) $(UPGRADE) pyproject.toml --extra dev --extra bench -o requirements.lock
+	$(LOCK) $(UPGRADE) tools/uv.in -o tools/uv.lock
+
+clean: ## Remove what was installed and built (never .clarion, which holds data)
+	rm -rf .venv site dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.lock pyproject.toml tools/uv.lock tools/venv
+	@sh tools/venv
+	@touch $@

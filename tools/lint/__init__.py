@@ -1,0 +1,3 @@
+"""House rules that no public linter knows. Run with `python -m tools.lint`; each module tells why its rule exists."""
+
+from __future__ import annotations
