@@ -89,21 +89,6 @@ class Capabilities(msgspec.Struct, frozen=True):
     concurrency: int = 20
 
 
-class ProviderConfig(msgspec.Struct, frozen=True):
-    """A tenant's account with a provider. `credentials` are already unsealed; `version` changes with every write."""
-
-    name: str
-    tenant_id: bytes
-    kind: str
-    channel: str
-    settings: dict[str, Any]
-    credentials: dict[str, str]
-    cost_micros: int = 0
-    weight: int = 1
-    enabled: bool = True
-    version: int = 1
-
-
 class Receipt(msgspec.Struct, frozen=True):
     """A provider's later word on a delivery, normalised. `kind` is `delivered`, `engaged`, `failed` or `complained`."""
 

@@ -8,8 +8,7 @@ import msgspec
 
 from clarion.audience.model import Card
 from clarion.contracts.commands import NotificationRequest
-from clarion.delivery.model import ProviderConfig
-from clarion.tenancy.model import Category, QuietHours, Tenant
+from clarion.tenancy.model import Category, QuietHours
 
 SendTime: TypeAlias = Literal["now", "optimal", "scheduled"]
 Selection: TypeAlias = Literal["all", "optimal", "specified"]
@@ -95,29 +94,11 @@ class Candidate(msgspec.Struct, frozen=True):
     card: Card
 
 
-class TemplateInfo(msgspec.Struct, frozen=True):
-    """What an accept must know of a template's latest version. `channels`: mask of those it has parts for."""
-
-    name: str
-    version: int
-    category: str
-    channels: int
-
-
-class TenantConfig(msgspec.Struct, frozen=True):
-    """All that a tenant set, as of `version` (moves with every write of a category, template or provider)."""
-
-    tenant: Tenant
-    version: int
-    categories: dict[str, Category]
-    templates: dict[str, TemplateInfo]
-    providers: list[ProviderConfig]
-
-
 class Row(msgspec.Struct, frozen=True, gc=False):
     """One delivery as it is written: a row of `notifications`, and one of `open_deliveries` while `open`.
 
-    Ids are 16 bytes; JSON columns are UTF-8 JSON; times are UTC ms of the store's clock. `send_ms` is the chosen send time.
+    Ids are 16 bytes; JSON columns are UTF-8 JSON; times are UTC ms of the store's clock.
+    `send_ms` is the chosen send time.
     """
 
     delivery_id: bytes

@@ -8,7 +8,8 @@ from typing import Protocol
 from clarion.audience.model import Card
 from clarion.contracts.events import NotificationEvent
 from clarion.contracts.work import WorkItem
-from clarion.orchestration.model import AcceptGroup, GroupOutcome, Row, TenantConfig
+from clarion.orchestration.model import AcceptGroup, GroupOutcome, Row
+from clarion.tenancy.config import TenantConfig
 
 
 class AcceptStore(Protocol):

@@ -1,4 +1,4 @@
-"""How values cross: ids as 16 bytes, times as UTC milliseconds, JSON as its bytes. No object is made that nobody asked for."""
+"""How values cross: ids as 16 bytes, times as UTC milliseconds, JSON as its bytes. No object is made in between."""
 
 from __future__ import annotations
 

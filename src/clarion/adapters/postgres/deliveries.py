@@ -1,4 +1,4 @@
-"""Open deliveries in Postgres: load, intent, outcome, and what the sweeper finds. The only truth about who may send what."""
+"""Open deliveries in Postgres: load, intent, outcome, and what the sweeper finds. The truth about who may send."""
 
 from __future__ import annotations
 
@@ -142,6 +142,6 @@ class PostgresDeliveryStore:
             return [_work(record) for record in await connection.fetch(self._sql["take_overdue"], limit)]
 
     async def page_open(self, after: bytes, limit: int) -> list[WorkItem]:
-        """Open deliveries that nobody holds with ids above `after` (16 bytes), in id order: a page of at most `limit`."""
+        """Open deliveries that nobody holds with ids above `after` (16 bytes), in id order, at most `limit`."""
         async with self._pools.pipeline() as connection:
             return [_work(record) for record in await connection.fetch(self._sql["page_open"], after, limit)]

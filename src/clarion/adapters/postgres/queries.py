@@ -1,4 +1,4 @@
-"""Named queries from the `.sql` files beside this module: `-- name: x` heads a query, the comment after it explains it."""
+"""Named queries from the `.sql` files beside this module: `-- name: x` heads a query, a comment explains it."""
 
 from __future__ import annotations
 

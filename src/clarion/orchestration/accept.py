@@ -1,0 +1,284 @@
+"""Accepting: a batch of requests becomes decisions, durable rows and queued work.
+
+    check ─▶ decide ─▶ commit (one transaction) ─▶ queue
+
+201 means committed. The queue is told afterwards and may be away: the sweeper finds in Postgres what it missed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, cast
+
+import msgspec
+
+from clarion.contracts.events import NotificationEvent
+from clarion.contracts.responses import BatchAccepted
+from clarion.kernel.errors import ClarionError, Invalid, Permanent, Transient
+from clarion.kernel.ids import make_ids, split_ids
+from clarion.orchestration.decide import decide
+from clarion.orchestration.draft import Checked, cap_requests, check_request, with_caps_used
+from clarion.orchestration.errors import KeyInUse, KeyMismatch
+from clarion.orchestration.model import (
+    AcceptGroup,
+    Candidate,
+    Committed,
+    GroupOutcome,
+    IdempotencyClaim,
+    KeyBusy,
+    KeyReused,
+    Replayed,
+    Row,
+    Submission,
+)
+from clarion.orchestration.rows import Decided, build_answer, build_events, build_item, build_rows, build_work
+
+if TYPE_CHECKING:
+    from clarion.delivery.ports import Reservations
+    from clarion.intelligence.serving import Predictor
+    from clarion.kernel.clock import Clock
+    from clarion.orchestration.decide import Limits
+    from clarion.orchestration.ports import AcceptStore, CardSource, ConfigSource, WorkSink
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class AcceptPorts(msgspec.Struct, frozen=True):
+    """The outside, as accepting uses it."""
+
+    store: AcceptStore
+    cards: CardSource
+    configs: ConfigSource
+    queue: WorkSink
+    allowances: Reservations
+    predictor: Predictor
+    limits: Limits
+    clock: Clock
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """What one HTTP request asks: its items (already refused ones as errors) under at most one idempotency claim.
+
+    `batch` says how to answer: one `NotificationAccepted`, or `BatchAccepted` with an entry an item.
+    """
+
+    tenant_id: bytes
+    environment: str
+    items: list[Submission | ClarionError]
+    claim: IdempotencyClaim | None = None
+    batch: bool = False
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The JSON body of the answer; `replayed`: it was given before, for the same key."""
+
+    body: bytes
+    replayed: bool = False
+    accepted: int = 0
+    rules: tuple[str, ...] = ()
+
+
+class _Plan(msgspec.Struct):
+    """An ask on its way: per item what became of it, and the rows of those that were decided (by item index)."""
+
+    ask: Ask
+    results: list[Checked | Decided | ClarionError]
+    rows: dict[int, list[Row]] = {}
+    response: bytes = b""
+
+    @property
+    def live(self) -> bool:
+        """Whether there is something to commit: a batch answers each item, a single request may fail as a whole."""
+        return self.ask.batch or isinstance(self.results[0], Decided)
+
+    @property
+    def error(self) -> ClarionError:
+        """Why a single request was not accepted."""
+        return cast("ClarionError", self.results[0])
+
+
+async def accept(asks: Sequence[Ask], ports: AcceptPorts) -> list[Answer | ClarionError]:
+    """Accept a batch of asks, of any tenants, in one pass over the stores.
+
+    Gives one answer per ask, in order; an ask that is refused as a whole gives its error. Raises Transient where
+    Postgres is away: then nothing was promised, and the same keys may be used again.
+    """
+    now_ms = ports.clock.now_ms()
+    leaders, followers = _split_repeats(asks)
+    plans = [await _check(asks[i], ports, now_ms) for i in leaders]
+    await _read_allowances(plans, ports, now_ms)
+    _decide(plans, ports, now_ms)
+    answers: list[Answer | ClarionError | None] = [None] * len(asks)
+    committed = await _commit(plans, ports)
+    for i, answer in zip(leaders, committed, strict=True):
+        answers[i] = answer
+    for i, leader in followers:
+        answers[i] = _follow(asks[i], asks[leader], answers[leader])
+    return [answer for answer in answers if answer is not None]
+
+
+def _split_repeats(asks: Sequence[Ask]) -> tuple[list[int], list[tuple[int, int]]]:
+    """Indices of the asks to run, and of those that repeat an idempotency key of another ask of this very batch."""
+    first: dict[tuple[bytes, str, str, str], int] = {}
+    leaders: list[int] = []
+    followers: list[tuple[int, int]] = []
+    for i, ask in enumerate(asks):
+        if ask.claim is not None:
+            name = (ask.tenant_id, ask.environment, ask.claim.route, ask.claim.key)
+            leader = first.setdefault(name, i)
+            if leader != i:
+                followers.append((i, leader))
+                continue
+        leaders.append(i)
+    return leaders, followers
+
+
+def _follow(ask: Ask, leader: Ask, answer: Answer | ClarionError | None) -> Answer | ClarionError:
+    if (
+        ask.claim is not None
+        and leader.claim is not None
+        and ask.claim.fingerprint != leader.claim.fingerprint
+    ):
+        return KeyMismatch()
+    if isinstance(answer, Answer):
+        return msgspec.structs.replace(answer, replayed=True, accepted=0, rules=())
+    return answer or KeyInUse()
+
+
+async def _check(ask: Ask, ports: AcceptPorts, now_ms: int) -> _Plan:
+    config = await ports.configs.get(ask.tenant_id)
+    submissions = [item for item in ask.items if isinstance(item, Submission)]
+    cards = await ports.cards.read(ask.tenant_id, [s.request.user_id for s in submissions])
+    by_item = iter(cards)
+    results: list[Checked | Decided | ClarionError] = []
+    for item in ask.items:
+        if isinstance(item, ClarionError):
+            results.append(item)
+            continue
+        try:
+            results.append(check_request(item.request, config, next(by_item), now_ms))
+        except Invalid as error:
+            results.append(error)
+    return _Plan(ask, results)
+
+
+async def _read_allowances(plans: Sequence[_Plan], ports: AcceptPorts, now_ms: int) -> None:
+    wanted = [
+        (plan, i, requests)
+        for plan in plans
+        for i, checked in enumerate(plan.results)
+        if isinstance(checked, Checked) and (requests := cap_requests(checked, now_ms))
+    ]
+    if not wanted:
+        return
+    try:
+        used = await ports.allowances.used([r for _, _, requests in wanted for r in requests])
+    except Transient:
+        # The binding check is the reservation at claim time; without the counts the decision is only less informed.
+        return
+    position = 0
+    for plan, i, requests in wanted:
+        checked = plan.results[i]
+        if isinstance(checked, Checked):
+            plan.results[i] = with_caps_used(checked, used[position : position + len(requests)])
+        position += len(requests)
+
+
+def _decide(plans: Sequence[_Plan], ports: AcceptPorts, now_ms: int) -> None:
+    places = [
+        (plan, i, checked)
+        for plan in plans
+        for i, checked in enumerate(plan.results)
+        if isinstance(checked, Checked)
+    ]
+    candidates = [Candidate(checked.draft, checked.card) for _, _, checked in places]
+    decisions = decide(candidates, ports.predictor, ports.limits, now_ms)
+    idents = split_ids(make_ids(len(places), now_ms))
+    for (plan, i, checked), decision, ident in zip(places, decisions, idents, strict=True):
+        item = plan.ask.items[i]
+        traceparent = item.traceparent if isinstance(item, Submission) else ""
+        plan.results[i] = Decided(checked, decision, ident, plan.ask.tenant_id, traceparent, now_ms)
+
+
+async def _commit(plans: Sequence[_Plan], ports: AcceptPorts) -> list[Answer | ClarionError]:
+    for plan in plans:
+        plan.rows = {i: build_rows(d) for i, d in enumerate(plan.results) if isinstance(d, Decided)}
+    live = [plan for plan in plans if plan.live]
+    try:
+        outcomes = await _write(live, ports)
+    except Permanent:
+        await _drop_refused(live, ports.store)
+        live = [plan for plan in live if plan.live]
+        outcomes = await _write(live, ports)
+    await _enqueue(live, outcomes, ports.queue)
+    answers = {id(plan): _answer(plan, outcome) for plan, outcome in zip(live, outcomes, strict=True)}
+    return [answers.get(id(plan)) or plan.error for plan in plans]
+
+
+async def _write(plans: Sequence[_Plan], ports: AcceptPorts) -> list[GroupOutcome]:
+    if not plans:
+        return []
+    groups: list[AcceptGroup] = []
+    events: list[NotificationEvent] = []
+    for plan in plans:
+        plan.response = _respond(plan)
+        rows = [row for rows in plan.rows.values() for row in rows]
+        groups.append(
+            AcceptGroup(plan.ask.tenant_id, plan.ask.environment, rows, plan.ask.claim, plan.response)
+        )
+        for i, item_rows in plan.rows.items():
+            events.extend(build_events(item_rows, cast("Decided", plan.results[i])))
+    return await ports.store.commit(groups, events)
+
+
+async def _drop_refused(plans: Sequence[_Plan], store: AcceptStore) -> None:
+    """Turn the items whose rows the store refuses into errors, so that their neighbours go on. Halves until alone."""
+    suspects = [[(plan, i) for plan in plans for i in plan.rows]]
+    while suspects:
+        batch = suspects.pop()
+        if not batch or await store.storable([row for plan, i in batch for row in plan.rows[i]]):
+            continue
+        if len(batch) == 1:
+            plan, i = batch[0]
+            plan.results[i] = Invalid("this request holds a value that cannot be stored")
+            del plan.rows[i]
+            continue
+        middle = len(batch) // 2
+        suspects += [batch[:middle], batch[middle:]]
+
+
+async def _enqueue(plans: Sequence[_Plan], outcomes: Sequence[GroupOutcome], queue: WorkSink) -> None:
+    work = [
+        item
+        for plan, outcome in zip(plans, outcomes, strict=True)
+        if isinstance(outcome, Committed)
+        for rows in plan.rows.values()
+        for item in build_work(rows)
+    ]
+    if not work:
+        return
+    with contextlib.suppress(Transient):
+        # The rows are durable: the sweeper queues them when Valkey is back.
+        await queue.enqueue(work)
+
+
+def _respond(plan: _Plan) -> bytes:
+    results = [build_answer(r) if isinstance(r, Decided) else cast("ClarionError", r) for r in plan.results]
+    if plan.ask.batch:
+        return _encode(BatchAccepted([build_item(i, result) for i, result in enumerate(results)]))
+    return _encode(results[0])
+
+
+def _answer(plan: _Plan, outcome: GroupOutcome) -> Answer | ClarionError:
+    match outcome:
+        case Committed():
+            decided = [r for r in plan.results if isinstance(r, Decided)]
+            rules = tuple(reason.rule for d in decided for reason in d.decision.reasons)
+            return Answer(plan.response, accepted=len(decided), rules=rules)
+        case Replayed(body=body):
+            return Answer(body, replayed=True)
+        case KeyBusy():
+            return KeyInUse()
+        case KeyReused():
+            return KeyMismatch()

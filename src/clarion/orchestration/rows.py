@@ -1,0 +1,200 @@
+"""From a decision to what is written and what is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from clarion.contracts.channels import CHANNELS, NO_CHANNEL
+from clarion.contracts.events import NotificationEvent, derive_event_id
+from clarion.contracts.responses import BatchItem, ItemError, NotificationAccepted, PredictionView, ReasonView
+from clarion.contracts.work import WorkItem, delivery_id_for
+from clarion.kernel.errors import ClarionError, Invalid, Unknown
+from clarion.kernel.ids import format_id
+from clarion.orchestration.draft import Checked
+from clarion.orchestration.model import Decision, Row
+
+_encode: Final = msgspec.json.Encoder().encode
+_EMPTY: Final = b"{}"
+_PERSONALIZED: Final = b'{"enabled":true,"context":{}}'
+
+
+class DecisionRecord(msgspec.Struct, frozen=True):
+    """What is kept of a decision: itself, and the inputs that it was made on. Holds no PII."""
+
+    decided_at: str
+    decision: Decision
+    card_version: int
+    timezone: str
+    country: str
+    consent: tuple[dict[str, int], dict[str, int], int]
+    caps_used: tuple[int, ...]
+    selection: str
+    send_time: str
+    requested: int
+    category_class: str
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """A checked request with its decision and the id that it got."""
+
+    checked: Checked
+    decision: Decision
+    notification_id: bytes
+    tenant_id: bytes
+    traceparent: str
+    created_ms: int
+
+
+def format_time(ms: int) -> str:
+    """ISO 8601 UTC of milliseconds."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _record(decided: Decided) -> bytes:
+    draft, card = decided.checked.draft, decided.checked.card
+    consent = card.consent
+    return _encode(
+        DecisionRecord(
+            decided_at=format_time(decided.created_ms),
+            decision=decided.decision,
+            card_version=card.version,
+            timezone=card.timezone or draft.fallback_timezone,
+            country=card.country,
+            consent=(consent.granted, consent.denied, consent.suppressed),
+            caps_used=draft.caps_used,
+            selection=draft.selection,
+            send_time=draft.send_time,
+            requested=draft.requested,
+            category_class=draft.category.class_,
+        )
+    )
+
+
+def build_rows(decided: Decided) -> list[Row]:
+    """The rows of one decision: one a chosen channel, or a single one with channel `none` where all is blocked."""
+    checked, decision = decided.checked, decided.decision
+    request, draft = checked.request, checked.draft
+    personalization = request.personalization
+    shared = {
+        "notification_id": decided.notification_id,
+        "tenant_id": decided.tenant_id,
+        "user_id": checked.card.user_id,
+        "created_ms": decided.created_ms,
+        "category": draft.category.name,
+        "priority": draft.priority,
+        "template": checked.template.name,
+        "template_version": checked.template.version,
+        "payload": _encode(request.data) if request.data else _EMPTY,
+        "personalization": _encode(personalization)
+        if personalization.context or not personalization.enabled
+        else _PERSONALIZED,
+        "metadata": _encode(request.metadata) if request.metadata else _EMPTY,
+        "decision": _record(decided),
+        "journey_id": request.journey_id or "",
+        "traceparent": decided.traceparent,
+        "expires_ms": draft.expires_ms,
+    }
+    if not decision.choices:
+        return [
+            Row(
+                delivery_id=delivery_id_for(decided.notification_id, None),
+                channel=NO_CHANNEL,
+                status="blocked",
+                send_ms=decided.created_ms,
+                score=0.0,
+                open=False,
+                **shared,
+            )
+        ]
+    return [
+        Row(
+            delivery_id=delivery_id_for(decided.notification_id, choice.channel),
+            channel=CHANNELS[choice.channel],
+            status=choice.status,
+            send_ms=choice.due_ms or decided.created_ms,
+            score=choice.score,
+            open=True,
+            **shared,
+        )
+        for choice in decision.choices
+    ]
+
+
+def build_events(rows: Sequence[Row], decided: Decided) -> list[NotificationEvent]:
+    """One `accepted` or `blocked` event a row."""
+    reasons = decided.decision.reasons
+    events: list[NotificationEvent] = []
+    for row in rows:
+        kind = "accepted" if row.open else "blocked"
+        events.append(
+            NotificationEvent(
+                event_id=derive_event_id(row.delivery_id, kind),
+                type=kind,
+                at_ms=row.created_ms,
+                tenant_id=row.tenant_id,
+                notification_id=row.notification_id,
+                delivery_id=row.delivery_id,
+                user_id=row.user_id,
+                category=row.category,
+                channel=row.channel,
+                detail="" if row.open else ",".join(sorted({reason.rule for reason in reasons})),
+                traceparent=row.traceparent,
+            )
+        )
+    return events
+
+
+def build_work(rows: Sequence[Row]) -> list[WorkItem]:
+    """The queue items of the rows that wait; `due_ms` 0 where the row is due at its creation."""
+    return [
+        WorkItem(
+            row.delivery_id,
+            row.tenant_id,
+            row.channel,
+            row.priority,
+            row.send_ms if row.send_ms > row.created_ms else 0,
+        )
+        for row in rows
+        if row.open
+    ]
+
+
+def build_answer(decided: Decided) -> NotificationAccepted:
+    """The public answer to one accepted request."""
+    decision = decided.decision
+    return NotificationAccepted(
+        notification_id=format_id(decided.notification_id),
+        status=decision.status,
+        channels=[CHANNELS[choice.channel] for choice in decision.choices],
+        ml_predictions=PredictionView(
+            optimal_send_time=format_time(decision.optimal_ms) if decision.optimal_ms else None,
+            channel_scores=dict(zip(CHANNELS, decision.scores, strict=True)),
+            predicted_engagement=decision.engagement,
+            confidence=decision.confidence,
+        ),
+        reasons=[ReasonView(reason.channel, reason.rule, reason.detail) for reason in decision.reasons],
+    )
+
+
+def build_item(index: int, result: NotificationAccepted | ClarionError) -> BatchItem:
+    """One entry of a batch's answer."""
+    if isinstance(result, ClarionError):
+        return BatchItem(index, error=describe_error(result))
+    return BatchItem(
+        index,
+        result.notification_id,
+        result.status,
+        result.channels,
+        result.ml_predictions,
+        result.reasons,
+    )
+
+
+def describe_error(error: ClarionError) -> ItemError:
+    """An item's error as the answer shows it."""
+    kind = "unknown" if isinstance(error, Unknown) else "invalid" if isinstance(error, Invalid) else "refused"
+    return ItemError(kind, error.detail, error.path if isinstance(error, Invalid) else "")

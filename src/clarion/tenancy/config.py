@@ -1,0 +1,43 @@
+"""What a tenant set up, as every stage reads it: one value, replaced as a whole when its version moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from clarion.tenancy.model import Category, Tenant
+
+
+class ProviderConfig(msgspec.Struct, frozen=True):
+    """A tenant's account with a provider. `credentials` are already unsealed; `version` changes with every write."""
+
+    name: str
+    tenant_id: bytes
+    kind: str
+    channel: str
+    settings: dict[str, Any]
+    credentials: dict[str, str]
+    cost_micros: int = 0
+    weight: int = 1
+    enabled: bool = True
+    version: int = 1
+
+
+class TemplateInfo(msgspec.Struct, frozen=True):
+    """What an accept must know of a template's latest version. `channels`: mask of those it has parts for."""
+
+    name: str
+    version: int
+    category: str
+    channels: int
+
+
+class TenantConfig(msgspec.Struct, frozen=True):
+    """All that a tenant set, as of `version` (moves with every write of a category, template or provider)."""
+
+    tenant: Tenant
+    version: int
+    categories: dict[str, Category]
+    templates: dict[str, TemplateInfo]
+    providers: list[ProviderConfig]
