@@ -22,3 +22,8 @@ USER_EVENTS: Final = Topic("user-events", 32, _WEEK_MS)
 JOURNEY_EVENTS: Final = Topic("journey-events", 16, _WEEK_MS)
 CROSS_REGION_SYNC: Final = Topic("cross-region-sync", 8, _WEEK_MS)
 TOPICS: Final = (NOTIFICATION_EVENTS, USER_EVENTS, JOURNEY_EVENTS, CROSS_REGION_SYNC)
+
+
+def partition_of(key: int, topic: Topic) -> int:
+    """Partition of the entries of `key` (a user's id): the same for every producer and every technology of the log."""
+    return key % topic.partitions
