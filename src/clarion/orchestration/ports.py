@@ -13,6 +13,7 @@ from clarion.contracts.topics import Topic
 from clarion.contracts.work import WorkItem
 from clarion.orchestration.model import AcceptGroup, GroupOutcome, Row
 from clarion.tenancy.config import TenantConfig
+from clarion.tenancy.quotas import Take, Verdict
 
 
 class AcceptStore(Protocol):
