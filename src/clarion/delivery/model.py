@@ -8,6 +8,7 @@ import msgspec
 
 from clarion.audience.model import DeviceToken
 from clarion.contracts.work import WorkItem
+from clarion.tenancy.model import QuietHours
 
 OutcomeKind: TypeAlias = Literal["sent", "transient", "throttled", "permanent", "ambiguous"]
 
@@ -40,6 +41,8 @@ class Job(msgspec.Struct, frozen=True):
     due_ms: int
     traceparent: str
     journey_id: str = ""
+    quiet_hours: QuietHours | None = None
+    preferences: dict[str, int] = {}
 
 
 class Message(msgspec.Struct, frozen=True):

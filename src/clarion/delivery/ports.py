@@ -30,8 +30,8 @@ class WorkSource(Protocol):
         """Ack the items and queue them again for their `due_ms` (store's clock)."""
         ...
 
-    async def wait(self, channel: str, timeout_s: float) -> None:
-        """Return when work may be there, after `timeout_s` at the latest."""
+    async def wait(self, channel: str, timeout_s: float, *, urgent_only: bool = False) -> None:
+        """Return when work may be there (for `urgent_only` claims: urgent work), after `timeout_s` at the latest."""
         ...
 
 

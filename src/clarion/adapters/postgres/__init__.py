@@ -1,3 +1,3 @@
-"""PostgreSQL, the truth of a region. Three pools: `pipeline` (COPY, BYPASSRLS), `reader` (forced row-level security), `keys`."""
+"""PostgreSQL, the truth of a region: pools by role (`pipeline` may COPY, `reader` is bound to a tenant, `keys`), queries."""
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
+import msgspec
 
 from clarion.adapters.postgres.accept import SWEEP_GRACE_MS
 from clarion.adapters.postgres.queries import load_queries
@@ -16,11 +17,15 @@ from clarion.contracts.work import WorkItem
 from clarion.delivery.model import Job
 from clarion.delivery.ports import Conclusion, Intent
 from clarion.kernel.ids import created_ms
+from clarion.tenancy.model import QuietHours
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
     from clarion.adapters.postgres.pools import Pools
+
+_decode_quiet: Final = msgspec.json.Decoder(QuietHours | None).decode
+_decode_preferences: Final = msgspec.json.Decoder(dict[str, int]).decode
 
 
 def _work(record: asyncpg.Record) -> WorkItem:
@@ -52,6 +57,8 @@ def _job(record: asyncpg.Record) -> Job:
         due_ms=record["due_at"],
         traceparent=record["traceparent"],
         journey_id=record["journey_id"],
+        quiet_hours=_decode_quiet(record["quiet_hours"]) if record["quiet_hours"] else None,
+        preferences=_decode_preferences(record["preferences"]) if record["preferences"] else {},
     )
 
 

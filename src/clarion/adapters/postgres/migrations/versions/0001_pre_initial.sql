@@ -1,5 +1,5 @@
 -- The regional store, from the first day. Expand-only: the previous release must run on this schema.
--- Roles (`clarion_pipeline`, `clarion_api`) are made by the embedded start or by the operator before this runs.
+-- `migrate` has made the roles (`clarion_pipeline`, `clarion_api`) before this runs.
 
 -- One row a channel of each notification. No index on a column that changes, fillfactor 60: status folds are HOT updates
 -- (48 k rows/s against 6 k without). The last four bits of global_id name the channel, the rest is the notification's id.
@@ -39,7 +39,8 @@ CREATE TABLE notifications (
 CREATE INDEX notifications_by_user ON notifications (tenant_id, user_id, created_at);
 
 -- Makes the day partitions from yesterday to `ahead` days from now. Attached, not created as partitions: CREATE … PARTITION OF
--- takes ACCESS EXCLUSIVE on the parent and would stand behind any open transaction.
+-- takes ACCESS EXCLUSIVE on the parent and would stand behind any open transaction. The parent's policies do not guard a partition
+-- that is read by its own name: each has row-level security without a policy, and no grants.
 CREATE FUNCTION ensure_partitions(ahead integer) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 DECLARE
@@ -47,10 +48,12 @@ DECLARE
     name text;
     made integer := 0;
 BEGIN
+    PERFORM pg_advisory_xact_lock(7245002); -- two callers at once would both find the partition missing
     FOR day IN SELECT generate_series((now() AT TIME ZONE 'UTC')::date - 1, (now() AT TIME ZONE 'UTC')::date + ahead, '1 day')::date LOOP
         name := 'notifications_' || to_char(day, 'YYYYMMDD');
         IF to_regclass(name) IS NULL THEN
             EXECUTE format('CREATE TABLE %I (LIKE notifications INCLUDING ALL) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05)', name);
+            EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', name);
             EXECUTE format('ALTER TABLE notifications ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
                            name, day::text || ' 00:00:00+00', (day + 1)::text || ' 00:00:00+00');
             made := made + 1;
@@ -122,6 +125,7 @@ CREATE INDEX idempotency_keys_by_age ON idempotency_keys USING brin (created_at)
 CREATE SEQUENCE user_seq AS bigint;
 
 -- The personal part is one sealed blob under the user's own key (kept in the subject_keys database); HMAC columns find it.
+-- fingerprint: keyed hash of everything that the tenant wrote, so that writing the same again changes nothing.
 CREATE TABLE user_profiles (
     user_id             bigint      PRIMARY KEY,
     tenant_id           uuid        NOT NULL,
@@ -129,6 +133,7 @@ CREATE TABLE user_profiles (
     home_region         text        NOT NULL,
     version             bigint      NOT NULL DEFAULT 1,
     sealed              bytea       NOT NULL,
+    fingerprint         bytea       NOT NULL,
     email_hmac          bytea,
     phone_hmac          bytea,
     reachable           smallint    NOT NULL,
@@ -150,7 +155,8 @@ CREATE TABLE user_profiles (
 CREATE INDEX user_profiles_by_email ON user_profiles (tenant_id, email_hmac) WHERE email_hmac IS NOT NULL;
 CREATE INDEX user_profiles_by_phone ON user_profiles (tenant_id, phone_hmac) WHERE phone_hmac IS NOT NULL;
 
--- Current consent, the latest word per (user, channel, category); `*` as category covers all.
+-- Current consent, the latest word per (user, channel, category); `*` as category covers all. The evidence (address, browser,
+-- wording shown) is personal: sealed with the user's key.
 CREATE TABLE consent_records (
     tenant_id   uuid        NOT NULL,
     user_id     bigint      NOT NULL,
@@ -158,7 +164,7 @@ CREATE TABLE consent_records (
     category    text        NOT NULL,
     consented   boolean     NOT NULL,
     source      text        NOT NULL,
-    evidence    jsonb       NOT NULL DEFAULT '{}',
+    evidence    bytea       NOT NULL DEFAULT '',
     recorded_at timestamptz NOT NULL,
     PRIMARY KEY (user_id, channel, category)
 );
@@ -172,7 +178,7 @@ CREATE TABLE consent_events (
     category    text        NOT NULL,
     consented   boolean     NOT NULL,
     source      text        NOT NULL,
-    evidence    jsonb       NOT NULL DEFAULT '{}',
+    evidence    bytea       NOT NULL DEFAULT '',
     recorded_at timestamptz NOT NULL
 );
 CREATE INDEX consent_events_by_user ON consent_events (user_id, event_id);
