@@ -64,6 +64,14 @@ class Tenant(msgspec.Struct, frozen=True):
     rate_burst: float = 40_000.0
 
 
+class TenantEntry(msgspec.Struct, frozen=True):
+    """A tenant as all regions know it: who has which name, and where its data lives."""
+
+    tenant_id: bytes
+    name: str
+    home_region: str
+
+
 class Principal(msgspec.Struct, frozen=True):
     """Who calls: the tenant comes from here and from nowhere else. `environment` is `live` or `test`."""
 
