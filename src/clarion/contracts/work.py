@@ -27,6 +27,22 @@ class WorkItem(msgspec.Struct, frozen=True, gc=False):
     due_ms: int = 0
 
 
+class QueueDepths(msgspec.Struct, frozen=True):
+    """How full one channel's queue is. Tuples have a place per priority, 0 to 10.
+
+    `queued` stands in line, `backlog` waits for its tenant's turn, `scheduled` is due later, `in_flight` is leased.
+    `overdue_ms`: how long the earliest scheduled item has been due (0: none is). `oldest_ms`: time since the oldest
+    item at the head of a line was accepted (0: all lines are empty), which includes any time it was scheduled.
+    """
+
+    queued: tuple[int, ...]
+    backlog: tuple[int, ...]
+    scheduled: int
+    in_flight: int
+    overdue_ms: int
+    oldest_ms: int
+
+
 def pack_entry(item: WorkItem) -> bytes:
     """The member that stands for `item` inside its channel's structures."""
     return item.delivery_id + item.tenant_id + item.priority.to_bytes(1, "big")
