@@ -9,8 +9,8 @@ import msgspec
 from clarion.contracts.events import NotificationEvent, derive_event_id
 from clarion.contracts.statuses import TERMINAL
 from clarion.contracts.work import notification_id_of
-from clarion.delivery.model import Job, Outcome
-from clarion.delivery.ports import Conclusion
+from clarion.delivery.model import Conclusion, Job, Outcome
+from clarion.delivery.retry import GiveUp, Retry, next_attempt
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -110,37 +110,33 @@ def event_of(closing: Closing) -> NotificationEvent:
     )
 
 
-class AttemptContext(msgspec.Struct, frozen=True):
-    """What surrounded an attempt: when (UTC ms), through whom, how long, on which consent, and when to try again.
+class Attempt(msgspec.Struct, frozen=True):
+    """What surrounded an attempt: when it ended (UTC ms), through whom, how long it took, and on which consent.
 
-    `park`: an ambiguous outcome is left `unknown` instead of risking a duplicate. `retry_ms` 0: no further attempt,
-    with `expired` because the message is worthless by then.
+    `park`: an ambiguous outcome is left `unknown` rather than risking a duplicate. `random` in [0, 1) spreads retries.
     """
 
+    epoch: int
     at_ms: int
     provider: str
     took_ms: int
     consent_snapshot: bytes
-    retry_ms: int = 0
-    expired: bool = False
-    park: bool = False
+    park: bool
+    random: float
 
 
-_STATUS: Final = {
-    "sent": "sent",
-    "transient": "retrying",
-    "throttled": "retrying",
-    "permanent": "failed",
-    "ambiguous": "retrying",
-}
-
-
-def closing_of(job: Job, epoch: int, outcome: Outcome, attempt: AttemptContext) -> Closing:
-    """How an attempt's outcome changes its delivery. `attempt.retry_ms` 0: no further attempt."""
-    status = "unknown" if outcome.kind == "ambiguous" and attempt.park else _STATUS[outcome.kind]
-    retry = attempt.retry_ms if status == "retrying" else 0
-    if status == "retrying" and not retry:
-        status = "expired" if attempt.expired else "failed"
+def settle(job: Job, outcome: Outcome, attempt: Attempt) -> Closing:
+    """How an attempt's outcome changes its delivery: sent, tried again, or ended."""
+    status, rule, due_ms = "sent", "", 0
+    if outcome.kind == "ambiguous" and attempt.park:
+        status, rule = "unknown", "on_ambiguity"
+    elif outcome.kind != "sent":
+        decision = next_attempt(outcome, job.attempts + 1, attempt.at_ms, job.expires_ms, attempt.random)
+        match decision:
+            case Retry(due_ms=due_ms):
+                status = "retrying"
+            case GiveUp(status=status, rule=rule):
+                pass
     entry = AttemptEntry(
         n=job.attempts + 1,
         at_ms=attempt.at_ms,
@@ -149,15 +145,16 @@ def closing_of(job: Job, epoch: int, outcome: Outcome, attempt: AttemptContext) 
         provider_message_id=outcome.provider_message_id,
         code=outcome.code,
         detail=outcome.detail,
+        rule=rule,
         took_ms=attempt.took_ms,
-        next_at_ms=retry,
+        next_at_ms=due_ms,
     )
     return Closing(
         job,
-        epoch,
+        attempt.epoch,
         status,
         entry,
-        due_ms=retry,
+        due_ms=due_ms,
         cost_micros=outcome.cost_micros,
         consent_snapshot=attempt.consent_snapshot,
         attempted=True,

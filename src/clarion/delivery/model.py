@@ -83,6 +83,26 @@ class Outcome(msgspec.Struct, frozen=True):
     retry_after_s: float = 0.0
 
 
+class Conclusion(msgspec.Struct, frozen=True):
+    """How an attempt (or the decision not to make one) changes a delivery.
+
+    With a terminal `status` the open row goes; otherwise it becomes `ready` again, due at `due_ms`. `epoch` is the
+    fencing epoch of the intent (for conclusions without intent: the epoch read with the job). `attempt_entry` is JSON
+    appended to the attempt log.
+    """
+
+    delivery_id: bytes
+    epoch: int
+    status: str
+    provider: str = ""
+    provider_message_id: str = ""
+    cost_micros: int = 0
+    attempt_entry: bytes = b""
+    consent_snapshot: bytes = b""
+    due_ms: int = 0
+    attempted: bool = False
+
+
 class Capabilities(msgspec.Struct, frozen=True):
     """What a provider can do. `idempotent`: a repeat of the same delivery id is sent once only."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -10,7 +10,9 @@ import msgspec
 from clarion.compliance.model import ConsentState
 from clarion.contracts.events import NotificationEvent
 from clarion.contracts.work import WorkItem
-from clarion.delivery.model import Capabilities, Job, Message, Outcome
+from clarion.delivery.conclude import Closing
+from clarion.delivery.model import Capabilities, Conclusion, Job, Message, Outcome
+from clarion.tenancy.config import ProviderConfig, TenantConfig
 
 
 class WorkSource(Protocol):
@@ -33,26 +35,6 @@ class WorkSource(Protocol):
     async def wait(self, channel: str, timeout_s: float, *, urgent_only: bool = False) -> None:
         """Return when work may be there (for `urgent_only` claims: urgent work), after `timeout_s` at the latest."""
         ...
-
-
-class Conclusion(msgspec.Struct, frozen=True):
-    """How an attempt (or the decision not to make one) changes a delivery.
-
-    With a terminal `status` the open row goes; otherwise it becomes `ready` again, due at `due_ms`. `epoch` is the
-    fencing epoch of the intent (for conclusions without intent: the epoch read with the job). `attempt_entry` is JSON
-    appended to the attempt log.
-    """
-
-    delivery_id: bytes
-    epoch: int
-    status: str
-    provider: str = ""
-    provider_message_id: str = ""
-    cost_micros: int = 0
-    attempt_entry: bytes = b""
-    consent_snapshot: bytes = b""
-    due_ms: int = 0
-    attempted: bool = False
 
 
 class Intent(msgspec.Struct, frozen=True):
@@ -129,4 +111,38 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Release connections. Idempotent."""
+        ...
+
+
+class ProviderPool(Protocol):
+    """The tenants' providers, built on first use and kept while their configuration stands."""
+
+    def get(self, config: ProviderConfig) -> Provider:
+        """The provider of an account. Never raises: one that cannot be built refuses every message, saying why."""
+        ...
+
+
+class Policies(Protocol):
+    """Tenants' settings, cached for a moment."""
+
+    async def get(self, tenant_id: bytes) -> TenantConfig:
+        """The tenant's configuration. Raises NotFound for an unknown tenant, Transient where it cannot be read."""
+        ...
+
+
+class Composer(Protocol):
+    """Makes messages of jobs."""
+
+    async def compose(
+        self, jobs: Sequence[Job], configs: Mapping[bytes, TenantConfig]
+    ) -> list[Message | Closing]:
+        """Per job, in order, its message, or how it ends because there is none to be made (address, template)."""
+        ...
+
+
+class Watcher(Protocol):
+    """Told where a batch is. Production counts; tests wait for it, or end the process there."""
+
+    def reached(self, point: str, count: int) -> None:
+        """`point` is one of `loaded`, `intended`, `answered`, `recorded`; `count` deliveries got there."""
         ...

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from clarion.audience.model import Card
-from clarion.contracts.channels import CHANNELS, mask_of
+from clarion.compliance.frequency_caps import allowances, is_capped
+from clarion.contracts.channels import mask_of
 from clarion.contracts.commands import NotificationRequest
 from clarion.delivery.ports import CapRequest
 from clarion.kernel.errors import Invalid, Unknown
+from clarion.kernel.local_time import known_zone, local_day
 from clarion.orchestration.model import Draft
 from clarion.templates import inline_channels
 from clarion.tenancy.config import TemplateInfo, TenantConfig
@@ -119,22 +120,14 @@ def cap_requests(checked: Checked, now_ms: int) -> list[CapRequest]:
     Empty where the category has no caps or is not subject to them.
     """
     category = checked.draft.category
-    caps = category.caps
-    if category.class_ == "transactional" or (caps.per_day is None and not caps.per_channel_day):
+    if not is_capped(category):
         return []
-    day = local_day(checked.card.timezone or checked.draft.fallback_timezone, now_ms)
+    day = local_day(known_zone(checked.card.timezone, checked.draft.fallback_timezone), now_ms)
     user_id = checked.card.user_id
-    scopes = [category.name, *(f"{category.name}:{channel}" for channel in CHANNELS)]
-    return [CapRequest(b"", user_id, scope, day, 0) for scope in scopes]
+    return [CapRequest(b"", user_id, scope, day, limit) for scope, limit in allowances(category)]
 
 
 def with_caps_used(checked: Checked, used: Sequence[int]) -> Checked:
     """The request with its user's counts, as answered to `cap_requests`."""
     draft = msgspec.structs.replace(checked.draft, caps_used=tuple(used))
     return msgspec.structs.replace(checked, draft=draft)
-
-
-def local_day(timezone: str, at_ms: int) -> int:
-    """The calendar day in an IANA zone at an instant, as YYYYMMDD."""
-    local = datetime.fromtimestamp(at_ms / 1000, ZoneInfo(timezone))
-    return local.year * 10_000 + local.month * 100 + local.day

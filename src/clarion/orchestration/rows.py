@@ -76,52 +76,52 @@ def _record(decided: Decided) -> bytes:
 
 def build_rows(decided: Decided) -> list[Row]:
     """The rows of one decision: one a chosen channel, or a single one with channel `none` where all is blocked."""
-    checked, decision = decided.checked, decided.decision
-    request, draft = checked.request, checked.draft
-    personalization = request.personalization
-    shared = {
-        "notification_id": decided.notification_id,
-        "tenant_id": decided.tenant_id,
-        "user_id": checked.card.user_id,
-        "created_ms": decided.created_ms,
-        "category": draft.category.name,
-        "priority": draft.priority,
-        "template": checked.template.name,
-        "template_version": checked.template.version,
-        "payload": _encode(request.data) if request.data else _EMPTY,
-        "personalization": _encode(personalization)
-        if personalization.context or not personalization.enabled
-        else _PERSONALIZED,
-        "metadata": _encode(request.metadata) if request.metadata else _EMPTY,
-        "decision": _record(decided),
-        "journey_id": request.journey_id or "",
-        "traceparent": decided.traceparent,
-        "expires_ms": draft.expires_ms,
-    }
+    decision = decided.decision
+    blocked = _blocked_row(decided)
     if not decision.choices:
-        return [
-            Row(
-                delivery_id=delivery_id_for(decided.notification_id, None),
-                channel=NO_CHANNEL,
-                status="blocked",
-                send_ms=decided.created_ms,
-                score=0.0,
-                open=False,
-                **shared,
-            )
-        ]
+        return [blocked]
     return [
-        Row(
+        msgspec.structs.replace(
+            blocked,
             delivery_id=delivery_id_for(decided.notification_id, choice.channel),
             channel=CHANNELS[choice.channel],
             status=choice.status,
             send_ms=choice.due_ms or decided.created_ms,
             score=choice.score,
             open=True,
-            **shared,
         )
         for choice in decision.choices
     ]
+
+
+def _blocked_row(decided: Decided) -> Row:
+    checked = decided.checked
+    request, draft = checked.request, checked.draft
+    personalization = request.personalization
+    plain = personalization.enabled and not personalization.context
+    return Row(
+        delivery_id=delivery_id_for(decided.notification_id, None),
+        notification_id=decided.notification_id,
+        tenant_id=decided.tenant_id,
+        user_id=checked.card.user_id,
+        created_ms=decided.created_ms,
+        category=draft.category.name,
+        channel=NO_CHANNEL,
+        priority=draft.priority,
+        status="blocked",
+        template=checked.template.name,
+        template_version=checked.template.version,
+        payload=_encode(request.data) if request.data else _EMPTY,
+        personalization=_PERSONALIZED if plain else _encode(personalization),
+        metadata=_encode(request.metadata) if request.metadata else _EMPTY,
+        decision=_record(decided),
+        journey_id=request.journey_id or "",
+        traceparent=decided.traceparent,
+        send_ms=decided.created_ms,
+        score=0.0,
+        expires_ms=draft.expires_ms,
+        open=False,
+    )
 
 
 def build_events(rows: Sequence[Row], decided: Decided) -> list[NotificationEvent]:

@@ -14,8 +14,8 @@ from clarion.contracts.events import NotificationEvent, encode_events
 from clarion.contracts.statuses import TERMINAL
 from clarion.contracts.topics import NOTIFICATION_EVENTS
 from clarion.contracts.work import WorkItem
-from clarion.delivery.model import Job
-from clarion.delivery.ports import Conclusion, Intent
+from clarion.delivery.model import Conclusion, Job
+from clarion.delivery.ports import Intent
 from clarion.kernel.ids import created_ms
 from clarion.tenancy.model import QuietHours
 

@@ -1,0 +1,81 @@
+"""Prometheus metrics: one object a process, counted by the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_STAGE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """Every metric of a role. Label values are names that a tenant cannot choose freely (no unbounded series)."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self._registry = registry
+        self.requests = Counter(
+            "clarion_http_requests", "HTTP requests", ["route", "method", "status"], registry=registry
+        )
+        self.request_seconds = Histogram(
+            "clarion_http_request_seconds",
+            "HTTP latency",
+            ["route", "method"],
+            registry=registry,
+            buckets=_STAGE_BUCKETS,
+        )
+        self.accepts = Counter("clarion_accepts", "Notifications accepted (durable)", registry=registry)
+        self.decisions = Counter(
+            "clarion_decisions", "Channels not taken or moved, by rule", ["rule"], registry=registry
+        )
+        self.attempts = Counter(
+            "clarion_attempts",
+            "Attempts by provider kind and outcome",
+            ["provider", "outcome"],
+            registry=registry,
+        )
+        self.conclusions = Counter(
+            "clarion_conclusions",
+            "Deliveries by the status they reached",
+            ["channel", "status"],
+            registry=registry,
+        )
+        self.fenced = Counter(
+            "clarion_fenced", "Outcomes refused because their lease epoch was old", registry=registry
+        )
+        self.stage_seconds = Histogram(
+            "clarion_stage_seconds",
+            "Time a batch spends in a stage",
+            ["stage"],
+            registry=registry,
+            buckets=_STAGE_BUCKETS,
+        )
+        self.queue_depth = Gauge(
+            "clarion_queue_depth", "Deliveries by place", ["channel", "place"], registry=registry
+        )
+        self.queue_age = Gauge(
+            "clarion_queue_age_seconds",
+            "How long the oldest due delivery has waited",
+            ["channel"],
+            registry=registry,
+        )
+        self.outbox_events = Gauge("clarion_outbox_events", "Events not yet on the log", registry=registry)
+        self.outbox_age = Gauge("clarion_outbox_age_seconds", "Age of the oldest of them", registry=registry)
+        self.swept = Counter("clarion_swept", "Deliveries that the sweeper queued again", registry=registry)
+        self.reaped = Counter(
+            "clarion_reaped", "Leases that ended without an ack", ["channel"], registry=registry
+        )
+        self.clock_drift = Gauge(
+            "clarion_clock_drift_seconds", "This machine's clock against the store's", registry=registry
+        )
+
+    def count(self, counter: Counter, amounts: Mapping[tuple[str, ...], int]) -> None:
+        """Add a batch's amounts, by label values in the counter's order."""
+        for labels, amount in amounts.items():
+            counter.labels(*labels).inc(amount)
+
+    def render(self) -> bytes:
+        """The text exposition of all metrics."""
+        return generate_latest(self._registry)
