@@ -6,7 +6,7 @@ stops the start with one line that names it.
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -59,7 +59,7 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
-def load_settings(**overrides: object) -> Settings:
+def load_settings(**overrides: Any) -> Settings:
     """The settings of this process. Raises Invalid with one line naming the first wrong setting."""
     given = {name: value for name, value in overrides.items() if value is not None}
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
 Channel: TypeAlias = Literal["email", "push", "sms"]
@@ -14,7 +15,7 @@ NO_CHANNEL: Final = "none"
 """The `channel` of the one row that a request without any candidate channel leaves."""
 
 
-def mask_of(channels: tuple[str, ...] | list[str]) -> int:
+def mask_of(channels: Sequence[str]) -> int:
     """Bit mask of channel names; unknown names raise KeyError (names are checked at the edge)."""
     mask = 0
     for name in channels:

@@ -215,7 +215,8 @@ class PostgresAcceptStore:
             [c.key for _, _, c in claims],
         )
         for record in found:
-            i, _, claim = claims[record["i"] - 1]
+            place: int = record["i"]
+            i, _, claim = claims[place - 1]
             if isinstance(outcomes[i], KeyBusy):
                 continue
             same = record["fingerprint"] == claim.fingerprint

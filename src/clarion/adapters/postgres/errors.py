@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -42,7 +42,7 @@ def map_error(exc: BaseException) -> ClarionError | None:
 
 
 @asynccontextmanager
-async def mapped() -> AsyncIterator[None]:
+async def mapped() -> AsyncGenerator[None]:
     """Raise asyncpg's errors inside the block as ours, chained."""
     try:
         yield

@@ -60,7 +60,7 @@ class PostgresLedger:
     async def open_count(self, grace_s: float) -> OpenCount:
         """Open deliveries; overdue are those due more than `grace_s` seconds ago that nobody holds."""
         async with self._pools.pipeline() as connection:
-            record = await connection.fetchrow(self._sql["count_open"], grace_s)
+            (record,) = await connection.fetch(self._sql["count_open"], grace_s)
         return OpenCount(*record.values())
 
     async def orphans(self) -> list[Orphan]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ class PostgresOutbox:
         self._sql = load_queries("outbox")
 
     @asynccontextmanager
-    async def take(self, limit: int) -> AsyncIterator[list[OutboxEntry]]:
+    async def take(self, limit: int) -> AsyncGenerator[list[OutboxEntry]]:
         """Up to `limit` entries, oldest first; they are gone when the block ends without an error, else they stay."""
         async with self._pools.pipeline() as connection, connection.transaction():
             records = await connection.fetch(self._sql["take_outbox"], limit)
@@ -41,5 +41,5 @@ class PostgresOutbox:
     async def backlog(self) -> tuple[int, float]:
         """Events that wait, and the age of the oldest in seconds."""
         async with self._pools.pipeline() as connection:
-            record = await connection.fetchrow(self._sql["outbox_backlog"])
-        return record["events"], record["age_s"]
+            (record,) = await connection.fetch(self._sql["outbox_backlog"])
+        return int(record["events"]), float(record["age_s"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -37,13 +37,13 @@ class Pools:
         self._keys = keys
 
     @asynccontextmanager
-    async def pipeline(self) -> AsyncIterator[PoolConnectionProxy]:
+    async def pipeline(self) -> AsyncGenerator[PoolConnectionProxy]:
         """A connection that may COPY and is not bound to a tenant: for accept and workers only."""
         async with mapped(), self._pipeline.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
             yield connection
 
     @asynccontextmanager
-    async def reader(self, tenant_id: bytes) -> AsyncIterator[PoolConnectionProxy]:
+    async def reader(self, tenant_id: bytes) -> AsyncGenerator[PoolConnectionProxy]:
         """A read-only transaction that sees this tenant's rows only (forced row-level security)."""
         async with (
             mapped(),
@@ -54,7 +54,7 @@ class Pools:
             yield connection
 
     @asynccontextmanager
-    async def keys(self) -> AsyncIterator[PoolConnectionProxy]:
+    async def keys(self) -> AsyncGenerator[PoolConnectionProxy]:
         """A connection to the database of the users' data keys."""
         async with mapped(), self._keys.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
             yield connection

@@ -1,0 +1,125 @@
+"""Receipts: stored before the provider gets its 200, folded into notifications afterwards, never backwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+import msgspec
+
+from clarion.adapters.postgres.queries import load_queries
+from clarion.contracts.events import NotificationEvent, derive_event_id, encode_events
+from clarion.contracts.topics import NOTIFICATION_EVENTS
+from clarion.delivery.model import Receipt
+from clarion.delivery.receipts import Folded, Tracked, fold_receipts
+from clarion.kernel.ids import created_ms
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    from clarion.adapters.postgres.pools import Pools
+
+UNMATCHED_KEPT_MS: Final = 3_600_000
+"""A receipt can beat the response that its delivery is recorded with; an hour later it is of no delivery of ours."""
+
+UNMATCHED_WAIT_S: Final = 5.0
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(list[Receipt]).decode
+
+
+class PostgresReceipts:
+    """`ReceiptSink`, and the projector's half of it."""
+
+    def __init__(self, pools: Pools) -> None:
+        self._pools = pools
+        self._sql = load_queries("receipts")
+        self._append_outbox = load_queries("accept")["append_outbox"]
+
+    async def put(self, provider: str, receipts: Sequence[Receipt]) -> None:
+        """Keep receipts of a provider's account. Durable when this returns. Raises Transient."""
+        async with self._pools.pipeline() as connection:
+            await connection.execute(
+                self._sql["store_receipts"], provider, len(receipts), _encode(list(receipts))
+            )
+
+    async def project(self, limit: int, now_ms: int) -> int:
+        """Fold up to `limit` stored batches into the notifications, with their events; how many batches there were.
+
+        One transaction: what is taken is folded, or stays. Several projectors may run.
+        """
+        async with self._pools.pipeline() as connection, connection.transaction():
+            batches = await connection.fetch(self._sql["take_receipts"], limit)
+            if not batches:
+                return 0
+            receipts = [receipt for batch in batches for receipt in _decode(batch["payload"])]
+            ids = sorted({receipt.delivery_id for receipt in receipts if len(receipt.delivery_id) == 16})  # noqa: PLR2004  a UUID
+            rows = await connection.fetch(self._sql["lock_statuses"], ids, [created_ms(i) for i in ids])
+            known = {row["global_id"]: row for row in rows}
+            folded = fold_receipts({i: _tracked(row) for i, row in known.items()}, receipts)
+            await self._write(connection, folded, known, now_ms)
+            await self._postpone(connection, batches, folded, now_ms)
+        return len(batches)
+
+    async def _write(
+        self, connection: PoolConnectionProxy, folded: Folded, known: dict[bytes, asyncpg.Record], now_ms: int
+    ) -> None:
+        changed = folded.changed
+        if not changed:
+            return
+        await connection.execute(
+            self._sql["fold_receipts"],
+            list(changed),
+            [created_ms(i) for i in changed],
+            [tracked.status for tracked in changed.values()],
+            [tracked.delivered_ms for tracked in changed.values()],
+            [tracked.engaged_ms for tracked in changed.values()],
+        )
+        events = [_event(known[i], tracked, now_ms) for i, tracked in changed.items()]
+        await connection.execute(
+            self._append_outbox, NOTIFICATION_EVENTS.name, len(events), encode_events(events)
+        )
+
+    async def _postpone(
+        self,
+        connection: PoolConnectionProxy,
+        batches: Sequence[asyncpg.Record],
+        folded: Folded,
+        now_ms: int,
+    ) -> None:
+        """Keep receipts of unknown deliveries for another while."""
+        unmatched = {receipt.receipt_id for receipt in folded.unmatched}
+        for batch in batches if unmatched else ():
+            if now_ms - batch["received_at"] > UNMATCHED_KEPT_MS:
+                continue
+            waiting = [r for r in _decode(batch["payload"]) if r.receipt_id in unmatched]
+            if waiting:
+                await connection.execute(
+                    self._sql["postpone_receipts"],
+                    batch["provider"],
+                    len(waiting),
+                    _encode(waiting),
+                    batch["received_at"],
+                    UNMATCHED_WAIT_S,
+                )
+
+
+def _tracked(row: asyncpg.Record) -> Tracked:
+    return Tracked(row["status"], row["delivered_at"], row["engaged_at"])
+
+
+def _event(row: asyncpg.Record, tracked: Tracked, now_ms: int) -> NotificationEvent:
+    return NotificationEvent(
+        event_id=derive_event_id(row["global_id"], tracked.status),
+        type=tracked.status,
+        at_ms=tracked.engaged_ms or tracked.delivered_ms or now_ms,
+        tenant_id=row["tenant_id"],
+        notification_id=row["notification_id"],
+        delivery_id=row["global_id"],
+        user_id=row["user_id"],
+        category=row["category"],
+        channel=row["channel"],
+        provider=row["provider"] or "",
+        traceparent=row["traceparent"],
+    )
