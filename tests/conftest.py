@@ -6,7 +6,12 @@ import ipaddress
 import sys
 from typing import Any
 
+import hypothesis
 import pytest
+
+# How fast an example runs depends on what else this machine does: pytest's time-out guards against hanging.
+hypothesis.settings.register_profile("clarion", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("clarion")
 
 
 def _host_of(event: str, arguments: tuple[Any, ...]) -> str | None:
