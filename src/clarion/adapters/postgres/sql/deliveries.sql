@@ -65,3 +65,12 @@ FROM open_deliveries
 WHERE global_id > $1 AND (leased_until IS NULL OR leased_until < now())
 ORDER BY global_id
 LIMIT $2
+
+-- name: ensure_partitions
+-- Day partitions for the coming days, made ahead.
+SELECT ensure_partitions(3)
+
+-- name: drop_old_keys
+-- Idempotency keys past their 24 hours. In portions, so that no transaction is long.
+DELETE FROM idempotency_keys
+WHERE ctid IN (SELECT ctid FROM idempotency_keys WHERE created_at < now() - interval '25 hours' LIMIT 10000)

@@ -1,0 +1,60 @@
+"""The delivery role: claims work on every channel and dispatches it.
+
+Each channel has general lanes, and one reserved for urgent work (priorities 0 to 2), so that a one-time code never
+stands behind a campaign that the general lanes are busy with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from clarion.contracts.channels import CHANNELS
+from clarion.delivery.dispatch import dispatch
+from clarion.entrypoints.workers.lane import run_lane
+
+if TYPE_CHECKING:
+    from clarion.bootstrap import Worker
+    from clarion.delivery.dispatch import Report
+
+IDLE_WAIT_S: Final = 1.0
+URGENT_BATCH: Final = 100
+"""Small, so that a code that comes a moment later does not wait for a long batch to end."""
+
+CLAIM_LEASES: Final = 2
+"""A claim's lease in Valkey, in leases of one attempt: a long batch is still being sent when its first attempts end."""
+
+
+async def run_delivery(worker: Worker, stop: asyncio.Event) -> None:
+    """Claim and dispatch until `stop` is set; what is under way then is finished."""
+    general = partial(_step, worker, limit=worker.settings.claim_batch, urgent_only=False)
+    urgent = partial(_step, worker, limit=URGENT_BATCH, urgent_only=True)
+    lanes = [
+        run_lane(f"delivery-{channel}-{number}", partial(general, channel), stop)
+        for channel in CHANNELS
+        for number in range(worker.settings.dispatch_loops)
+    ]
+    lanes += [run_lane(f"delivery-{channel}-urgent", partial(urgent, channel), stop) for channel in CHANNELS]
+    await asyncio.gather(*lanes)
+
+
+async def _step(worker: Worker, channel: str, *, limit: int, urgent_only: bool) -> float:
+    lease_ms = worker.dispatch.lease_ms * CLAIM_LEASES
+    items = await worker.queue.claim(channel, limit, lease_ms=lease_ms, urgent_only=urgent_only)
+    if not items:
+        await worker.queue.wait(channel, IDLE_WAIT_S)
+        return 0.0
+    with worker.metrics.stage_seconds.labels("dispatch").time():
+        report = await dispatch(items, worker.dispatch)
+    _observe(worker, report)
+    return 0.0
+
+
+def _observe(worker: Worker, report: Report) -> None:
+    metrics = worker.metrics
+    metrics.count(metrics.attempts, report.attempts)
+    metrics.count(metrics.conclusions, report.conclusions)
+    metrics.fenced.inc(report.fenced)
+    if worker.traces.enabled:
+        worker.traces.record(worker.spans_of(report.closed))

@@ -1,0 +1,45 @@
+"""The events role: publishes the outbox to the log, and keeps the log within its bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from clarion.contracts.events import NotificationEvent, decode_events
+from clarion.contracts.topics import NOTIFICATION_EVENTS, TOPICS
+from clarion.entrypoints.workers.lane import run_lane
+from clarion.orchestration.publish import split_by_partition
+
+if TYPE_CHECKING:
+    from clarion.bootstrap import Worker
+
+OUTBOX_BATCH: Final = 16
+"""Outbox rows a step: each holds the events of one transaction, some hundreds under load."""
+
+IDLE_S: Final = 0.1
+TRIM_EVERY_S: Final = 30.0
+
+
+async def run_events(worker: Worker, stop: asyncio.Event) -> None:
+    """Publish until `stop` is set. Several publishers share the work; consumers drop what they know."""
+    await asyncio.gather(
+        run_lane("events-publish", partial(_publish, worker), stop),
+        run_lane("events-trim", partial(_trim, worker), stop),
+    )
+
+
+async def _publish(worker: Worker) -> float:
+    async with worker.outbox.take(OUTBOX_BATCH) as entries:
+        if not entries:
+            return IDLE_S
+        events: list[NotificationEvent] = []
+        for entry in entries:
+            events.extend(decode_events(entry.payload))
+        await worker.log.append(NOTIFICATION_EVENTS, split_by_partition(events, NOTIFICATION_EVENTS))
+    return 0.0
+
+
+async def _trim(worker: Worker) -> float:
+    await worker.log.trim(TOPICS)
+    return TRIM_EVERY_S

@@ -1,0 +1,81 @@
+"""The sweeper role: Postgres is the truth, and what the queue has lost is queued again from it.
+
+Also the housekeeping of the store: partitions ahead of time, old idempotency keys, the anchor of this process's clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from clarion.contracts.channels import CHANNELS
+from clarion.entrypoints.workers.lane import run_lane
+
+if TYPE_CHECKING:
+    from clarion.bootstrap import Worker
+
+SWEEP_BATCH: Final = 1_000
+REBUILD_PAGE: Final = 5_000
+KEEP_EVERY_S: Final = 600.0
+OBSERVE_EVERY_S: Final = 2.0
+FIRST_ID: Final = bytes(16)
+
+_log = structlog.get_logger("sweeper")
+
+
+async def run_sweeper(worker: Worker, stop: asyncio.Event) -> None:
+    """Sweep until `stop` is set. Several sweepers share the work."""
+    await asyncio.gather(
+        run_lane("sweeper-sweep", partial(_sweep, worker), stop),
+        run_lane("sweeper-housekeeping", partial(_keep_house, worker), stop),
+        run_lane("sweeper-observe", partial(_observe, worker), stop),
+    )
+
+
+async def _sweep(worker: Worker) -> float:
+    if await worker.queue.ensure_generation():
+        await rebuild(worker)
+    items = await worker.store.take_overdue(SWEEP_BATCH)
+    if items:
+        await worker.queue.enqueue(items)
+        worker.metrics.swept.inc(len(items))
+        _log.info("swept", deliveries=len(items))
+    return 0.0 if len(items) == SWEEP_BATCH else worker.settings.sweep_every_s
+
+
+async def rebuild(worker: Worker) -> int:
+    """Queue every open delivery that nobody holds; how many. After a loss of Valkey's data (or a first start)."""
+    after, queued = FIRST_ID, 0
+    while items := await worker.store.page_open(after, REBUILD_PAGE):
+        await worker.queue.enqueue(items)
+        after, queued = items[-1].delivery_id, queued + len(items)
+    if queued:
+        _log.warning("queue_rebuilt", deliveries=queued)
+    worker.metrics.swept.inc(queued)
+    return queued
+
+
+async def _keep_house(worker: Worker) -> float:
+    await worker.housekeeping.ensure_partitions()
+    await worker.housekeeping.drop_old_keys()
+    return KEEP_EVERY_S
+
+
+async def _observe(worker: Worker) -> float:
+    metrics = worker.metrics
+    await worker.anchor_clock()
+    metrics.clock_drift.set(worker.clock.drift_ms() / 1000)
+    for channel in CHANNELS:
+        depths = await worker.queue.depths(channel)
+        metrics.queue_depth.labels(channel, "queue").set(sum(depths.queued))
+        metrics.queue_depth.labels(channel, "backlog").set(sum(depths.backlog))
+        metrics.queue_depth.labels(channel, "scheduled").set(depths.scheduled)
+        metrics.queue_depth.labels(channel, "inflight").set(depths.in_flight)
+        metrics.queue_age.labels(channel).set(depths.oldest_ms / 1000)
+    events, age_s = await worker.outbox.backlog()
+    metrics.outbox_events.set(events)
+    metrics.outbox_age.set(age_s)
+    return OBSERVE_EVERY_S
