@@ -7,8 +7,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from clarion.adapters.telemetry.metrics import Metrics
+from clarion.compliance.rules import EXPLANATIONS
 from clarion.contracts.events import NotificationEvent
 from clarion.contracts.topics import TOPICS
+from clarion.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,3 +58,20 @@ def test_every_decision_is_in_the_list_of_decisions():
     listed = set(re.findall(r"\(([\w-]+\.md)\)", page("docs/adr/index.md")))
     written = {path.name for path in (ROOT / "docs/adr").glob("[0-9]*.md")}
     assert listed == written
+
+
+def test_every_setting_is_documented_and_no_other():
+    documented = re.findall(r"^\| `CLARION_(\w+)`", page("docs/reference/settings.md"), flags=re.MULTILINE)
+    assert sorted(documented) == sorted(name.upper() for name in Settings.model_fields)
+
+
+def test_every_metric_is_documented_and_no_other():
+    documented = re.findall(r"^\| `(clarion_\w+)`", page("docs/reference/metrics.md"), flags=re.MULTILINE)
+    families = re.findall(r"^# TYPE (\w+)", Metrics().render().decode(), flags=re.MULTILINE)
+    assert sorted(documented) == sorted(name for name in families if not name.endswith("_created"))
+
+
+def test_every_rule_is_documented_in_its_order_and_words():
+    table = page("docs/reference/rules.md").partition("## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", table, flags=re.MULTILINE)
+    assert rows == [(str(rule), sentence) for rule, sentence in EXPLANATIONS.items()]
