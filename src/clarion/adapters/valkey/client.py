@@ -223,12 +223,15 @@ async def guarded(timeout_s: float = COMMAND_TIMEOUT_S) -> AsyncGenerator[None]:
         raise (Transient(detail) if code in _TRANSIENT_CODES else Permanent(detail)) from exc
 
 
+def make_script(source: str) -> Script:
+    """A script from its source."""
+    return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
 def load_script(*names: str) -> Script:
     """The script made of the files `lua/NAME.lua`, joined in order: shared functions first, then the script itself."""
     folder = importlib.resources.files("clarion.adapters.valkey") / "lua"
-    source = "\n".join((folder / f"{name}.lua").read_text(encoding="utf-8") for name in names)
-    sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
-    return Script(source, sha)
+    return make_script("\n".join((folder / f"{name}.lua").read_text(encoding="utf-8") for name in names))
 
 
 async def call_script(

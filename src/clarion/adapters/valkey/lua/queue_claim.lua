@@ -47,7 +47,7 @@ local function apportion(places, slots)
     slot.take = slot.take + more
     left = left - more
     slot.credit = math.max(0, math.min(slot.credit - 100 * slot.take, 100))
-    if slot.available == 0 then slot.credit = 0 end
+    if slot.take == slot.available then slot.credit = 0 end  -- who has got all is owed nothing
   end
 end
 
