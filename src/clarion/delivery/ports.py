@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
+from clarion.audience.model import SealedProfile
+from clarion.audience.seals import SealedOf
 from clarion.compliance.model import ConsentState
 from clarion.contracts.events import NotificationEvent
 from clarion.contracts.work import WorkItem
 from clarion.delivery.conclude import Closing
 from clarion.delivery.model import Capabilities, Conclusion, Job, Message, Outcome
+from clarion.templates import TemplateVersion
 from clarion.tenancy.config import ProviderConfig, TenantConfig
 
 
@@ -127,6 +130,34 @@ class Policies(Protocol):
 
     async def get(self, tenant_id: bytes) -> TenantConfig:
         """The tenant's configuration. Raises NotFound for an unknown tenant, Transient where it cannot be read."""
+        ...
+
+
+TemplateKey: TypeAlias = tuple[bytes, str, int]
+"""Tenant id, name, version."""
+
+
+class TemplateReader(Protocol):
+    """Template versions, which never change: kept in memory once read."""
+
+    async def read(self, keys: Collection[TemplateKey]) -> dict[TemplateKey, TemplateVersion]:
+        """The versions by key; those that do not exist are absent. Raises Transient."""
+        ...
+
+
+class ProfileOpener(Protocol):
+    """Opens sealed profiles with their users' own keys."""
+
+    async def open_profiles(self, requests: Sequence[SealedOf]) -> list[SealedProfile | None]:
+        """The clear profiles, in order; None where the user or her key is gone. Raises Transient."""
+        ...
+
+
+class ContextReader(Protocol):
+    """What tenants' systems said last about their users."""
+
+    async def read(self, user_ids: Sequence[int]) -> list[dict[str, Any]]:
+        """The context of each user, in order; empty where nothing is known. Raises Transient."""
         ...
 
 

@@ -1,0 +1,165 @@
+"""Composing: a job, its user's profile and context, and its template become a message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+import msgspec
+
+from clarion.audience.model import SealedProfile
+from clarion.audience.seals import SealedOf
+from clarion.contracts.channels import Channel
+from clarion.contracts.commands import Personalization
+from clarion.delivery.conclude import Closing, Rule, close
+from clarion.delivery.model import Job, Message
+from clarion.delivery.ports import ContextReader, ProfileOpener, TemplateKey, TemplateReader
+from clarion.kernel.clock import Clock
+from clarion.kernel.errors import Transient
+from clarion.templates import (
+    InlineContent,
+    Rendered,
+    Renderer,
+    RenderFailure,
+    RenderItem,
+    TemplateVersion,
+    build_variables,
+    inline_content,
+)
+from clarion.tenancy.config import TenantConfig
+
+_decode_data: Final = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_personalization: Final = msgspec.json.Decoder(Personalization).decode
+_PLAIN: Final = b'{"enabled":true,"context":{}}'
+_ENABLED: Final = Personalization()
+
+
+class ComposePorts(msgspec.Struct, frozen=True):
+    """The outside, as composing uses it."""
+
+    profiles: ProfileOpener
+    contexts: ContextReader
+    templates: TemplateReader
+    renderer: Renderer
+    clock: Clock
+
+
+class MessageComposer:
+    """`Composer`: opens profiles, reads contexts and templates once a batch each, then renders."""
+
+    def __init__(self, ports: ComposePorts) -> None:
+        self._ports = ports
+
+    async def compose(
+        self, jobs: Sequence[Job], configs: Mapping[bytes, TenantConfig]
+    ) -> list[Message | Closing]:
+        """A message per job, or how the job ends: `failed`, naming the missing address or variable."""
+        ports = self._ports
+        profiles = await ports.profiles.open_profiles(
+            [SealedOf(job.user_id, job.item.tenant_id, job.sealed) for job in jobs]
+        )
+        keys = {_key(job) for job in jobs if job.template}
+        versions = await ports.templates.read(keys) if keys else {}
+        contexts = await self._read_contexts(jobs, versions)
+        now_ms = ports.clock.now_ms()
+        results: list[Message | Closing | None] = [None] * len(jobs)
+        items: list[RenderItem] = []
+        places: list[tuple[int, SealedProfile]] = []
+        for i, (job, profile) in enumerate(zip(jobs, profiles, strict=True)):
+            source = versions.get(_key(job)) if job.template else inline_content(_decode_data(job.payload))
+            problem = _problem(job, profile, source)
+            if profile is None or source is None or problem is not None:
+                results[i] = close(job, "failed", problem or _GONE, now_ms)
+                continue
+            config = configs[job.item.tenant_id]
+            variables = _variables(job, profile, contexts.get(job.user_id, {}), config)
+            items.append(RenderItem(job.item.tenant_id, source, cast("Channel", job.item.channel), variables))
+            places.append((i, profile))
+        for (i, profile), rendered in zip(places, ports.renderer.render_batch(items), strict=True):
+            results[i] = (
+                close(jobs[i], "failed", _describe(rendered), now_ms)
+                if isinstance(rendered, RenderFailure)
+                else _message(jobs[i], profile, rendered)
+            )
+        return [result for result in results if result is not None]
+
+    async def _read_contexts(
+        self, jobs: Sequence[Job], versions: Mapping[TemplateKey, TemplateVersion]
+    ) -> dict[int, dict[str, Any]]:
+        """The stored contexts of users whose template asks for any; without Valkey, personalisation does without."""
+        asking = {
+            job.user_id
+            for job in jobs
+            if job.template and (version := versions.get(_key(job))) is not None and version.uses_context
+        }
+        if not asking:
+            return {}
+        users = sorted(asking)
+        try:
+            return dict(zip(users, await self._ports.contexts.read(users), strict=True))
+        except Transient:
+            return {}
+
+
+_GONE: Final = Rule("user_gone", "the user or her data key was deleted after the accept")
+
+
+def _key(job: Job) -> TemplateKey:
+    return (job.item.tenant_id, job.template, job.template_version)
+
+
+def _problem(
+    job: Job, profile: SealedProfile | None, source: TemplateVersion | InlineContent | None
+) -> Rule | None:
+    if profile is None:
+        return _GONE
+    if source is None:
+        return Rule("template_gone", f"template {job.template!r} version {job.template_version} is not there")
+    address = {"email": profile.email, "sms": profile.phone, "push": profile.device_tokens}
+    if not address.get(job.item.channel):
+        return Rule("unreachable", f"the user has no {job.item.channel} address any more")
+    return None
+
+
+def _variables(
+    job: Job, profile: SealedProfile, stored: dict[str, Any], config: TenantConfig
+) -> dict[str, Any]:
+    data = _decode_data(job.payload)
+    wanted = _ENABLED if job.personalization == _PLAIN else _decode_personalization(job.personalization)
+    tenant = {"name": config.tenant.name}
+    if not wanted.enabled:
+        return build_variables(data, {}, {}, tenant, {})
+    user = {
+        **profile.attributes,
+        "id": job.external_id,
+        "email": profile.email,
+        "phone": profile.phone,
+        "timezone": job.timezone,
+        "language": job.language,
+        "country": job.country,
+    }
+    return build_variables(data, user, {**stored, **wanted.context}, tenant, {})
+
+
+def _message(job: Job, profile: SealedProfile, rendered: Rendered) -> Message:
+    to = {"email": profile.email, "sms": profile.phone}.get(job.item.channel, "")
+    return Message(
+        delivery_id=job.item.delivery_id,
+        tenant_id=job.item.tenant_id,
+        channel=job.item.channel,
+        attempt=job.attempts + 1,
+        to=to,
+        devices=profile.device_tokens if job.item.channel == "push" else [],
+        subject=rendered.subject,
+        html=rendered.html,
+        text=rendered.text,
+        title=rendered.title,
+        body=rendered.body,
+        data=rendered.data,
+    )
+
+
+def _describe(failure: RenderFailure) -> Rule:
+    where = f"{failure.part}, line {failure.line}" if failure.line else failure.part
+    variable = f" ({failure.variable})" if failure.variable else ""
+    return Rule(f"template_{failure.kind}", f"{where}: {failure.detail}{variable}")
