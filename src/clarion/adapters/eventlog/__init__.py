@@ -1,0 +1,3 @@
+"""The event log: Valkey Streams (embedded), Kafka."""
+
+from __future__ import annotations

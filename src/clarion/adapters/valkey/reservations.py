@@ -1,0 +1,46 @@
+"""Daily allowances: `cap:{bb}:<user>:<scope>:<day>` is the SET of the deliveries that have a place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from clarion.adapters.valkey.client import ScriptArgument, ValkeyClients, load_script
+from clarion.adapters.valkey.keyed import BUCKETS, KeyedCall, KeyedScript, run_keyed
+from clarion.delivery.ports import CapRequest
+
+LIFE_MS: Final = 3 * 24 * 3600 * 1000
+"""From the first place taken: a calendar day lasts 50 hours around the world, and its deliveries may be retried."""
+
+
+class ValkeyReservations:
+    """`delivery.ports.Reservations` on Valkey: one script call a batch (on a cluster: one a bucket of users)."""
+
+    def __init__(self, clients: ValkeyClients) -> None:
+        self._clients = clients
+        self._reserve = KeyedScript(load_script("caps_reserve"), (LIFE_MS,))
+        self._release = KeyedScript(load_script("caps_release"))
+        self._used = KeyedScript(load_script("caps_used"))
+
+    async def reserve(self, requests: Sequence[CapRequest]) -> list[bool]:
+        """Whether each request has a place. Raises Transient: then ask again, which takes no place twice."""
+        calls = [_call(request, request.delivery_id, request.limit) for request in requests]
+        return [answer == 1 for answer in await self._run(self._reserve, calls)]
+
+    async def release(self, requests: Sequence[CapRequest]) -> None:
+        """Give places back. Raises Transient."""
+        await self._run(self._release, [_call(request, request.delivery_id) for request in requests])
+
+    async def used(self, requests: Sequence[CapRequest]) -> list[int]:
+        """Places taken of each request's (user, scope, day). Raises Transient."""
+        return await self._run(self._used, [_call(request) for request in requests])
+
+    async def _run(self, script: KeyedScript, calls: Sequence[KeyedCall]) -> list[int]:
+        client = self._clients.read if script is self._used else self._clients.write
+        return await run_keyed(client, script, calls, is_cluster=self._clients.is_cluster)
+
+
+def _call(request: CapRequest, *args: ScriptArgument) -> KeyedCall:
+    bucket = request.user_id % BUCKETS
+    key = b"cap:{%02d}:%d:%s:%d" % (bucket, request.user_id, request.scope.encode(), request.day)
+    return KeyedCall(bucket, key, args)

@@ -1,0 +1,123 @@
+"""`RateLimiter`: token buckets. Rates are so low that nothing refills during a test, except where it waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from clarion.adapters.valkey.client import ValkeyClients
+from clarion.adapters.valkey.rate_limit import ValkeyRateLimiter
+from clarion.kernel.clock import StoreClock
+from clarion.orchestration.ports import RateLimiter
+from clarion.tenancy.quotas import Take
+from clarion.testing.valkey import InMemoryRateLimiter
+
+HOUR_S = 3600
+
+
+@pytest.fixture
+def limiter(clients: ValkeyClients | None) -> RateLimiter:
+    return InMemoryRateLimiter(StoreClock()) if clients is None else ValkeyRateLimiter(clients, timeout_s=5)
+
+
+@pytest.fixture
+def tenant() -> bytes:
+    return os.urandom(16)
+
+
+def take(
+    tenant: bytes, cost: int, *, burst: float = 10, rate: float = 1 / HOUR_S, route: str = "send"
+) -> Take:
+    return Take(tenant, route, cost, rate, burst)
+
+
+async def test_a_new_bucket_is_full_and_a_call_costs_its_size(limiter: RateLimiter, tenant: bytes):
+    [verdict] = await limiter.take([take(tenant, 4)])
+    assert (verdict.outcome, verdict.limit, verdict.remaining) == ("allowed", 10, 6)
+    assert verdict.reset_s == pytest.approx(4 * HOUR_S, rel=0.01)
+    assert verdict.retry_after_s == 0
+    [verdict] = await limiter.take([take(tenant, 6)])
+    assert (verdict.allowed, verdict.remaining) == (True, 0)
+
+
+async def test_an_empty_bucket_says_when_to_come_back(limiter: RateLimiter, tenant: bytes):
+    await limiter.take([take(tenant, 9)])
+    [verdict] = await limiter.take([take(tenant, 3)])
+    assert (verdict.outcome, verdict.allowed, verdict.remaining) == ("throttled", False, 1)
+    assert verdict.retry_after_s == pytest.approx(2 * HOUR_S, rel=0.01)
+    assert verdict.reset_s == pytest.approx(9 * HOUR_S, rel=0.01)
+
+
+async def test_a_refused_take_takes_nothing(limiter: RateLimiter, tenant: bytes):
+    answers = await limiter.take([take(tenant, cost) for cost in (8, 3, 2, 1)])
+    assert [answer.allowed for answer in answers] == [True, False, True, False]
+    assert [answer.remaining for answer in answers] == [2, 2, 0, 0]
+
+
+async def test_more_than_the_bucket_holds_can_never_succeed(limiter: RateLimiter, tenant: bytes):
+    [verdict] = await limiter.take([take(tenant, 11)])
+    assert (verdict.outcome, verdict.allowed, verdict.remaining) == ("too_large", False, 10)
+    assert verdict.retry_after_s == 0
+
+
+async def test_takes_of_one_call_are_served_like_calls_in_a_row(limiter: RateLimiter, tenant: bytes):
+    other = os.urandom(16)
+    takes = [
+        take(tenant, 6),
+        take(other, 6),
+        take(tenant, 6, route="read"),
+        take(tenant, 6),
+        take(other, 4),
+        take(tenant, 4),
+    ]
+    answers = await limiter.take(takes)
+    assert [answer.allowed for answer in answers] == [True, True, True, False, True, True]
+    assert [answer.remaining for answer in answers] == [4, 4, 4, 4, 0, 0]
+
+
+async def test_five_hundred_single_requests_in_one_call(limiter: RateLimiter, tenant: bytes):
+    answers = await limiter.take([take(tenant, 1, burst=400, rate=0.001)] * 500)
+    assert sum(answer.allowed for answer in answers) == 400
+    assert [answer.remaining for answer in answers[:400]] == list(range(399, -1, -1))
+
+
+async def test_a_take_of_nothing_only_looks(limiter: RateLimiter, tenant: bytes):
+    answers = await limiter.take([take(tenant, 10), take(tenant, 0)])
+    assert [(answer.allowed, answer.remaining) for answer in answers] == [(True, 0), (True, 0)]
+    assert await limiter.take([]) == []
+
+
+@pytest.mark.parametrize(("rate", "burst"), [(20_000.0, 40_000.0), (3.0, 7.0), (1e6, 1e6), (0.1, 0.5)])
+async def test_a_whole_burst_is_there_at_once(limiter: RateLimiter, tenant: bytes, rate: float, burst: float):
+    whole = int(burst)
+    answers = await limiter.take([take(tenant, 1, burst=burst, rate=rate)] * min(whole, 7))
+    assert all(answer.allowed for answer in answers)
+    [verdict] = await limiter.take([take(tenant, max(whole - 7, 0), burst=burst, rate=rate)])
+    assert verdict.allowed
+
+
+async def test_tokens_come_back_with_time(limiter: RateLimiter, tenant: bytes):
+    whole = take(tenant, 5, burst=5, rate=100)
+    assert [verdict.allowed for verdict in await limiter.take([whole, whole])] == [True, False]
+    async with asyncio.timeout(30):
+        allowed = False
+        while not allowed:
+            await asyncio.sleep(0)
+            [verdict] = await limiter.take([whole])
+            allowed = verdict.allowed
+
+
+async def test_after_a_change_of_rate_nobody_waits_longer_than_one_bucket(
+    limiter: RateLimiter, tenant: bytes
+):
+    await limiter.take([take(tenant, 10, rate=0.001)])
+    [verdict] = await limiter.take([take(tenant, 1, rate=10)])
+    assert verdict.outcome == "throttled"
+    assert verdict.retry_after_s <= 0.1
+
+
+async def test_callers_at_once_share_one_bucket(limiter: RateLimiter, tenant: bytes):
+    answers = await asyncio.gather(*(limiter.take([take(tenant, 1)] * 5) for _ in range(10)))
+    assert sum(verdict.allowed for answer in answers for verdict in answer) == 10
