@@ -53,8 +53,8 @@ def shared_stores(root: Path) -> Generator[SharedStores]:
     """The stores of a test session, started if no other process of it has done so; blocks until they serve.
 
     A session is all processes that name the same folder `root` (with pytest-xdist: the parent of each worker's base
-    temporary folder). The stores live at least as long as the context of one process. Raises RuntimeError, with the owner's log, if they
-    cannot be started.
+    temporary folder). The stores live at least as long as the context of one process. Raises RuntimeError, with the
+    owner's log, if they cannot be started.
     """
     root.mkdir(parents=True, exist_ok=True)
     with _locked(root / _USERS, fcntl.LOCK_SH):
@@ -69,7 +69,7 @@ def shared_stores(root: Path) -> Generator[SharedStores]:
 
 
 def own(root: str, ready: int) -> None:
-    """The owner's whole life: start the stores in `root`, write a line to the descriptor `ready`, wait, clean up."""
+    """The owner's whole life: start the stores in `root`, write to the descriptor `ready`, wait, clean up."""
     asyncio.run(_own(Path(root), ready))
 
 

@@ -32,6 +32,7 @@ Guarantees
 from __future__ import annotations
 
 from clarion.adapters.embedded.claim import Claim, running_pid
+from clarion.adapters.embedded.credentials import Credentials
 from clarion.adapters.embedded.directory import DataDirectory
 from clarion.adapters.embedded.errors import AlreadyRunning, BinaryMissing, DirectoryUnusable, StartFailed
 from clarion.adapters.embedded.model import (
@@ -58,6 +59,7 @@ __all__ = [
     "ChildSpec",
     "Claim",
     "Command",
+    "Credentials",
     "DataDirectory",
     "DirectoryUnusable",
     "EventKind",
