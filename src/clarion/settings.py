@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     region_number: Annotated[int, Field(ge=1, le=32_767)] = 1
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
     postgres_url: Annotated[SecretStr, Field(pattern=r"^postgres(ql)?://")] | None = None
     global_url: Annotated[SecretStr, Field(pattern=r"^postgres(ql)?://")] | None = None
     redis_url: Annotated[SecretStr, Field(pattern=r"^rediss?://")] | None = None

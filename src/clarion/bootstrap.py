@@ -1,0 +1,294 @@
+"""The composition root: settings become connections, adapters and features, in one place, and are closed here.
+
+Nothing happens on import. Each role opens a `Region` (the stores, and what every role needs of them) and builds on it:
+the API a `Gateway`, the worker a `Worker`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from clarion.adapters.eventlog.streams import StreamsLog
+from clarion.adapters.postgres.accept import PostgresAcceptStore
+from clarion.adapters.postgres.api_keys import PostgresApiKeys
+from clarion.adapters.postgres.consent import PostgresConsentStore
+from clarion.adapters.postgres.deliveries import PostgresDeliveryStore
+from clarion.adapters.postgres.housekeeping import Housekeeping
+from clarion.adapters.postgres.migrate import (
+    API_ROLE,
+    PIPELINE_ROLE,
+    Databases,
+    RolePasswords,
+    database_url,
+)
+from clarion.adapters.postgres.notifications import PostgresNotifications
+from clarion.adapters.postgres.outbox import PostgresOutbox
+from clarion.adapters.postgres.pools import Pools, PostgresUrls, open_pools
+from clarion.adapters.postgres.receipts import PostgresReceipts
+from clarion.adapters.postgres.subject_keys import PostgresSubjectKeys
+from clarion.adapters.postgres.templates import PostgresTemplates
+from clarion.adapters.postgres.tenants import PostgresTenants
+from clarion.adapters.postgres.users import PostgresUserStore
+from clarion.adapters.providers.pool import Providers
+from clarion.adapters.sealing.master_key import MasterKey
+from clarion.adapters.sealing.sealers import AesSealer, AesVault
+from clarion.adapters.telemetry.metrics import Metrics
+from clarion.adapters.telemetry.traces import Traces
+from clarion.adapters.trial import ChildTrialRenderer
+from clarion.adapters.valkey.cards import ValkeyCards
+from clarion.adapters.valkey.client import ValkeyClients, connect
+from clarion.adapters.valkey.context import ValkeyContexts
+from clarion.adapters.valkey.queue import ValkeyQueue
+from clarion.adapters.valkey.rate_limit import ValkeyRateLimiter
+from clarion.adapters.valkey.reservations import ValkeyReservations
+from clarion.audience.keyring import Keyring, check_master_key
+from clarion.audience.seals import Seals
+from clarion.delivery.circuit import Circuits
+from clarion.delivery.compose import ComposePorts, MessageComposer
+from clarion.delivery.dispatch import DispatchPorts
+from clarion.delivery.ports import Watcher
+from clarion.delivery.template_cache import CachedTemplates
+from clarion.intelligence.serving import NeutralPrior
+from clarion.kernel.clock import StoreClock
+from clarion.kernel.errors import Invalid
+from clarion.orchestration.accept import AcceptPorts
+from clarion.orchestration.cards import CachedCards
+from clarion.orchestration.configs import CachedConfigs
+from clarion.settings import Settings
+from clarion.templates import Renderer
+from clarion.templates.ports import TrialRenderer
+from clarion.tenancy.quotas import LocalBuckets
+
+
+def role_passwords(master: MasterKey) -> RolePasswords:
+    """The database roles' passwords: they follow from the master key, so that nobody has to keep them."""
+    return RolePasswords(pipeline=master.password(PIPELINE_ROLE), api=master.password(API_ROLE))
+
+
+def role_urls(admin_url: str, master: MasterKey) -> PostgresUrls:
+    """Where the roles connect on the server of `admin_url`."""
+    names, passwords = Databases(), role_passwords(master)
+    return PostgresUrls(
+        pipeline=database_url(admin_url, names.regional, (PIPELINE_ROLE, passwords.pipeline)),
+        reader=database_url(admin_url, names.regional, (API_ROLE, passwords.api)),
+        keys=database_url(admin_url, names.keys, (PIPELINE_ROLE, passwords.pipeline)),
+    )
+
+
+def master_key_of(settings: Settings) -> MasterKey:
+    """The master key of the settings. Raises Invalid where there is none, or it is none."""
+    if settings.master_key is None:
+        raise Invalid("CLARION_MASTER_KEY is not set: 32 random bytes in base64 or hexadecimal", "master_key")
+    return MasterKey.from_text(settings.master_key.get_secret_value())
+
+
+class Region(msgspec.Struct, frozen=True):
+    """The stores of one region as one process uses them."""
+
+    settings: Settings
+    clock: StoreClock
+    metrics: Metrics
+    traces: Traces
+    pools: Pools
+    valkey: ValkeyClients
+    queue: ValkeyQueue
+    allowances: ValkeyReservations
+    contexts: ValkeyContexts
+    card_cache: ValkeyCards
+    sealer: AesSealer
+    vault: AesVault
+    users: PostgresUserStore
+    keyring: Keyring
+    seals: Seals
+    consents: PostgresConsentStore
+    tenants: PostgresTenants
+    templates: PostgresTemplates
+    keys: PostgresApiKeys
+    configs: CachedConfigs
+    cards: CachedCards
+    accepts: PostgresAcceptStore
+    notifications: PostgresNotifications
+    receipts: PostgresReceipts
+
+    async def anchor_clock(self) -> None:
+        """Set this process's clock by the store's, half a round trip corrected."""
+        before = self.clock.monotonic()
+        store_ms = await self.pools.now_ms()
+        after = self.clock.monotonic()
+        self.clock.anchor(store_ms, (before + after) / 2)
+
+
+class Gateway(msgspec.Struct, frozen=True):
+    """What the API uses: the region, the ports of accepting, and the limits on asking."""
+
+    region: Region
+    accept: AcceptPorts
+    limiter: ValkeyRateLimiter
+    local_limiter: LocalBuckets
+    trials: TrialRenderer
+    renderer: Renderer
+
+
+class Worker(msgspec.Struct, frozen=True):
+    """What the worker's roles use."""
+
+    settings: Settings
+    region: Region
+    clock: StoreClock
+    metrics: Metrics
+    traces: Traces
+    queue: ValkeyQueue
+    store: PostgresDeliveryStore
+    outbox: PostgresOutbox
+    receipts: PostgresReceipts
+    housekeeping: Housekeeping
+    log: StreamsLog
+    dispatch: DispatchPorts
+
+
+@asynccontextmanager
+async def open_region(settings: Settings, role: str) -> AsyncGenerator[Region]:
+    """The region's stores, connected and checked; closed when the block ends.
+
+    Raises Invalid on settings that are not complete, Transient where a store does not answer.
+    """
+    if settings.postgres_url is None or settings.redis_url is None:
+        raise Invalid(
+            "CLARION_POSTGRES_URL and CLARION_REDIS_URL must be set to run a role alone", "postgres_url"
+        )
+    master = master_key_of(settings)
+    urls = role_urls(settings.postgres_url.get_secret_value(), master)
+    pools = await open_pools(urls, size=settings.pool_size, name=f"clarion-{role}")
+    try:
+        valkey = await connect(settings.redis_url.get_secret_value())
+    except BaseException:
+        await pools.close()
+        raise
+    traces = Traces(role, settings.otlp_endpoint)
+    try:
+        region = _build_region(settings, master, pools, valkey, traces)
+        await check_master_key(PostgresSubjectKeys(pools), region.sealer)
+        await region.anchor_clock()
+        yield region
+    finally:
+        traces.close()
+        await valkey.close()
+        await pools.close()
+
+
+def _build_region(
+    settings: Settings, master: MasterKey, pools: Pools, valkey: ValkeyClients, traces: Traces
+) -> Region:
+    clock = StoreClock()
+    sealer, vault = AesSealer(master), AesVault(master)
+    users = PostgresUserStore(pools, region=settings.region, region_number=settings.region_number)
+    keyring = Keyring(PostgresSubjectKeys(pools), sealer, clock.monotonic)
+    tenants = PostgresTenants(pools, vault)
+    card_cache = ValkeyCards(valkey)
+    return Region(
+        settings=settings,
+        clock=clock,
+        metrics=Metrics(),
+        traces=traces,
+        pools=pools,
+        valkey=valkey,
+        queue=ValkeyQueue(valkey, settings.region),
+        allowances=ValkeyReservations(valkey),
+        contexts=ValkeyContexts(valkey),
+        card_cache=card_cache,
+        sealer=sealer,
+        vault=vault,
+        users=users,
+        keyring=keyring,
+        seals=Seals(keyring, sealer, users),
+        consents=PostgresConsentStore(pools),
+        tenants=tenants,
+        templates=PostgresTemplates(pools),
+        keys=PostgresApiKeys(pools),
+        configs=CachedConfigs(tenants, clock.monotonic),
+        cards=CachedCards(card_cache, users),
+        accepts=PostgresAcceptStore(pools),
+        notifications=PostgresNotifications(pools),
+        receipts=PostgresReceipts(pools),
+    )
+
+
+@asynccontextmanager
+async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
+    """The API's side of a region; closed when the block ends. Raises as `open_region`."""
+    async with open_region(settings, "api") as region:
+        accept = AcceptPorts(
+            store=region.accepts,
+            cards=region.cards,
+            configs=region.configs,
+            queue=region.queue,
+            allowances=region.allowances,
+            predictor=NeutralPrior(),
+            clock=region.clock,
+        )
+        trials = ChildTrialRenderer()
+        try:
+            yield Gateway(
+                region=region,
+                accept=accept,
+                limiter=ValkeyRateLimiter(region.valkey),
+                local_limiter=LocalBuckets(region.clock.monotonic),
+                trials=trials,
+                renderer=Renderer(),
+            )
+        finally:
+            await trials.close()
+
+
+@asynccontextmanager
+async def open_worker(settings: Settings, watcher: Watcher) -> AsyncGenerator[Worker]:
+    """The worker's side of a region; closed when the block ends. Raises as `open_region`."""
+    async with open_region(settings, "worker") as region:
+        providers = Providers(region.receipts, region.clock)
+        store = PostgresDeliveryStore(region.pools)
+        composer = MessageComposer(
+            ComposePorts(
+                profiles=region.seals,
+                contexts=region.contexts,
+                templates=CachedTemplates(region.templates),
+                renderer=Renderer(),
+                clock=region.clock,
+            )
+        )
+        dispatch = DispatchPorts(
+            store=store,
+            queue=region.queue,
+            consents=region.consents,
+            allowances=region.allowances,
+            composer=composer,
+            policies=region.configs,
+            providers=providers,
+            circuits=Circuits(),
+            clock=region.clock,
+            random=random.random,
+            pause=asyncio.sleep,
+            watcher=watcher,
+            lease_ms=int(settings.lease_s * 1000),
+        )
+        try:
+            yield Worker(
+                settings=settings,
+                region=region,
+                clock=region.clock,
+                metrics=region.metrics,
+                traces=region.traces,
+                queue=region.queue,
+                store=store,
+                outbox=PostgresOutbox(region.pools),
+                receipts=region.receipts,
+                housekeeping=Housekeeping(region.pools),
+                log=StreamsLog(region.valkey),
+                dispatch=dispatch,
+            )
+        finally:
+            await providers.close()

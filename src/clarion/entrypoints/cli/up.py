@@ -1,0 +1,156 @@
+"""`clarion up`: stores, migrations, the first tenant, and the processes that serve it; until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from clarion.adapters.embedded import (
+    ChildEvent,
+    Claim,
+    Credentials,
+    DataDirectory,
+    Ports,
+    PostgresOptions,
+    Role,
+    StoreOptions,
+    StoreUrls,
+    Supervisor,
+    ValkeyOptions,
+    http_probe,
+    role_child,
+    start_stores,
+    supervise,
+)
+from clarion.adapters.telemetry.logs import configure_logs
+from clarion.entrypoints.cli.instance import FirstTenant, prepare_instance
+from clarion.settings import Settings, load_settings
+
+API_MODULE: Final = "clarion.entrypoints.api.serve"
+WORKER_MODULE: Final = "clarion.entrypoints.workers.main"
+API_ORDER: Final = 10
+WORKER_ORDER: Final = 20
+API_STOP_S: Final = 8.0
+WORKER_STOP_S: Final = 12.0
+
+
+_log = structlog.get_logger("supervisor")
+
+
+class UpOptions(msgspec.Struct, frozen=True):
+    """The command's options."""
+
+    data: Path
+    port: int
+    json: bool
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """The one line on stdout with `--json`: its fields are a contract."""
+
+    event: str
+    regions: dict[str, str]
+    tenant_id: str
+    api_key: str
+    console: str | None
+    data: str
+
+
+def run_up(options: UpOptions) -> int:
+    """Run until SIGTERM or SIGINT; the exit code. Raises ClarionError with one line where it cannot start."""
+    settings = load_settings(port=options.port)
+    configure_logs("supervisor", settings.log_level, pretty=sys.stderr.isatty())
+    asyncio.run(_run(options, settings))
+    return 0
+
+
+async def _run(options: UpOptions, settings: Settings) -> None:
+    directory = DataDirectory.open(options.data)
+    async with Claim(directory) as claim:
+        supervisor = Supervisor(claim, on_event=_log_event)
+
+        async def start(supervisor: Supervisor) -> None:
+            await _start(supervisor, directory, settings, options)
+
+        await supervise(supervisor, start)
+
+
+async def _start(
+    supervisor: Supervisor, directory: DataDirectory, settings: Settings, options: UpOptions
+) -> None:
+    stores = StoreOptions(
+        postgres=None if settings.postgres_url else PostgresOptions(),
+        valkey=None if settings.redis_url else ValkeyOptions(),
+    )
+    urls = await start_stores(supervisor, stores)
+    credentials = Credentials(directory)
+    environment = role_environment(settings, urls, credentials)
+    tenant = await prepare_instance(load_settings(**_as_overrides(environment)), credentials)
+    port = settings.port or Ports(directory).choose("api")
+    api = Role(
+        "api",
+        API_MODULE,
+        ("--port", str(port)),
+        environment,
+        order=API_ORDER,
+        stop_seconds=API_STOP_S,
+        ready=http_probe(port),
+        log=directory.log("api"),
+    )
+    worker = Role(
+        "worker",
+        WORKER_MODULE,
+        (),
+        environment,
+        order=WORKER_ORDER,
+        stop_seconds=WORKER_STOP_S,
+        log=directory.log("worker"),
+    )
+    await supervisor.start(role_child(api), role_child(worker))
+    _announce(settings, tenant, f"http://{settings.host}:{port}", options)
+
+
+def role_environment(settings: Settings, urls: StoreUrls, credentials: Credentials) -> dict[str, str]:
+    """The environment of a role's process: ours, with the stores that were started in the places of those not set."""
+    environment = dict(os.environ)
+    if urls.postgres is not None:
+        environment["CLARION_POSTGRES_URL"] = urls.postgres
+    if urls.valkey is not None:
+        environment["CLARION_REDIS_URL"] = urls.valkey
+    if settings.master_key is None:
+        environment["CLARION_MASTER_KEY"] = credentials.master_key()
+    return environment
+
+
+def _as_overrides(environment: dict[str, str]) -> dict[str, str | None]:
+    names = ("postgres_url", "redis_url", "master_key")
+    return {name: environment.get(f"CLARION_{name.upper()}") for name in names}
+
+
+def _announce(settings: Settings, tenant: FirstTenant, url: str, options: UpOptions) -> None:
+    ready = Ready(
+        "ready", {settings.region: url}, tenant.tenant_id, tenant.api_key, None, str(options.data.absolute())
+    )
+    if options.json:
+        sys.stdout.write(msgspec.json.encode(ready).decode() + "\n")
+    else:
+        sys.stdout.write(
+            f"Clarion is ready at {url}\n"
+            f"  API key   {tenant.api_key}\n"
+            f"            (also in {options.data / 'credentials.json'})\n"
+            f"  Docs      {url}/docs\n"
+            f"  Try       clarion demo --data {options.data}\n"
+            "Ctrl-C stops it.\n"
+        )
+    sys.stdout.flush()
+
+
+def _log_event(event: ChildEvent) -> None:
+    _log.info("child", **{name: value for name, value in asdict(event).items() if value not in (None, "")})

@@ -1,0 +1,110 @@
+"""The worker process: all roles but the API, or those named: `python -m clarion.entrypoints.workers.main [ROLE…]`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import structlog
+import uvloop
+
+from clarion.adapters.embedded import notify_ready
+from clarion.adapters.telemetry.logs import configure_logs
+from clarion.bootstrap import Worker, open_worker
+from clarion.entrypoints.workers.delivery import run_delivery
+from clarion.entrypoints.workers.events import run_events
+from clarion.entrypoints.workers.exposition import serve_metrics
+from clarion.entrypoints.workers.projector import run_projector
+from clarion.entrypoints.workers.scheduler import run_scheduler
+from clarion.entrypoints.workers.sweeper import run_sweeper
+from clarion.kernel.errors import ClarionError
+from clarion.settings import Settings, load_settings
+
+Role = Callable[[Worker, asyncio.Event], Awaitable[None]]
+
+ROLES: Final[dict[str, Role]] = {
+    "delivery": run_delivery,
+    "scheduler": run_scheduler,
+    "sweeper": run_sweeper,
+    "projector": run_projector,
+    "events": run_events,
+}
+
+DRAIN_S: Final = 20.0
+"""How long work under way may take to end after SIGTERM; what does not end by then, its lease ends."""
+
+CRASH_POINT: Final = "CLARION_CRASH_AT"
+"""For the chaos tests: end this process, as `kill -9` does, when a batch reaches this point (`intended`, …)."""
+
+_log = structlog.get_logger("worker")
+
+
+class CrashAt:
+    """`Watcher` of the chaos tests: the process dies where it is told to, once there is something to lose."""
+
+    def __init__(self, point: str) -> None:
+        self._point = point
+
+    def reached(self, point: str, count: int) -> None:
+        """Die at the point."""
+        if point == self._point and count:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Unwatched:
+    """`Watcher` that looks away."""
+
+    def reached(self, point: str, count: int) -> None:
+        """Nothing."""
+
+
+async def run_roles(settings: Settings, roles: Sequence[str], stop: asyncio.Event) -> None:
+    """Run roles until `stop` is set, then let them finish what is under way, DRAIN_S at most."""
+    crash_at = os.environ.get(CRASH_POINT)
+    watcher = CrashAt(crash_at) if crash_at else Unwatched()
+    async with open_worker(settings, watcher) as worker, serve_metrics(worker.metrics, settings):
+        _log.info("worker_ready", roles=list(roles))
+        notify_ready()
+        running = [asyncio.create_task(ROLES[role](worker, stop), name=role) for role in roles]
+        await asyncio.wait([asyncio.create_task(stop.wait()), *running], return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        done, late = await asyncio.wait(running, timeout=DRAIN_S)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        for task in done:
+            task.result()
+    _log.info("worker_stopped", unfinished=len(late))
+
+
+async def _main(settings: Settings, roles: Sequence[str]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await run_roles(settings, roles, stop)
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Run the named roles (none: all of them) until SIGTERM; the exit code."""
+    roles = list(arguments) or list(ROLES)
+    unknown = [role for role in roles if role not in ROLES]
+    if unknown:
+        sys.stderr.write(f"no role {unknown[0]!r}; there are: {', '.join(ROLES)}\n")
+        return 2
+    try:
+        settings = load_settings()
+        configure_logs("worker", settings.log_level)
+        uvloop.run(_main(settings, roles))
+    except ClarionError as error:
+        sys.stderr.write(f"clarion worker: {error.detail}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
