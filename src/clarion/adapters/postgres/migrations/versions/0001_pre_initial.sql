@@ -192,13 +192,16 @@ CREATE TABLE suppressions (
     PRIMARY KEY (user_id, channel)
 );
 
+-- Every version that was ever saved; none is changed. channels: mask of those it has parts for.
 CREATE TABLE templates (
-    tenant_id  uuid        NOT NULL,
-    name       text        NOT NULL,
-    version    integer     NOT NULL,
-    category   text        NOT NULL,
-    content    jsonb       NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now(),
+    tenant_id    uuid        NOT NULL,
+    name         text        NOT NULL,
+    version      integer     NOT NULL,
+    category     text        NOT NULL,
+    content      jsonb       NOT NULL,
+    channels     smallint    NOT NULL,
+    uses_context boolean     NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, name, version)
 );
 

@@ -1,0 +1,56 @@
+-- name: record_words
+-- What users said: appended to the events, and kept where it is the latest word on its channel and category. An express opt-in
+-- lifts what the user's own will had silenced ($10: those reasons). The users' rows are locked in one order, and before the clock
+-- is read, so that of two words at once the one that is acknowledged later counts as later.
+WITH locked AS (
+    SELECT user_id FROM user_profiles WHERE tenant_id = $1 AND user_id = ANY($2::bigint[]) ORDER BY user_id FOR UPDATE
+), touched AS (
+    UPDATE user_profiles p SET version = p.version + 1, updated_at = now() FROM locked WHERE p.user_id = locked.user_id
+    RETURNING p.user_id
+), heard AS MATERIALIZED (
+    SELECT t.*, least(coalesce(t.given_at, clock_timestamp()), clock_timestamp()) AS recorded_at
+    FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bool[], $6::text[], $7::bool[], $8::timestamptz[], $9::bytea[])
+         WITH ORDINALITY AS t (user_id, channel, category, consented, source, express, given_at, evidence, i)
+    JOIN touched USING (user_id)
+), kept AS (
+    INSERT INTO consent_events (tenant_id, user_id, channel, category, consented, source, evidence, recorded_at)
+    SELECT $1, user_id, channel, category, consented, source, evidence, recorded_at FROM heard ORDER BY i
+), latest AS (
+    INSERT INTO consent_records (tenant_id, user_id, channel, category, consented, source, evidence, recorded_at)
+    SELECT DISTINCT ON (user_id, channel, category)
+           $1::uuid, user_id, channel, category, consented, source, evidence, recorded_at
+    FROM heard
+    ORDER BY user_id, channel, category, recorded_at DESC, consented, i DESC
+    ON CONFLICT (user_id, channel, category) DO UPDATE
+    SET consented = excluded.consented, source = excluded.source, evidence = excluded.evidence, recorded_at = excluded.recorded_at
+    WHERE (excluded.recorded_at, NOT excluded.consented) >= (consent_records.recorded_at, NOT consent_records.consented)
+)
+DELETE FROM suppressions s USING heard h
+WHERE s.user_id = h.user_id AND s.channel = h.channel AND h.express AND h.consented AND h.recorded_at > s.created_at
+      AND s.reason = ANY($10::text[])
+
+-- name: suppress
+-- Silence channels. A fact about an address replaces what a later opt-in could lift ($5: those reasons).
+WITH locked AS (
+    SELECT user_id FROM user_profiles WHERE tenant_id = $1 AND user_id = ANY($2::bigint[]) ORDER BY user_id FOR UPDATE
+), touched AS (
+    UPDATE user_profiles p SET version = p.version + 1, updated_at = now() FROM locked WHERE p.user_id = locked.user_id
+    RETURNING p.user_id
+)
+INSERT INTO suppressions (tenant_id, user_id, channel, reason, created_at)
+SELECT DISTINCT ON (t.user_id, t.channel) $1::uuid, t.user_id, t.channel, t.reason, clock_timestamp()
+FROM unnest($2::bigint[], $3::text[], $4::text[]) WITH ORDINALITY AS t (user_id, channel, reason, i)
+JOIN touched USING (user_id)
+ORDER BY t.user_id, t.channel, t.reason = ANY($5::text[]), t.i
+ON CONFLICT (user_id, channel) DO UPDATE SET reason = excluded.reason
+WHERE suppressions.reason = ANY($5::text[]) AND NOT excluded.reason = ANY($5::text[])
+
+-- name: read_records
+-- One user's latest words, newest first; row-level security keeps them to the tenant of the transaction.
+SELECT channel, category, consented, recorded_at, source FROM consent_records WHERE user_id = $1 ORDER BY recorded_at DESC, channel
+
+-- name: read_consents
+-- Everything that bears on these users' consent, read before each send. A suppression is a row without a category.
+SELECT user_id, channel, category, consented, recorded_at FROM consent_records WHERE user_id = ANY($1::bigint[])
+UNION ALL
+SELECT user_id, channel, NULL, NULL, created_at FROM suppressions WHERE user_id = ANY($1::bigint[])

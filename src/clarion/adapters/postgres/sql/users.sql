@@ -1,0 +1,74 @@
+-- name: locate_users
+-- Who is there, and for those who are not, a number that nobody else gets. Writes nothing but the sequence.
+SELECT p.user_id, p.version, p.fingerprint, CASE WHEN p.user_id IS NULL THEN nextval('user_seq') END AS fresh
+FROM unnest($2::text[]) WITH ORDINALITY AS t (external_id, i)
+LEFT JOIN user_profiles p ON p.tenant_id = $1 AND p.external_id = t.external_id
+ORDER BY t.i
+
+-- name: insert_users
+-- New users. One whom somebody else made meanwhile is left as she is, and absent from the answer.
+INSERT INTO user_profiles (tenant_id, home_region, user_id, external_id, sealed, fingerprint, email_hmac, phone_hmac, reachable,
+                           timezone, language, country, region, preferred_channel, preferences, quiet_hours)
+SELECT $1, $2, t.user_id, t.external_id, t.sealed, t.fingerprint, nullif(t.email_hmac, ''), nullif(t.phone_hmac, ''), t.reachable,
+       t.timezone, t.language, t.country, t.region, t.preferred_channel, t.preferences, t.quiet_hours
+FROM unnest($3::bigint[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bytea[], $9::smallint[],
+            $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::jsonb[], $16::jsonb[])
+     AS t (user_id, external_id, sealed, fingerprint, email_hmac, phone_hmac, reachable,
+           timezone, language, country, region, preferred_channel, preferences, quiet_hours)
+ON CONFLICT (tenant_id, external_id) DO NOTHING
+RETURNING user_id, version
+
+-- name: update_users
+-- What the tenant wrote of users who are there; the version moves, so that no older card comes back. A new address ends what was
+-- known of the old one ($15: those reasons; a push token may be new wherever there is one).
+WITH t AS (
+    SELECT * FROM unnest($2::bigint[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[], $7::smallint[],
+                         $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::jsonb[])
+         AS t (user_id, sealed, fingerprint, email_hmac, phone_hmac, reachable,
+               timezone, language, country, region, preferred_channel, preferences, quiet_hours)
+), old AS (
+    SELECT user_id, coalesce(email_hmac, '') AS email_hmac, coalesce(phone_hmac, '') AS phone_hmac
+    FROM user_profiles WHERE tenant_id = $1 AND user_id = ANY($2::bigint[]) ORDER BY user_id FOR UPDATE
+), freed AS (
+    DELETE FROM suppressions s USING old JOIN t USING (user_id)
+    WHERE s.user_id = old.user_id AND s.reason = ANY($15::text[])
+          AND CASE s.channel WHEN 'email' THEN old.email_hmac <> t.email_hmac
+                             WHEN 'sms' THEN old.phone_hmac <> t.phone_hmac
+                             ELSE t.reachable >> $16::int & 1 = 1 END
+)
+UPDATE user_profiles p
+SET sealed = t.sealed, fingerprint = t.fingerprint, email_hmac = nullif(t.email_hmac, ''), phone_hmac = nullif(t.phone_hmac, ''),
+    reachable = t.reachable, timezone = t.timezone, language = t.language, country = t.country, region = t.region,
+    preferred_channel = t.preferred_channel, preferences = t.preferences, quiet_hours = t.quiet_hours,
+    version = p.version + 1, updated_at = now()
+FROM t JOIN old USING (user_id)
+WHERE p.user_id = old.user_id
+RETURNING p.user_id, p.version
+
+-- name: read_user
+-- One user as stored; row-level security keeps it to the tenant of the transaction.
+SELECT user_id, external_id, sealed, fingerprint, email_hmac, phone_hmac, reachable, timezone, language, country, region,
+       preferred_channel, preferences, quiet_hours, version
+FROM user_profiles
+WHERE external_id = $1
+
+-- name: read_cards
+-- What decisions read, with every word of consent and every suppression, as one row a user.
+SELECT t.i, p.user_id, p.version, p.external_id, p.timezone, p.language, p.country, p.preferred_channel, p.reachable,
+       p.preferences, p.quiet_hours,
+       (SELECT jsonb_agg(jsonb_build_array(c.channel, c.category, c.consented, (extract(epoch FROM c.recorded_at) * 1000)::bigint))
+        FROM consent_records c WHERE c.user_id = p.user_id) AS words,
+       (SELECT array_agg(s.channel) FROM suppressions s WHERE s.user_id = p.user_id) AS suppressed
+FROM unnest($2::text[]) WITH ORDINALITY AS t (external_id, i)
+JOIN user_profiles p ON p.tenant_id = $1 AND p.external_id = t.external_id
+
+-- name: find_user_ids
+-- Internal ids of the tenant's own.
+SELECT external_id, user_id FROM user_profiles WHERE tenant_id = $1 AND external_id = ANY($2::text[])
+
+-- name: delete_user
+-- The user with her present consent. What she said stays in consent_events, as proof, without a name.
+WITH gone AS (DELETE FROM user_profiles WHERE tenant_id = $1 AND user_id = $2 RETURNING user_id),
+     words AS (DELETE FROM consent_records c USING gone WHERE c.user_id = gone.user_id),
+     silenced AS (DELETE FROM suppressions s USING gone WHERE s.user_id = gone.user_id)
+SELECT count(*) = 1 FROM gone

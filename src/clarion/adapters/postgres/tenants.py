@@ -1,0 +1,213 @@
+"""The tenants of a region: settings, categories, providers, and all of it as one configuration."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from clarion.adapters.postgres.queries import load_queries
+from clarion.kernel.errors import NotFound
+from clarion.tenancy.config import ProviderConfig, TemplateInfo, TenantConfig
+from clarion.tenancy.model import Ambiguity, Caps, Category, CategoryClass, QuietHours, Tenant, TenantEntry
+from clarion.tenancy.ports import TenantSeed, Vault
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from clarion.adapters.postgres.pools import Pools
+
+MICROS: Final = 1_000_000
+
+_json = msgspec.json.Encoder()
+_window = msgspec.json.Decoder(QuietHours)
+_secrets = msgspec.json.Decoder(dict[str, str])
+
+
+class _CategoryRow(msgspec.Struct, array_like=True):
+    name: str
+    class_: CategoryClass
+    ttl_s: int
+    on_ambiguity: Ambiguity
+    caps: Caps
+    channels: int
+    max_channels: int
+
+
+class _TemplateRow(msgspec.Struct, array_like=True):
+    name: str
+    version: int
+    category: str
+    channels: int
+
+
+class _Cost(msgspec.Struct):
+    default_micros: int = 0
+
+
+class _ProviderRow(msgspec.Struct, array_like=True):
+    name: str
+    kind: str
+    channel: str
+    settings: dict[str, Any]
+    credentials: str
+    cost: _Cost
+    weight: int
+    enabled: bool
+    version: int
+
+
+_categories = msgspec.json.Decoder(list[_CategoryRow])
+_templates = msgspec.json.Decoder(list[_TemplateRow])
+_providers = msgspec.json.Decoder(list[_ProviderRow])
+
+
+class PostgresTenants:
+    """`tenancy.ports.TenantStore` and `orchestration.configs.ConfigStore`. The vault seals secrets on their way in."""
+
+    def __init__(self, pools: Pools, vault: Vault) -> None:
+        self._pools = pools
+        self._vault = vault
+        self._sql = load_queries("tenants")
+
+    async def create(self, seed: TenantSeed) -> bool:
+        """Write a new tenant in one transaction; see `TenantStore.create`."""
+        tenant = seed.tenant
+        async with self._pools.pipeline() as connection, connection.transaction():
+            created = await connection.fetchval(
+                self._sql["insert_tenant"],
+                tenant.tenant_id,
+                tenant.name,
+                tenant.timezone,
+                tenant.country,
+                None if tenant.quiet_hours is None else _json.encode(tenant.quiet_hours),
+                tenant.rate_per_s,
+                tenant.rate_burst,
+            )
+            if not created:
+                return False
+            rows = [_category_columns(category) for category in seed.categories]
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            await connection.execute(self._sql["insert_categories"], tenant.tenant_id, *columns)
+            await connection.execute(
+                self._sql["insert_providers"],
+                tenant.tenant_id,
+                [provider.name for provider in seed.providers],
+                [provider.kind for provider in seed.providers],
+                [provider.channel for provider in seed.providers],
+            )
+        return True
+
+    async def put_category(self, tenant_id: bytes, category: Category) -> None:
+        """Make or replace a category. Raises NotFound where there is no such tenant."""
+        async with self._pools.pipeline() as connection:
+            _require(
+                await connection.fetchval(self._sql["put_category"], tenant_id, *_category_columns(category))
+            )
+
+    async def put_provider(self, config: ProviderConfig) -> None:
+        """Make or replace a provider's account; its `version` is counted here. Raises NotFound on an unknown tenant."""
+        clear = _json.encode(config.credentials)
+        async with self._pools.pipeline() as connection:
+            _require(
+                await connection.fetchval(
+                    self._sql["put_provider"],
+                    config.tenant_id,
+                    config.name,
+                    config.kind,
+                    config.channel,
+                    _json.encode(config.settings),
+                    self._vault.seal(config.tenant_id, config.name, clear) if config.credentials else b"",
+                    _json.encode(_Cost(config.cost_micros)),
+                    config.weight,
+                    config.enabled,
+                )
+            )
+
+    async def delete_provider(self, tenant_id: bytes, name: str) -> bool:
+        """Remove a provider's account. False where there was none."""
+        async with self._pools.pipeline() as connection:
+            return bool(await connection.fetchval(self._sql["delete_provider"], tenant_id, name))
+
+    async def load_config(self, tenant_id: bytes) -> TenantConfig:
+        """All that a tenant set, as of one instant, with one query. Raises NotFound where there is no such tenant."""
+        async with self._pools.pipeline() as connection:
+            record = await connection.fetchrow(self._sql["load_config"], tenant_id)
+        if record is None:
+            raise _no_tenant()
+        return TenantConfig(
+            tenant=_tenant(tenant_id, record),
+            version=record["config_version"],
+            categories={
+                row.name: Category(*msgspec.structs.astuple(row))
+                for row in _categories.decode(record["categories"])
+            },
+            templates={
+                row.name: TemplateInfo(*msgspec.structs.astuple(row))
+                for row in _templates.decode(record["templates"])
+            },
+            providers=[self._provider(tenant_id, row) for row in _providers.decode(record["providers"])],
+        )
+
+    async def config_version(self, tenant_id: bytes) -> int:
+        """The version that `load_config` would have. Raises NotFound where there is no such tenant."""
+        async with self._pools.pipeline() as connection:
+            version = await connection.fetchval(self._sql["config_version"], tenant_id)
+        if version is None:
+            raise _no_tenant()
+        return version
+
+    async def list_tenants(self, home_region: str) -> list[TenantEntry]:
+        """The tenants of this region (`home_region`), by name."""
+        async with self._pools.pipeline() as connection:
+            records = await connection.fetch(self._sql["list_tenants"])
+        return [TenantEntry(record["tenant_id"], record["name"], home_region) for record in records]
+
+    def _provider(self, tenant_id: bytes, row: _ProviderRow) -> ProviderConfig:
+        sealed = base64.b64decode(row.credentials)
+        return ProviderConfig(
+            name=row.name,
+            tenant_id=tenant_id,
+            kind=row.kind,
+            channel=row.channel,
+            settings=row.settings,
+            credentials=_secrets.decode(self._vault.unseal(tenant_id, row.name, sealed)) if sealed else {},
+            cost_micros=row.cost.default_micros,
+            weight=row.weight,
+            enabled=row.enabled,
+            version=row.version,
+        )
+
+
+def _category_columns(category: Category) -> tuple[Any, ...]:
+    return (
+        category.name,
+        category.class_,
+        category.ttl_s,
+        category.on_ambiguity,
+        _json.encode(category.caps),
+        category.channels,
+        category.max_channels,
+    )
+
+
+def _tenant(tenant_id: bytes, record: asyncpg.Record) -> Tenant:
+    return Tenant(
+        tenant_id,
+        record["name"],
+        timezone=record["timezone"],
+        country=record["country"],
+        quiet_hours=None if record["quiet_hours"] is None else _window.decode(record["quiet_hours"]),
+        rate_per_s=record["rate_per_s"],
+        rate_burst=record["rate_burst"],
+    )
+
+
+def _require(version: int | None) -> None:
+    if version is None:
+        raise _no_tenant()
+
+
+def _no_tenant() -> NotFound:
+    return NotFound("there is no such tenant")

@@ -1,0 +1,162 @@
+"""The users of a region: rows whose personal part is sealed before it comes here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from clarion.adapters.postgres.queries import load_queries
+from clarion.audience.model import Card
+from clarion.audience.ports import Place, UserRow
+from clarion.compliance.consent import fold
+from clarion.compliance.model import NO_CONSENT
+from clarion.compliance.ports import ConsentRecord
+from clarion.compliance.suppression import ENDED_BY_NEW_ADDRESS
+from clarion.contracts.channels import CHANNEL_INDEX
+from clarion.tenancy.model import QuietHours
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from clarion.adapters.postgres.pools import Pools
+
+SEQUENCE_BITS: Final = 48
+"""A user id is region number << 48 | sequence: unique in the world without asking it, for 2^48 users a region."""
+
+_json = msgspec.json.Encoder()
+_masks = msgspec.json.Decoder(dict[str, int])
+_window = msgspec.json.Decoder(QuietHours)
+_words = msgspec.json.Decoder(list[ConsentRecord])
+
+
+class PostgresUserStore:
+    """`audience.ports.UserStore`: writes and cards on the pipeline pool, single reads under row-level security."""
+
+    def __init__(self, pools: Pools, *, region: str, region_number: int) -> None:
+        self._pools = pools
+        self._region = region
+        self._base = region_number << SEQUENCE_BITS
+        self._sql = load_queries("users")
+
+    async def locate(self, tenant_id: bytes, external_ids: Sequence[str]) -> list[Place]:
+        """The place of each id, in order; see `UserStore.locate`."""
+        async with self._pools.pipeline() as connection:
+            records = await connection.fetch(self._sql["locate_users"], tenant_id, external_ids)
+        return [
+            Place(self._base | record["fresh"], 0, b"")
+            if record["user_id"] is None
+            else Place(record["user_id"], record["version"], record["fingerprint"])
+            for record in records
+        ]
+
+    async def insert(self, tenant_id: bytes, rows: Sequence[UserRow]) -> dict[int, int]:
+        """Add users; see `UserStore.insert`."""
+        ids, names = [row.user_id for row in rows], [row.external_id for row in rows]
+        async with self._pools.pipeline() as connection:
+            records = await connection.fetch(
+                self._sql["insert_users"], tenant_id, self._region, ids, names, *_columns(rows)
+            )
+        return {record["user_id"]: record["version"] for record in records}
+
+    async def update(self, tenant_id: bytes, rows: Sequence[UserRow]) -> dict[int, int]:
+        """Replace what the tenant wrote; see `UserStore.update`."""
+        ids = [row.user_id for row in rows]
+        async with self._pools.pipeline() as connection:
+            records = await connection.fetch(
+                self._sql["update_users"],
+                tenant_id,
+                ids,
+                *_columns(rows),
+                ENDED_BY_NEW_ADDRESS,
+                CHANNEL_INDEX["push"],
+            )
+        return {record["user_id"]: record["version"] for record in records}
+
+    async def read(self, tenant_id: bytes, external_id: str) -> UserRow | None:
+        """One user of this tenant; see `UserStore.read`."""
+        async with self._pools.reader(tenant_id) as connection:
+            record = await connection.fetchrow(self._sql["read_user"], external_id)
+        return None if record is None else _row(record)
+
+    async def read_cards(self, tenant_id: bytes, external_ids: Sequence[str]) -> list[Card | None]:
+        """A card per id, in order, with one query; see `UserStore.read_cards`."""
+        async with self._pools.pipeline() as connection:
+            records = await connection.fetch(self._sql["read_cards"], tenant_id, external_ids)
+        cards: list[Card | None] = [None] * len(external_ids)
+        for record in records:
+            cards[record["i"] - 1] = _card(record)
+        return cards
+
+    async def find_ids(self, tenant_id: bytes, external_ids: Sequence[str]) -> dict[str, int]:
+        """User ids by external id; see `UserStore.find_ids`."""
+        async with self._pools.pipeline() as connection:
+            records = await connection.fetch(self._sql["find_user_ids"], tenant_id, external_ids)
+        return {record["external_id"]: record["user_id"] for record in records}
+
+    async def delete(self, tenant_id: bytes, user_id: int) -> bool:
+        """Remove a user with her present consent; see `UserStore.delete`."""
+        async with self._pools.pipeline() as connection:
+            return bool(await connection.fetchval(self._sql["delete_user"], tenant_id, user_id))
+
+
+def _columns(rows: Sequence[UserRow]) -> tuple[list[Any], ...]:
+    """The columns that insert and update share, in their order."""
+    return (
+        [row.sealed for row in rows],
+        [row.fingerprint for row in rows],
+        [row.email_hmac for row in rows],
+        [row.phone_hmac for row in rows],
+        [row.reachable for row in rows],
+        [row.timezone for row in rows],
+        [row.language for row in rows],
+        [row.country for row in rows],
+        [row.region for row in rows],
+        [row.preferred_channel for row in rows],
+        [_json.encode(row.preferences) for row in rows],
+        [None if row.quiet_hours is None else _json.encode(row.quiet_hours) for row in rows],
+    )
+
+
+def _row(record: asyncpg.Record) -> UserRow:
+    return UserRow(
+        user_id=record["user_id"],
+        external_id=record["external_id"],
+        sealed=record["sealed"],
+        fingerprint=record["fingerprint"],
+        email_hmac=record["email_hmac"] or b"",
+        phone_hmac=record["phone_hmac"] or b"",
+        reachable=record["reachable"],
+        timezone=record["timezone"],
+        language=record["language"],
+        country=record["country"],
+        region=record["region"],
+        preferred_channel=record["preferred_channel"],
+        preferences=_masks.decode(record["preferences"]),
+        quiet_hours=_quiet_hours(record["quiet_hours"]),
+        version=record["version"],
+    )
+
+
+def _card(record: asyncpg.Record) -> Card:
+    words: bytes | None = record["words"]
+    suppressed: list[str] | None = record["suppressed"]
+    has_consent = words is not None or suppressed is not None
+    return Card(
+        user_id=record["user_id"],
+        version=record["version"],
+        external_id=record["external_id"],
+        timezone=record["timezone"],
+        language=record["language"],
+        country=record["country"],
+        preferred_channel=record["preferred_channel"],
+        reachable=record["reachable"],
+        consent=fold(_words.decode(words) if words else (), suppressed or ()) if has_consent else NO_CONSENT,
+        preferences=_masks.decode(record["preferences"]),
+        quiet_hours=_quiet_hours(record["quiet_hours"]),
+    )
+
+
+def _quiet_hours(raw: bytes | None) -> QuietHours | None:
+    return None if raw is None else _window.decode(raw)

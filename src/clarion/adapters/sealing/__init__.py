@@ -1,0 +1,3 @@
+"""The cipher: AES-256-GCM under keys derived from one master key."""
+
+from __future__ import annotations

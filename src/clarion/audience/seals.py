@@ -1,0 +1,95 @@
+"""Opening and closing what is personal, by the batch, with each user's own key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from clarion.audience.keyring import Keyring
+from clarion.audience.model import SealedProfile
+from clarion.audience.ports import Sealer, UserStore
+from clarion.kernel.errors import Permanent
+
+_PROFILE: Final = b"profile"
+_EVIDENCE: Final = b"evidence"
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(SealedProfile)
+
+
+class SealedOf(msgspec.Struct, frozen=True, gc=False):
+    """A user's sealed profile as her row has it (b"": she is gone)."""
+
+    user_id: int
+    tenant_id: bytes
+    sealed: bytes
+
+
+def encode_profile(profile: SealedProfile) -> bytes:
+    """The clear bytes that are sealed. Raises OverflowError on a number beyond 64 bits."""
+    return _encoder.encode(profile)
+
+
+def profile_context(user_id: int, tenant_id: bytes) -> bytes:
+    """What a sealed profile is bound to: moved to another user or tenant, it does not open."""
+    return _PROFILE + tenant_id + user_id.to_bytes(8, "big")
+
+
+def evidence_context(user_id: int, tenant_id: bytes) -> bytes:
+    """What sealed evidence of consent is bound to."""
+    return _EVIDENCE + tenant_id + user_id.to_bytes(8, "big")
+
+
+class Seals:
+    """The seals of a region's users, for workers (`open_profiles`) and for consent (`Subjects`)."""
+
+    def __init__(self, keyring: Keyring, sealer: Sealer, users: UserStore) -> None:
+        self._keyring = keyring
+        self._sealer = sealer
+        self._users = users
+
+    async def open_profiles(self, requests: Sequence[SealedOf]) -> list[SealedProfile | None]:
+        """The clear profiles, in order, with at most one query for keys; None where a user or her key is gone.
+
+        Keep what comes back no longer than the batch, and out of every log. Raises Transient.
+        """
+        keys = await self._keyring.keys(request.user_id for request in requests)
+        opened = [self._open(request, keys) for request in requests]
+        stale = [i for i, profile in enumerate(opened) if profile is None and requests[i].user_id in keys]
+        if stale:  # a key in memory that was replaced meanwhile, or damage: the store knows
+            keys = await self._keyring.refetch([requests[i].user_id for i in stale])
+            for i in stale:
+                opened[i] = self._open(requests[i], keys)
+        return opened
+
+    async def find_ids(self, tenant_id: bytes, external_ids: Sequence[str]) -> dict[str, int]:
+        """User ids by external id; see `compliance.ports.Subjects`."""
+        return await self._users.find_ids(tenant_id, external_ids)
+
+    async def seal_evidence(self, tenant_id: bytes, evidence: Sequence[tuple[int, bytes]]) -> list[bytes]:
+        """Each (user, evidence) under the user's own key; see `compliance.ports.Subjects`.
+
+        Evidence of a user whose key is gone is dropped: she is being erased.
+        """
+        whose = list({user_id for user_id, clear in evidence if clear})
+        keys = await self._keyring.refetch(whose) if whose else {}
+        return [
+            self._sealer.seal(keys[user_id], clear, evidence_context(user_id, tenant_id))
+            if clear and user_id in keys
+            else b""
+            for user_id, clear in evidence
+        ]
+
+    def _open(self, request: SealedOf, keys: dict[int, bytes]) -> SealedProfile | None:
+        key = keys.get(request.user_id)
+        if key is None or not request.sealed:
+            return None
+        try:
+            clear = self._sealer.unseal(
+                key, request.sealed, profile_context(request.user_id, request.tenant_id)
+            )
+        except Permanent:
+            return None
+        return _decoder.decode(clear)

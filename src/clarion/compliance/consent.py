@@ -1,0 +1,213 @@
+"""Consent: what users said may be sent to them, and what follows from all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from clarion.compliance.model import ANY_CATEGORY, ConsentState
+from clarion.compliance.ports import ConsentRecord, ConsentStore, ConsentWord, Subjects
+from clarion.contracts.channels import CHANNEL_INDEX, CHANNELS, Channel
+from clarion.contracts.commands import AwareTime, Name
+from clarion.kernel.errors import Invalid, NotFound, Permanent, Unknown
+from clarion.kernel.text import check_storable
+
+ALL: Final = "all"
+"""On the wire, every channel or every category."""
+
+MAX_EVIDENCE_BYTES: Final = 16_384
+
+Short: TypeAlias = Annotated[str, Meta(max_length=500)]
+GdprStatus: TypeAlias = Literal["consented", "withdrawn", "none"]
+CcpaStatus: TypeAlias = Literal["opted_in", "opted_out", "none"]
+
+_json = msgspec.json.Encoder()
+
+
+class ConsentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of `POST /api/v1/compliance/consent`.
+
+    What stands after `source` is evidence, kept sealed with the user's key: where and how she said it. `timestamp` is
+    when she did, for words gathered elsewhere; without it, now.
+    """
+
+    user_id: Name
+    channel: Channel | Literal["all"]
+    category: Name
+    consented: bool
+    source: Annotated[str, Meta(min_length=1, max_length=100)]
+    timestamp: AwareTime | None = None
+    ip_address: Short = ""
+    user_agent: Short = ""
+    url: Short = ""
+    wording: Annotated[str, Meta(max_length=4000)] = ""
+    evidence: dict[str, Any] = {}
+
+
+class ConsentEntry(msgspec.Struct, frozen=True):
+    """One line of the answer. `category` is `all` for every category; `timestamp` is UTC, ISO 8601."""
+
+    channel: str
+    category: str
+    consented: bool
+    source: str
+    timestamp: str
+
+
+class ConsentView(msgspec.Struct, frozen=True):
+    """Answer of `GET /api/v1/compliance/consent/{user_id}`: the latest word per channel and category, newest first.
+
+    `gdpr_status`: `consented` with any grant in force; `withdrawn` with none but a refusal; `none` without a word.
+    `ccpa_status`: `opted_out` with a refusal of all categories on any channel in force; else `opted_in` with any grant
+    in force; else `none`.
+    """
+
+    user_id: str
+    consents: list[ConsentEntry]
+    gdpr_status: GdprStatus
+    ccpa_status: CcpaStatus
+
+
+async def record_consents(
+    tenant_id: bytes,
+    requests: Sequence[ConsentRequest],
+    categories: Collection[str],
+    subjects: Subjects,
+    store: ConsentStore,
+) -> list[Permanent | None]:
+    """Record what users said; per request in order, None or what is wrong with it (the others are recorded).
+
+    `categories` are the tenant's. When this returns, no later send of the region disregards what was said.
+    """
+    errors = [_find_error(request, categories) for request in requests]
+    named = {request.user_id for request, error in zip(requests, errors, strict=True) if error is None}
+    ids = await subjects.find_ids(tenant_id, list(named)) if named else {}
+    known: list[ConsentRequest] = []
+    for i, request in enumerate(requests):
+        if errors[i] is None and request.user_id in ids:
+            known.append(request)
+        elif errors[i] is None:
+            detail = "names an unknown user: PUT the user first"
+            errors[i] = Unknown(detail, "user_id")
+    if known:
+        evidence = [(ids[request.user_id], _evidence(request)) for request in known]
+        sealed = await subjects.seal_evidence(tenant_id, evidence)
+        words = [
+            _words(request, ids[request.user_id], seal) for request, seal in zip(known, sealed, strict=True)
+        ]
+        await store.record(tenant_id, [word for group in words for word in group])
+    return errors
+
+
+async def read_consent(
+    tenant_id: bytes, external_id: str, subjects: Subjects, store: ConsentStore
+) -> ConsentView:
+    """What one user said. Raises NotFound where the tenant has no such user."""
+    user_id = (await subjects.find_ids(tenant_id, [external_id])).get(external_id)
+    if user_id is None:
+        detail = "there is no such user"
+        raise NotFound(detail)
+    records = await store.records(tenant_id, user_id)
+    gdpr, ccpa = _statuses(fold(records, ()))
+    return ConsentView(external_id, [_entry(record) for record in records], gdpr, ccpa)
+
+
+def fold(records: Iterable[ConsentRecord], suppressed: Iterable[str]) -> ConsentState:
+    """The state that follows from these words, in any order, and the suppressed channels. Pure.
+
+    Per channel and category the latest word counts; of two in the same millisecond, the refusal. A word on all
+    categories (`*`) takes back every earlier word on its channel: it means them too. A later word on one category
+    stands beside it; how the two weigh is for the rules to say.
+    """
+    latest: dict[tuple[str, str], ConsentRecord] = {}
+    for record in records:
+        key = (record.channel, record.category)
+        if key not in latest or _rank(latest[key]) <= _rank(record):
+            latest[key] = record
+    granted: dict[str, int] = {}
+    denied: dict[str, int] = {}
+    for (channel, category), record in latest.items():
+        on_all = latest.get((channel, ANY_CATEGORY))
+        if on_all is not None and on_all is not record and _rank(on_all) >= _rank(record):
+            continue
+        masks = granted if record.consented else denied
+        masks[category] = masks.get(category, 0) | 1 << CHANNEL_INDEX[channel]
+    mask = 0
+    for channel in suppressed:
+        mask |= 1 << CHANNEL_INDEX[channel]
+    return ConsentState(granted, denied, mask)
+
+
+def _rank(record: ConsentRecord) -> tuple[int, bool]:
+    return record.at_ms, not record.consented
+
+
+def _find_error(request: ConsentRequest, categories: Collection[str]) -> Permanent | None:
+    try:
+        check_storable(request.user_id, "user_id")
+        check_storable(request.source, "source")
+        if request.category != ALL and request.category not in categories:
+            detail = f"names an unknown category; there are {', '.join(sorted(categories))} and {ALL}"
+            raise Unknown(detail, "category")
+        for name, value in _named_evidence(request).items():
+            check_storable(value, name)
+        check_storable(request.evidence, "evidence")
+        if len(_evidence(request)) > MAX_EVIDENCE_BYTES:
+            detail = f"has more than {MAX_EVIDENCE_BYTES} bytes as JSON: keep a reference instead"
+            raise Invalid(detail, "evidence")
+    except Permanent as exc:
+        return exc
+    return None
+
+
+def _evidence(request: ConsentRequest) -> bytes:
+    """The evidence as JSON; b"" where there is none."""
+    kept = request.evidence | _named_evidence(request)
+    return _json.encode(kept) if kept else b""
+
+
+def _named_evidence(request: ConsentRequest) -> dict[str, str]:
+    named = {
+        "ip_address": request.ip_address,
+        "user_agent": request.user_agent,
+        "url": request.url,
+        "wording": request.wording,
+    }
+    return {name: value for name, value in named.items() if value}
+
+
+def _words(request: ConsentRequest, user_id: int, evidence: bytes) -> list[ConsentWord]:
+    channels = CHANNELS if request.channel == ALL else (request.channel,)
+    category = ANY_CATEGORY if request.category == ALL else request.category
+    given = None if request.timestamp is None else int(request.timestamp.timestamp() * 1000)
+    return [
+        ConsentWord(
+            user_id,
+            channel,
+            category,
+            request.consented,
+            request.source,
+            express=request.consented and request.channel != ALL,
+            given_ms=given,
+            evidence=evidence,
+        )
+        for channel in channels
+    ]
+
+
+def _entry(record: ConsentRecord) -> ConsentEntry:
+    category = ALL if record.category == ANY_CATEGORY else record.category
+    at = datetime.fromtimestamp(record.at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return ConsentEntry(record.channel, category, record.consented, record.source, at.replace("+00:00", "Z"))
+
+
+def _statuses(state: ConsentState) -> tuple[GdprStatus, CcpaStatus]:
+    is_granted, is_denied = any(state.granted.values()), any(state.denied.values())
+    gdpr: GdprStatus = "consented" if is_granted else "withdrawn" if is_denied else "none"
+    if state.denied.get(ANY_CATEGORY):
+        return gdpr, "opted_out"
+    return gdpr, "opted_in" if is_granted else "none"

@@ -1,0 +1,77 @@
+"""What compliance needs from the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from clarion.compliance.model import ConsentState
+from clarion.compliance.suppression import Suppression
+
+
+class ConsentWord(msgspec.Struct, frozen=True):
+    """One word of a user on one channel and category (`*`: all), as it is written.
+
+    `given_ms`: when she gave it (UTC ms), None: now. The store's clock bounds it: a future time counts as now.
+    `express`: given for this channel by name, which is what lifts a suppression. `evidence` is sealed.
+    """
+
+    user_id: int
+    channel: str
+    category: str
+    consented: bool
+    source: str
+    express: bool
+    given_ms: int | None = None
+    evidence: bytes = b""
+
+
+class ConsentRecord(msgspec.Struct, frozen=True, array_like=True):
+    """The latest word on a channel and category. `at_ms` is UTC ms."""
+
+    channel: str
+    category: str
+    consented: bool
+    at_ms: int
+    source: str = ""
+
+
+class ConsentStore(Protocol):
+    """The users' will, in Postgres."""
+
+    async def record(self, tenant_id: bytes, words: Sequence[ConsentWord]) -> None:
+        """Append every word to the events; keep the latest per (user, channel, category); lift what they lift.
+
+        One transaction, which also moves the version of each user, so that no older card comes back. When it returns,
+        every later `consents` sees it. Words of users that are gone are left out.
+        """
+        ...
+
+    async def suppress(self, tenant_id: bytes, suppressions: Sequence[Suppression]) -> None:
+        """Silence channels, in one transaction with the users' versions. What is silenced already stays so."""
+        ...
+
+    async def records(self, tenant_id: bytes, user_id: int) -> list[ConsentRecord]:
+        """The latest word per channel and category, newest first."""
+        ...
+
+    async def consents(self, user_ids: Sequence[int]) -> dict[int, ConsentState]:
+        """Current state by user, from the primary; users without any record are absent. Raises Transient."""
+        ...
+
+
+class Subjects(Protocol):
+    """Who the users are, and the seal on what is known of them."""
+
+    async def find_ids(self, tenant_id: bytes, external_ids: Sequence[str]) -> dict[str, int]:
+        """Internal ids by the tenant's own; those of unknown users are absent."""
+        ...
+
+    async def seal_evidence(self, tenant_id: bytes, evidence: Sequence[tuple[int, bytes]]) -> list[bytes]:
+        """Each (user, evidence) under the user's own key, in order; what is empty stays empty.
+
+        Unreadable from the moment on that her key is gone.
+        """
+        ...

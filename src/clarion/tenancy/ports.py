@@ -1,0 +1,94 @@
+"""What tenancy needs from the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from clarion.tenancy.config import ProviderConfig
+from clarion.tenancy.model import Category, Principal, Tenant, TenantEntry
+
+
+class TenantDirectory(Protocol):
+    """The names of tenants, unique in the world (the global store)."""
+
+    async def register(self, entry: TenantEntry) -> TenantEntry:
+        """Take the entry's name. Where somebody has it, nothing changes and the entry of its holder comes back."""
+        ...
+
+
+class TenantSeed(msgspec.Struct, frozen=True):
+    """All that a tenant has on its first day in a region."""
+
+    tenant: Tenant
+    categories: Sequence[Category]
+    providers: Sequence[ProviderConfig]
+
+
+class TenantStore(Protocol):
+    """The tenants of a region."""
+
+    async def create(self, seed: TenantSeed) -> bool:
+        """Write a tenant with all that it starts with, in one transaction. False, and no change, if it is there."""
+        ...
+
+
+class StoredKey(msgspec.Struct, frozen=True):
+    """An API key as the store keeps it: its hash, never its text. `expires_ms` is UTC ms; None: never."""
+
+    environment: str
+    key_hash: bytes
+    last_four: str
+    name: str
+    scopes: frozenset[str]
+    expires_ms: int | None
+
+
+class KeyRecord(msgspec.Struct, frozen=True):
+    """An API key as its tenant sees it. Times are UTC ms; None: not so."""
+
+    key_id: str
+    name: str
+    environment: str
+    last_four: str
+    scopes: list[str]
+    created_ms: int
+    expires_ms: int | None
+    revoked_ms: int | None
+
+
+class ApiKeyStore(Protocol):
+    """The API keys of a region's tenants. Expiry is by the store's clock."""
+
+    async def find_key(self, key_hash: bytes) -> Principal | None:
+        """Who holds the key of this hash; None where it is unknown, expired or revoked."""
+        ...
+
+    async def create_key(self, tenant_id: bytes, key: StoredKey, *, max_live: int) -> str:
+        """Keep a key; its id. Raises Conflict where `max_live` keys of its name and environment are live already.
+
+        Two calls at once cannot pass the limit together.
+        """
+        ...
+
+    async def list_keys(self, tenant_id: bytes) -> list[KeyRecord]:
+        """Every key that the tenant ever had, newest first."""
+        ...
+
+    async def revoke_key(self, tenant_id: bytes, key_id: str) -> bool:
+        """End a key now. False where the tenant has no such key; revoking twice is no error."""
+        ...
+
+
+class Vault(Protocol):
+    """Seals a tenant's secrets with a key derived from the master key. What one name sealed, no other opens."""
+
+    def seal(self, tenant_id: bytes, name: str, clear: bytes) -> bytes:
+        """`clear`, sealed for this tenant and name."""
+        ...
+
+    def unseal(self, tenant_id: bytes, name: str, sealed: bytes) -> bytes:
+        """Inverse of `seal`. Raises Permanent where it was sealed for another name, or under another master key."""
+        ...
