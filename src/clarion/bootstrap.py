@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from clarion.adapters.eventlog.streams import StreamsLog
+from clarion.adapters.eventlog.streams import StreamsEventLog
 from clarion.adapters.postgres.accept import PostgresAcceptStore
 from clarion.adapters.postgres.api_keys import PostgresApiKeys
 from clarion.adapters.postgres.consent import PostgresConsentStore
@@ -147,7 +147,7 @@ class Worker(msgspec.Struct, frozen=True):
     outbox: PostgresOutbox
     receipts: PostgresReceipts
     housekeeping: Housekeeping
-    log: StreamsLog
+    log: StreamsEventLog
     dispatch: DispatchPorts
 
 
@@ -287,7 +287,7 @@ async def open_worker(settings: Settings, watcher: Watcher) -> AsyncGenerator[Wo
                 outbox=PostgresOutbox(region.pools),
                 receipts=region.receipts,
                 housekeeping=Housekeeping(region.pools),
-                log=StreamsLog(region.valkey),
+                log=StreamsEventLog(region.valkey),
                 dispatch=dispatch,
             )
         finally:
