@@ -6,9 +6,9 @@ stops the start with one line that names it.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,6 +19,20 @@ from pydantic_settings import (
 from clarion.kernel.errors import Invalid
 
 CONFIG_FILE: Final = "clarion.toml"
+
+
+def _url_of(*schemes: str) -> AfterValidator:
+    def check(url: SecretStr) -> SecretStr:
+        if url.get_secret_value().partition("://")[0] not in schemes:
+            msg = f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+            raise ValueError(msg)
+        return url
+
+    return AfterValidator(check)
+
+
+PostgresUrl: TypeAlias = Annotated[SecretStr, _url_of("postgresql", "postgres")]
+RedisUrl: TypeAlias = Annotated[SecretStr, _url_of("redis", "rediss")]
 
 
 class Settings(BaseSettings):
@@ -33,9 +47,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
-    postgres_url: Annotated[SecretStr, Field(pattern=r"^postgres(ql)?://")] | None = None
-    global_url: Annotated[SecretStr, Field(pattern=r"^postgres(ql)?://")] | None = None
-    redis_url: Annotated[SecretStr, Field(pattern=r"^rediss?://")] | None = None
+    postgres_url: PostgresUrl | None = None
+    global_url: PostgresUrl | None = None
+    redis_url: RedisUrl | None = None
     otlp_endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = None
     master_key: SecretStr | None = None
     log_level: Annotated[str, Field(pattern=r"^(debug|info|warning|error)$")] = "info"

@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, TypeAlias
 
 import structlog
 import uvloop
@@ -24,7 +24,7 @@ from clarion.entrypoints.workers.sweeper import run_sweeper
 from clarion.kernel.errors import ClarionError
 from clarion.settings import Settings, load_settings
 
-Role = Callable[[Worker, asyncio.Event], Awaitable[None]]
+Role: TypeAlias = Callable[[Worker, asyncio.Event], Coroutine[Any, Any, None]]
 
 ROLES: Final[dict[str, Role]] = {
     "delivery": run_delivery,
@@ -70,8 +70,7 @@ async def run_roles(settings: Settings, roles: Sequence[str], stop: asyncio.Even
         _log.info("worker_ready", roles=list(roles))
         notify_ready()
         running = [asyncio.create_task(ROLES[role](worker, stop), name=role) for role in roles]
-        await asyncio.wait([asyncio.create_task(stop.wait()), *running], return_when=asyncio.FIRST_COMPLETED)
-        stop.set()
+        await stop.wait()
         done, late = await asyncio.wait(running, timeout=DRAIN_S)
         for task in late:
             task.cancel()

@@ -66,7 +66,7 @@ async def _keep_house(worker: Worker) -> float:
 
 async def _observe(worker: Worker) -> float:
     metrics = worker.metrics
-    await worker.anchor_clock()
+    await worker.region.anchor_clock()
     metrics.clock_drift.set(worker.clock.drift_ms() / 1000)
     for channel in CHANNELS:
         depths = await worker.queue.depths(channel)
