@@ -36,7 +36,10 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """Why a channel was not taken, or was moved. `channel` is "" where the reason holds for the whole request."""
+    """Why a channel was not taken, or was moved to a later hour (`detail` is then "moved").
+
+    `rule` is an id of `compliance.rules.Rule`, whose `EXPLANATIONS` say it in a sentence.
+    """
 
     channel: str
     rule: str
@@ -44,7 +47,10 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 class ChannelChoice(msgspec.Struct, frozen=True, gc=False):
-    """One chosen delivery: channel index, its initial status, when it is due (UTC ms, 0: now), and its score."""
+    """One chosen delivery: channel index, its first status, when it is due (UTC ms, 0: at once), and its score.
+
+    `rule`: what moved it away from the time that was asked for, "" where it was not moved.
+    """
 
     channel: int
     status: str
@@ -53,21 +59,28 @@ class ChannelChoice(msgspec.Struct, frozen=True, gc=False):
     rule: str = ""
 
 
-class Decision(msgspec.Struct, frozen=True):
-    """What was decided for one draft, and why. `choices` is empty where everything is blocked.
+Alternative: TypeAlias = tuple[int, int, float]
+"""A cell that was open and not taken: channel index, start of the hour (UTC ms), score."""
 
-    `scores[c]` is the best score of each channel, masked or not; `optimal_ms` the hour (UTC ms) of the best unmasked
-    cell over the horizon, 0 where there is none. `alternatives`: the best cells not taken, as (channel, UTC ms, score).
+
+class Decision(msgspec.Struct, frozen=True):
+    """What was decided for one draft, and why. `choices`: best first, empty where everything is blocked.
+
+    `status` is that of the most advanced choice, or `blocked`. `reasons`: one for each channel that was not taken or
+    was moved, in canonical order. `scores[c]`: the best score of each channel before the expiry, masked or not.
+    `engagement`: predicted probability of the best choice, 0 where there is none. `confidence`: the model's own, 0 to
+    1. `optimal_ms`: the hour (UTC ms) of the best unmasked cell, 0 where there is none. `alternatives`: the best
+    unmasked cells not taken, best first. `model`, `propensity`: which model chose, and how probable its choice was.
     """
 
     status: str
-    choices: list[ChannelChoice]
-    reasons: list[Reason]
+    choices: tuple[ChannelChoice, ...]
+    reasons: tuple[Reason, ...]
     scores: tuple[float, ...]
     engagement: float
     confidence: float
     optimal_ms: int
-    alternatives: list[tuple[int, int, float]]
+    alternatives: tuple[Alternative, ...]
     model: str
     propensity: float = 1.0
 

@@ -1,0 +1,153 @@
+"""From structs to columns: the facts of a batch of candidates as arrays, which is how `decide` reads them.
+
+Whatever no hour can change is settled here, with the rule that did it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from clarion.audience.model import Card
+from clarion.compliance.frequency_caps import UNLIMITED, allowances, is_capped
+from clarion.compliance.quiet_hours import BoolArray, windows_of
+from clarion.compliance.rules import Rule, refusals, switched_off
+from clarion.contracts.channels import CHANNEL_INDEX, CHANNELS
+from clarion.contracts.work import URGENT_PRIORITY
+from clarion.kernel.local_time import IntArray
+from clarion.orchestration.horizon import Clock
+from clarion.orchestration.limits import Accounts, Limits, open_accounts
+from clarion.orchestration.model import Candidate, Draft
+from clarion.tenancy.model import QuietHours
+
+CODE: Final[dict[Rule, int]] = {rule: code for code, rule in enumerate(Rule, start=1)}
+"""Rules as numbers, for arrays. 0: no rule."""
+
+NEVER_MS: Final = 2**62
+
+CountArray: TypeAlias = npt.NDArray[np.int16]
+"""Messages a day; `UNLIMITED` is its largest."""
+
+_ClockKey: TypeAlias = tuple[str, str, int, QuietHours | None, QuietHours | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """One row a candidate. B rows, C channels, U clocks; times in UTC ms.
+
+    `barred` [B, C]: code of the rule that forbids the channel at any hour, 0 where none does. `clock` [B]: index in
+    `clocks`. `seeks` [B]: the row takes its best hour; the others go at their anchor, or as soon after it as allowed.
+    `every` [B]: takes all channels, not the best; `most` [B]: how many at most. `limit`, `used` [B, 1 + C]: places
+    a day, and those taken on the present local day (all channels, then each). `person`: by capped row, whose places
+    these are (user and category); rows of the same person share them.
+    `contested`: the rows, ascending, whose choice takes something from others, or from their own second channel.
+    """
+
+    barred: IntArray
+    clocks: list[Clock]
+    clock: IntArray
+    seeks: BoolArray
+    every: BoolArray
+    most: IntArray
+    expires_ms: IntArray
+    user_id: IntArray
+    preferred: IntArray
+    limit: CountArray
+    used: CountArray
+    person: dict[int, tuple[int, str]]
+    accounts: Accounts
+    contested: list[int]
+
+
+def gather(candidates: Sequence[Candidate], limits: Limits, now_ms: int) -> Columns:
+    """The columns of a batch, whose rows may be of any users, tenants and zones."""
+    drafts = [candidate.draft for candidate in candidates]
+    cards = [candidate.card for candidate in candidates]
+    accounts = open_accounts(limits, len(drafts))
+    clocks, clock = _clocks(drafts, cards, now_ms)
+    limit, used, capped = _places(drafts)
+    person = {row: (cards[row].user_id, drafts[row].category.name) for row in capped}
+    every = np.array([draft.selection != "optimal" for draft in drafts], np.bool_)
+    most = np.where(every, len(CHANNELS), [draft.category.max_channels for draft in drafts])
+    rows_of = Counter(person.values())
+    scarce = np.isfinite(accounts.budget) | np.isfinite(accounts.quota).any(1)
+    contested = {row for row in capped if most[row] > 1 or rows_of[person[row]] > 1}
+    contested.update(np.flatnonzero(scarce[accounts.account]).tolist())
+    return Columns(
+        barred=_barred(drafts, cards, accounts),
+        clocks=clocks,
+        clock=clock,
+        seeks=np.array([d.send_time == "optimal" and d.priority > URGENT_PRIORITY for d in drafts], np.bool_),
+        every=every,
+        most=most,
+        expires_ms=np.array([draft.expires_ms or NEVER_MS for draft in drafts]),
+        user_id=np.array([card.user_id for card in cards]),
+        preferred=np.array([CHANNEL_INDEX.get(card.preferred_channel, -1) for card in cards]),
+        limit=limit,
+        used=used,
+        person=person,
+        accounts=accounts,
+        contested=sorted(contested),
+    )
+
+
+def _barred(drafts: Sequence[Draft], cards: Sequence[Card], accounts: Accounts) -> IntArray:
+    masks = np.fromiter(chain.from_iterable(map(_forbidding, drafts, cards)), np.int64).reshape(
+        len(drafts), -1
+    )
+    forbids = (masks[:, :, None] >> np.arange(len(CHANNELS))) & 1  # [B, rule, C]
+    barred = np.where(forbids.any(1), forbids.argmax(1) + 1, 0)
+    left = accounts.account
+    broke = accounts.cost > accounts.budget[left, None]
+    for rule, holds in ((Rule.QUOTA, accounts.quota[left] < 1), (Rule.BUDGET, broke)):
+        barred = np.where((barred == 0) & holds, CODE[rule], barred)
+    return barred
+
+
+def _forbidding(draft: Draft, card: Card) -> tuple[int, ...]:
+    """Channel masks of what each rule forbids whatever the hour, in the order of `Rule` (and so of its codes)."""
+    category = draft.category
+    return (
+        ~draft.requested,
+        ~category.channels,
+        ~card.reachable,
+        ~draft.rendered,
+        *refusals(category.class_, category.name, card.consent),
+        switched_off(category.class_, category.name, card.preferences),
+    )
+
+
+def _clocks(drafts: Sequence[Draft], cards: Sequence[Card], now_ms: int) -> tuple[list[Clock], IntArray]:
+    """The distinct clocks of a batch, and each row's index among them. Transactional rows know no quiet hours."""
+    index: dict[_ClockKey, int] = {}
+    clock: list[int] = []
+    for draft, card in zip(drafts, cards, strict=True):
+        anchor_ms = max(draft.scheduled_ms, now_ms) if draft.send_time == "scheduled" else now_ms
+        if draft.category.class_ == "transactional":
+            key = (card.timezone, draft.fallback_timezone, anchor_ms, None, None)
+        else:
+            quiet = (draft.tenant_quiet_hours, card.quiet_hours)
+            key = (card.timezone, draft.fallback_timezone, anchor_ms, *quiet)
+        clock.append(index.setdefault(key, len(index)))
+    clocks = [Clock(zone, spare, anchor, windows_of(*quiet)) for zone, spare, anchor, *quiet in index]
+    return clocks, np.array(clock)
+
+
+def _places(drafts: Sequence[Draft]) -> tuple[CountArray, CountArray, list[int]]:
+    """Daily limits and today's counts, [B, 1 + C], and the rows that have limits."""
+    limit = np.full((len(drafts), 1 + len(CHANNELS)), UNLIMITED, np.int16)
+    used = np.zeros_like(limit)
+    # A batch has few categories: its requests share these objects, which live as long as the drafts do.
+    categories = {id(draft.category): draft.category for draft in drafts}
+    places = {key: [a.limit for a in allowances(each)] for key, each in categories.items() if is_capped(each)}
+    capped = [row for row, draft in enumerate(drafts) if id(draft.category) in places] if places else []
+    if capped:
+        limit[capped] = [places[id(drafts[row].category)] for row in capped]
+        used[capped] = np.minimum([drafts[row].caps_used for row in capped], UNLIMITED)
+    return limit, used, capped

@@ -1,0 +1,139 @@
+"""From a choice to decisions: what happens, why, and what else there was."""
+
+from __future__ import annotations
+
+from itertools import accumulate, pairwise, repeat
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from clarion.compliance.rules import Rule
+from clarion.contracts.channels import CHANNELS
+from clarion.intelligence.serving import FloatArray
+from clarion.kernel.local_time import HOUR_MS, IntArray
+from clarion.orchestration.board import CLOSED, Board, Choice
+from clarion.orchestration.columns import CODE
+from clarion.orchestration.horizon import HORIZON_HOURS
+from clarion.orchestration.model import Alternative, ChannelChoice, Decision, Reason
+from clarion.orchestration.schedule import FIRST_STATUSES, due_ms, first_status
+
+ALTERNATIVES: Final = 3
+"""How many of the best cells that were not taken are kept."""
+
+MOVED: Final = "moved"
+"""Detail of a reason that did not stop a channel, but moved it to a later hour."""
+
+_RULE_IDS: Final = ("", *map(str, Rule))
+_REASONS: Final = {
+    (channel, code + len(Rule) * moved): Reason(name, _RULE_IDS[code], MOVED if moved else "")
+    for channel, name in enumerate(CHANNELS)
+    for code in CODE.values()
+    for moved in (0, 1)
+}
+"""Every reason there is, by channel and verdict: the code of its rule, plus `len(Rule)` where it only moved it."""
+
+
+def explain(board: Board, choice: Choice, now_ms: int) -> list[Decision]:
+    """The decisions of a batch, one a row."""
+    rows = np.arange(len(choice.best))
+    top = choice.best.argmax(1)
+    at_ms = np.take_along_axis(board.start_ms, choice.hour, 1)
+    status = first_status(at_ms, choice.hour, board.columns.seeks[:, None], now_ms)
+    moved = ~board.columns.seeks[:, None] & (choice.hour > 0) & choice.taken
+    moved_by = np.where(moved, board.time_rule(np.zeros_like(rows)), 0)
+    blocked = len(FIRST_STATUSES)
+    leading = np.where(choice.taken, status, blocked).min(1)
+    expected = np.where(choice.taken.any(1), choice.best[rows, top] / board.worth[rows, top], 0)
+    optimal_ms = np.where(choice.best[rows, top] > CLOSED, at_ms[rows, top], 0)
+    return list(
+        map(
+            Decision,
+            [(*FIRST_STATUSES, "blocked")[code] for code in leading.tolist()],
+            _choices(choice, status, due_ms(at_ms, now_ms), moved_by),
+            _reasons(_verdict(board, choice, moved_by)),
+            zip(*_rounded(choice.scores).T.tolist(), strict=True),
+            _rounded(expected).tolist(),
+            _rounded(board.confidence).tolist(),
+            optimal_ms.tolist(),
+            _alternatives(board, choice),
+            repeat(board.model),
+        )
+    )
+
+
+def _verdict(board: Board, choice: Choice, moved_by: IntArray) -> IntArray:
+    """Why each channel was not taken, or was moved: a key of `_REASONS`, or 0 where there is nothing to say. [B, C]."""
+    columns = board.columns
+    shut = choice.best == CLOSED
+    when = board.time_rule(np.where(columns.seeks, 0, choice.first))
+    expiring = columns.expires_ms < board.start_ms[:, 0] + HORIZON_HOURS * HOUR_MS
+    when[shut.all(1) & expiring] = CODE[Rule.EXPIRY]
+    moved = np.where(moved_by > 0, moved_by + len(Rule), 0)
+    return np.select(
+        [board.barred > 0, choice.dropped > 0, choice.taken, shut],
+        [board.barred, choice.dropped, moved, when],
+        CODE[Rule.LOWER_SCORE],
+    )
+
+
+def _choices(
+    choice: Choice, status: IntArray, due: IntArray, rule: IntArray
+) -> list[tuple[ChannelChoice, ...]]:
+    """The deliveries of each row, best first."""
+    by_rank = choice.rank.argsort(1)
+    row, place = np.nonzero(np.take_along_axis(choice.taken, by_rank, 1))
+    channel = by_rank[row, place]
+    cell = (row, channel)
+    statuses: list[int] = status[cell].tolist()
+    rules: list[int] = rule[cell].tolist()
+    every = tuple(
+        map(
+            ChannelChoice,
+            channel.tolist(),
+            [FIRST_STATUSES[code] for code in statuses],
+            due[cell].tolist(),
+            _rounded(choice.best[cell]).tolist(),
+            [_RULE_IDS[code] for code in rules],
+        )
+    )
+    ends = accumulate(choice.taken.sum(1).tolist(), initial=0)
+    return [every[start:end] for start, end in pairwise(ends)]
+
+
+def _reasons(verdict: IntArray) -> list[tuple[Reason, ...]]:
+    """The reasons of each row; rows with the same verdict share one tuple."""
+    keys = list(zip(*verdict.T.tolist(), strict=True))
+    known = {
+        key: tuple(_REASONS[channel, code] for channel, code in enumerate(key) if code) for key in set(keys)
+    }
+    return [known[key] for key in keys]
+
+
+def _alternatives(board: Board, choice: Choice) -> list[tuple[Alternative, ...]]:
+    """The best open cells that were not taken, best first."""
+    rows, channels, hours = choice.masked.shape
+    row = np.arange(rows, dtype=np.int64)
+    cells = choice.masked
+    left = np.where(choice.taken, CLOSED, choice.best)
+    np.put_along_axis(cells, choice.hour[:, :, None], left[:, :, None], 2)
+    cells = cells.reshape(rows, channels * hours)
+    count = min(ALTERNATIVES, channels * hours)
+    cell = np.empty((rows, count), np.int64)
+    score = np.empty((rows, count), np.float32)
+    for nth in range(count):
+        cell[:, nth] = best = cells.argmax(1)
+        score[:, nth] = cells[row, best]
+        cells[row, best] = CLOSED
+    channel, hour = np.divmod(cell, hours)
+    at_ms = np.take_along_axis(board.start_ms, hour, 1)
+    every = list(
+        zip(channel.ravel().tolist(), at_ms.ravel().tolist(), _rounded(score).ravel().tolist(), strict=True)
+    )
+    found = (score > CLOSED).sum(1).tolist()
+    return [tuple(every[nth * count : nth * count + some]) for nth, some in enumerate(found)]
+
+
+def _rounded(values: FloatArray) -> npt.NDArray[np.float64]:
+    """Six decimals as doubles: what a float32 holds, without its tail in JSON."""
+    return np.round(values.astype(np.float64), 6)

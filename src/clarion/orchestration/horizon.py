@@ -1,0 +1,101 @@
+"""The hours that a decision weighs, in the user's own time.
+
+Hour 0 is the anchor: the present instant, or the scheduled one. Hours 1, 2, … are the whole hours of the local clock
+that follow it. Where clocks change within an hour (Chatham and Lord Howe, twice a year) that hour is left out; a
+repeated hour stands there twice, a skipped one not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from clarion.compliance.quiet_hours import BoolArray, Windows, quiet_spans
+from clarion.kernel.local_time import (
+    DAY_MS,
+    HOUR_MS,
+    MINUTE_MS,
+    DayArray,
+    HourArray,
+    IntArray,
+    known_zone,
+    offset_ms,
+    offsets_ms,
+)
+
+HORIZON_HOURS: Final = 72
+"""Hours weighed at most, the anchor among them."""
+
+_QUARTER_MS: Final = 15 * MINUTE_MS
+_THURSDAY: Final = 3  # 1970-01-01
+
+
+class Clock(NamedTuple):
+    """What rows must share to see the same hours: zone (and the one to use where it is unknown), anchor, windows."""
+
+    zone: str
+    fallback_zone: str
+    anchor_ms: int
+    quiet: Windows
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """The hours of U clocks, each array [U, H].
+
+    `start_ms`: UTC; `hour` (0 to 23), `weekday` (0 is Monday) and `day` (since 1970) of the start, local; `quiet`:
+    whether any minute of the hour is.
+    """
+
+    start_ms: IntArray
+    hour: HourArray
+    weekday: HourArray
+    day: DayArray
+    quiet: BoolArray
+
+
+def lay_out(clocks: Sequence[Clock], hours: int) -> Horizon:
+    """The first `hours` hours (1: the anchors alone) of each clock."""
+    start = np.empty((len(clocks), hours), np.int64)
+    local = np.empty_like(start)
+    for row, clock in enumerate(clocks):
+        zone = known_zone(clock.zone, clock.fallback_zone)
+        start[row, 0] = clock.anchor_ms
+        local[row, 0] = clock.anchor_ms + offset_ms(zone, clock.anchor_ms)
+        if hours > 1:
+            start[row, 1:], local[row, 1:] = _whole_hours(zone, clock.anchor_ms // _QUARTER_MS)[
+                :, : hours - 1
+            ]
+    day, in_day = np.divmod(local, DAY_MS)
+    span = np.array([1] + [60] * (hours - 1))
+    return Horizon(
+        start_ms=start,
+        hour=(in_day // HOUR_MS).astype(np.int8),
+        weekday=((day + _THURSDAY) % 7).astype(np.int8),
+        day=day.astype(np.int32),
+        quiet=quiet_spans(in_day // MINUTE_MS, span, [clock.quiet for clock in clocks]),
+    )
+
+
+def local_days(clocks: Sequence[Clock], at_ms: int) -> IntArray:
+    """The local day (since 1970) of one instant on each clock, [U]."""
+    zones = [known_zone(clock.zone, clock.fallback_zone) for clock in clocks]
+    return np.array([(at_ms + offset_ms(zone, at_ms)) // DAY_MS for zone in zones], np.int64)
+
+
+@lru_cache(maxsize=1024)
+def _whole_hours(zone: str, quarter: int) -> IntArray:
+    """Starts of the whole local hours after a quarter of an hour (counted since 1970): UTC ms and local ms, [2, 71].
+
+    Since 1972 every offset is a multiple of a quarter, and so every local hour starts on one.
+    """
+    ahead = 4 * (HORIZON_HOURS + 2)  # an hour or two of slack for those left out
+    at = (quarter + 1 + np.arange(ahead, dtype=np.int64)) * _QUARTER_MS
+    offset = offsets_ms(zone, at)
+    unbroken = offset == offsets_ms(zone, at + HOUR_MS - 1)
+    whole = np.flatnonzero(((at + offset) % HOUR_MS == 0) & unbroken)[: HORIZON_HOURS - 1]
+    return np.stack((at[whole], at[whole] + offset[whole]))
