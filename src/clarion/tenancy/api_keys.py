@@ -79,7 +79,7 @@ class KeyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(max_length=200)] = ""
     environment: Environment = "live"
-    scopes: list[str] = [EVERYTHING]
+    scopes: list[str] = msgspec.field(default_factory=lambda: [EVERYTHING])
     expires_ms: int | None = None
 
 

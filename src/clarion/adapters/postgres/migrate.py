@@ -30,6 +30,7 @@ PIPELINE_ROLE: Final = "clarion_pipeline"
 API_ROLE: Final = "clarion_api"
 
 _MIGRATIONS: Final = Path(str(files("clarion.adapters.postgres"))) / "migrations"
+_MAINTENANCE: Final = "postgres"
 _CONNECT_TIMEOUT_S: Final = 10.0
 _SCRAM_ITERATIONS: Final = 4096
 _RIGHTS: Final = (
@@ -70,12 +71,15 @@ async def migrate(
 ) -> MigrationReport:
     """Make the databases, the roles and the newest schema on the server of `admin_url`; what is there stays.
 
+    Which database the URL names does not matter: `databases` does.
+
     A schema that a newer release has migrated is left as it is: this release runs on it. Raises Transient where the
     server does not answer, Permanent where the role of the URL may not do this or the URL does not fit.
     """
     names = databases or Databases()
     sql = load_queries("migrate")
-    async with _connected(admin_url) as admin:
+    # Not the database of the URL, which may be one that is still to be made; and locks hold inside one database only.
+    async with _connected(database_url(admin_url, _MAINTENANCE)) as admin:
         await admin.execute(sql["lock_migrations"])
         await _ensure_roles(admin, passwords)
         await _ensure_databases(admin, names)
@@ -87,14 +91,20 @@ async def migrate(
         async with _connected(database_url(admin_url, names.global_)) as global_:
             await global_.execute(sql["let_schema_be_used"])
     return MigrationReport(
-        urls=PostgresUrls(
-            pipeline=database_url(admin_url, names.regional, (PIPELINE_ROLE, passwords.pipeline)),
-            reader=database_url(admin_url, names.regional, (API_ROLE, passwords.api)),
-            keys=database_url(admin_url, names.keys, (PIPELINE_ROLE, passwords.pipeline)),
-        ),
+        urls=role_urls(admin_url, passwords, names),
         global_url=database_url(admin_url, names.global_, (PIPELINE_ROLE, passwords.pipeline)),
         revision=revision,
         applied=applied,
+    )
+
+
+def role_urls(admin_url: str, passwords: RolePasswords, databases: Databases | None = None) -> PostgresUrls:
+    """Where the roles connect on the server of `admin_url`; asks nobody."""
+    names = databases or Databases()
+    return PostgresUrls(
+        pipeline=database_url(admin_url, names.regional, (PIPELINE_ROLE, passwords.pipeline)),
+        reader=database_url(admin_url, names.regional, (API_ROLE, passwords.api)),
+        keys=database_url(admin_url, names.keys, (PIPELINE_ROLE, passwords.pipeline)),
     )
 
 
