@@ -52,7 +52,6 @@ from clarion.delivery.circuit import Circuits
 from clarion.delivery.compose import ComposePorts, MessageComposer
 from clarion.delivery.dispatch import DispatchPorts
 from clarion.delivery.ports import Watcher
-from clarion.delivery.template_cache import CachedTemplates
 from clarion.intelligence.serving import NeutralPrior
 from clarion.kernel.clock import StoreClock
 from clarion.kernel.errors import Invalid
@@ -237,7 +236,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
                 region=region,
                 accept=accept,
                 limiter=ValkeyRateLimiter(region.valkey),
-                local_limiter=LocalBuckets(region.clock.monotonic),
+                local_limiter=LocalBuckets(),
                 trials=trials,
                 renderer=Renderer(),
             )
@@ -255,7 +254,7 @@ async def open_worker(settings: Settings, watcher: Watcher) -> AsyncGenerator[Wo
             ComposePorts(
                 profiles=region.seals,
                 contexts=region.contexts,
-                templates=CachedTemplates(region.templates),
+                templates=region.templates,
                 renderer=Renderer(),
                 clock=region.clock,
             )

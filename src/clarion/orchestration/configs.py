@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import msgspec
@@ -22,8 +22,8 @@ class ConfigStore(Protocol):
         """All settings of a tenant. Raises NotFound, Transient."""
         ...
 
-    async def config_versions(self, tenant_ids: Sequence[bytes]) -> dict[bytes, int]:
-        """The versions that `load_config` would have; unknown tenants are absent. Raises Transient."""
+    async def config_version(self, tenant_id: bytes) -> int:
+        """The version that `load_config` would have. Raises NotFound, Transient."""
         ...
 
 
@@ -65,8 +65,7 @@ class CachedConfigs:
         if now_s - entry.checked_s < CHECK_EVERY_S:
             return entry.config
         try:
-            versions = await self._store.config_versions([tenant_id])
-            if versions.get(tenant_id) != entry.config.version:
+            if await self._store.config_version(tenant_id) != entry.config.version:
                 entry.config = await self._store.load_config(tenant_id)
         except Transient:
             entry.checked_s = now_s

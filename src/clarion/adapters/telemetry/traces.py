@@ -16,6 +16,9 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
+from clarion.delivery.conclude import Closing
+from clarion.kernel.ids import format_id
+
 _SAMPLED: Final = "1"
 _MS: Final = 1_000_000
 
@@ -72,3 +75,22 @@ class Traces:
         if self._provider is not None:
             self._provider.force_flush(5_000)
             self._provider.shutdown()
+
+
+def delivery_spans(closings: Iterable[Closing]) -> list[SpanRecord]:
+    """What dispatching did to traced deliveries: the wait in the queue, and the attempt at the provider."""
+    spans: list[SpanRecord] = []
+    for closing in closings:
+        job, entry = closing.job, closing.entry
+        if not is_sampled(job.traceparent):
+            continue
+        began_ms = entry.at_ms - entry.took_ms
+        attributes: dict[str, str | int | float] = {
+            "clarion.delivery_id": format_id(job.item.delivery_id),
+            "clarion.channel": job.item.channel,
+        }
+        spans.append(SpanRecord(job.traceparent, "queue", min(job.due_ms, began_ms), began_ms, attributes))
+        if closing.attempted:
+            outcome = attributes | {"clarion.provider": entry.provider, "clarion.outcome": entry.outcome}
+            spans.append(SpanRecord(job.traceparent, "provider", began_ms, entry.at_ms, outcome))
+    return spans

@@ -10,6 +10,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from clarion.adapters.telemetry.traces import delivery_spans
 from clarion.contracts.channels import CHANNELS
 from clarion.delivery.dispatch import dispatch
 from clarion.entrypoints.workers.lane import run_lane
@@ -57,4 +58,4 @@ def _observe(worker: Worker, report: Report) -> None:
     metrics.count(metrics.conclusions, report.conclusions)
     metrics.fenced.inc(report.fenced)
     if worker.traces.enabled:
-        worker.traces.record(worker.spans_of(report.closed))
+        worker.traces.record(delivery_spans(report.closed))
