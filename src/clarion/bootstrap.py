@@ -52,6 +52,7 @@ from clarion.delivery.circuit import Circuits
 from clarion.delivery.compose import ComposePorts, MessageComposer
 from clarion.delivery.dispatch import DispatchPorts
 from clarion.delivery.ports import Watcher
+from clarion.delivery.template_cache import CachedTemplates
 from clarion.intelligence.serving import NeutralPrior
 from clarion.kernel.clock import StoreClock
 from clarion.kernel.errors import Invalid
@@ -254,7 +255,7 @@ async def open_worker(settings: Settings, watcher: Watcher) -> AsyncGenerator[Wo
             ComposePorts(
                 profiles=region.seals,
                 contexts=region.contexts,
-                templates=region.templates,
+                templates=CachedTemplates(region.templates),
                 renderer=Renderer(),
                 clock=region.clock,
             )
