@@ -97,7 +97,13 @@ class PatientCluster:
     async def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  see ValkeyClient
         """Run one command when a place is free."""
         async with self._places:
-            return await self._cluster.execute_command(*args, **options)
+            try:
+                return await self._cluster.execute_command(*args, **options)
+            except (
+                AttributeError
+            ) as exc:  # redis-py cut the connection while this command was being written to it
+                message = "the connection was cut"
+                raise RedisConnectionError(message) from exc
 
     def pipeline(self, transaction: Any = None) -> Any:  # noqa: ANN401  see ValkeyClient
         """A redis-py cluster pipeline; it takes no place, so it lives on the connections above `places`."""
@@ -159,12 +165,30 @@ async def connect(url: str) -> ValkeyClients:
     read_retry = Retry(
         ExponentialWithJitterBackoff(base=0.01, cap=0.1), READ_RETRIES, (RedisConnectionError,)
     )
-    return ValkeyClients(
+    clients = ValkeyClients(
         write=make(url, no_retry, COMMAND_TIMEOUT_S),
         read=make(url, read_retry, COMMAND_TIMEOUT_S),
         blocking=make(url, no_retry, None),
         is_cluster=is_cluster,
     )
+    if is_cluster:
+        await _explore(clients)
+    return clients
+
+
+async def _explore(clients: ValkeyClients) -> None:
+    """Let each client learn the cluster's nodes and slots before its first use.
+
+    What redis-py is given before that, it sends to any node, whatever the key; the fifth MOVED then makes it cut all
+    its connections, with everything that others have under way on them.
+    """
+    try:
+        async with guarded():
+            for client in (clients.write, clients.read, clients.blocking):
+                await client.execute_command("PING", target_nodes=RedisCluster.RANDOM)
+    except BaseException:
+        await clients.close()
+        raise
 
 
 async def _cluster_enabled(url: str) -> bool:
