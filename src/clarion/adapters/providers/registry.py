@@ -1,0 +1,69 @@
+"""From a tenant's configuration to a provider, by its kind.
+
+The only module that knows vendors by name. Kinds of others come as entry points of the group `clarion.providers`: the
+name is the kind, the object a `ProviderFactory`. A kind that Clarion brings cannot be replaced by an installed package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
+from typing import Final, Protocol, cast
+
+from clarion.adapters.providers.base import ReceiptSink
+from clarion.adapters.providers.sandbox import build_sandbox
+from clarion.adapters.providers.smtp import build_smtp
+from clarion.delivery.ports import Provider
+from clarion.kernel.clock import Clock
+from clarion.kernel.errors import Invalid
+from clarion.tenancy.config import ProviderConfig
+
+ENTRY_POINT_GROUP: Final = "clarion.providers"
+
+
+class ProviderFactory(Protocol):
+    """Builds the providers of one kind, without any I/O: a configuration is also built to be checked."""
+
+    def __call__(self, config: ProviderConfig, clock: Clock, receipts: ReceiptSink, /) -> Provider:
+        """The provider of an account. Raises Invalid with the path of a wrong setting (`settings.port`)."""
+        ...
+
+
+_BUILT_IN: Final[Mapping[str, ProviderFactory]] = MappingProxyType(
+    {"sandbox": build_sandbox, "smtp": build_smtp}
+)
+
+
+def build_provider(config: ProviderConfig, clock: Clock, receipts: ReceiptSink) -> Provider:
+    """The provider of a configuration. Opens no connection: that is left to the first `send`.
+
+    Raises Invalid: with the path `kind`, and the known kinds, for an unknown one; with the path of what is wrong in
+    settings or credentials otherwise.
+    """
+    factory = _BUILT_IN.get(config.kind) or _load(config.kind)
+    return factory(config, clock, receipts)
+
+
+def known_kinds() -> list[str]:
+    """The kinds that `build_provider` takes, in alphabetical order."""
+    return sorted({*_BUILT_IN, *_installed()})
+
+
+def _load(kind: str) -> ProviderFactory:
+    entry_point = _installed().get(kind)
+    if entry_point is None:
+        msg = f"unknown kind of provider; known are {', '.join(known_kinds())}"
+        raise Invalid(msg, "kind")
+    try:
+        return cast("ProviderFactory", entry_point.load())
+    except (ImportError, AttributeError) as error:
+        msg = f"the package that brings this kind of provider cannot be loaded: {error}"
+        raise Invalid(msg, "kind") from error
+
+
+@lru_cache(maxsize=1)
+def _installed() -> Mapping[str, EntryPoint]:
+    """The entry points of this environment. Read once: it takes milliseconds, and what is installed does not move."""
+    return {entry_point.name: entry_point for entry_point in entry_points(group=ENTRY_POINT_GROUP)}

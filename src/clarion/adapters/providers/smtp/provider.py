@@ -1,0 +1,98 @@
+"""The provider of kind `smtp`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+import aiosmtplib
+
+from clarion.adapters.providers.base import Flight, OneByOneProvider, ReceiptSink, Unsendable
+from clarion.adapters.providers.smtp.account import Account, read_account
+from clarion.adapters.providers.smtp.connection import open_connection
+from clarion.adapters.providers.smtp.mime import Letter
+from clarion.adapters.providers.smtp.pool import ConnectionPool, PoolLimits
+from clarion.adapters.providers.smtp.replies import BACK_OFF, Verdict, outcome_of
+from clarion.delivery.model import Capabilities, Outcome
+from clarion.kernel.clock import Clock
+from clarion.tenancy.config import ProviderConfig
+
+_ROUNDS: Final = 5
+"""Messages a connection in a full batch: enough that the slowest of them does not leave the others waiting."""
+
+
+class SmtpProvider(OneByOneProvider):
+    """One account on one server. A batch is spread over `concurrency` connections, which are kept for the next."""
+
+    carries = frozenset({"subject", "html", "text", "headers"})
+
+    def __init__(
+        self, config: ProviderConfig, account: Account, clock: Clock, limits: PoolLimits | None = None
+    ) -> None:
+        concurrency = account.settings.concurrency
+        capabilities = Capabilities("email", max_batch=_ROUNDS * concurrency, concurrency=concurrency)
+        super().__init__(config, capabilities, account.settings.timeout_s)
+        self._letterhead = account.letterhead
+        self._clock = clock
+        self._pool = ConnectionPool(
+            partial(open_connection, account), limits or PoolLimits(concurrency), clock
+        )
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open or being opened, for metrics."""
+        return self._pool.size
+
+    async def _transmit_one(self, flight: Flight) -> Outcome:
+        letter = self._letterhead.compose(flight.message, self._clock.now_ms())
+        verdict = await self._offer(letter, flight)
+        if verdict is None:
+            verdict = await self._offer(letter, flight, is_last_try=True)
+        if verdict is not None and verdict.accepted:
+            return self._sent(flight.message, self._letterhead.message_id(flight.message.delivery_id))
+        if verdict is None:
+            return self._unsettled(flight, "disconnected")
+        return outcome_of(verdict, flight.message)
+
+    async def _offer(self, letter: Letter, flight: Flight, *, is_last_try: bool = False) -> Verdict | None:
+        """The server's verdict; None where a kept connection turned out to be dead before anything was said."""
+        connection = await self._pool.acquire()
+        was_used = connection.sent > 0
+        try:
+            verdict = await connection.transact(letter, flight)
+        except Unsendable:
+            self._pool.release(connection)
+            raise
+        except BaseException as error:
+            if flight.committed and connection.has_unsent_bytes():
+                flight.committed = False
+            self._pool.discard(connection)
+            is_stale = isinstance(error, aiosmtplib.SMTPServerDisconnected) and connection.stage == "mail"
+            if is_stale and was_used and not is_last_try:
+                return None
+            raise
+        if verdict.code in BACK_OFF:
+            self._pool.back_off()
+        self._pool.release(connection)
+        return verdict
+
+    async def _release(self) -> None:
+        await self._pool.close()
+
+    def _code_of(self, error: Exception) -> str:
+        match error:
+            case aiosmtplib.SMTPServerDisconnected() | ConnectionError():
+                return "disconnected"
+            case aiosmtplib.SMTPResponseException():
+                return "malformed_reply"
+            case _:
+                return super()._code_of(error)
+
+
+def build_smtp(config: ProviderConfig, clock: Clock, receipts: ReceiptSink) -> SmtpProvider:
+    """An SMTP account. Raises Invalid with the path of a wrong setting.
+
+    `receipts` stays unused: SMTP reports later failures as mail to the sender, which is read elsewhere.
+    """
+    del receipts
+    return SmtpProvider(config, read_account(config), clock)

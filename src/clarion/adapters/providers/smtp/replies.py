@@ -1,0 +1,86 @@
+"""What a server's reply means for a message: one verdict a reply, by its code and by where it was given."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from clarion.delivery.model import Message, Outcome, OutcomeKind
+
+Stage: TypeAlias = Literal["mail", "rcpt", "data", "end"]
+"""Where in the dialogue: `MAIL FROM`, `RCPT TO`, `DATA`, and the message's final dot."""
+
+GREYLIST_PAUSE_S: Final = 300.0
+"""Greylisting servers want the second attempt after 5 minutes or later (RFC 6647, 2.3): before that it is in vain."""
+
+BACK_OFF: Final = frozenset({421, 454})
+"""The server wants less of us altogether: service closing, or (Amazon SES) "maximum sending rate exceeded"."""
+
+UNAUTHORISED: Final = frozenset({530, 534, 535, 538})
+"""Our account's trouble, not the message's: it may be mended before the message expires."""
+
+_SUCCESS, _TRANSIENT, _PERMANENT = 2, 4, 5
+"""The first digit of a reply code (RFC 5321, 4.2.1)."""
+
+_GREYLISTED: Final = frozenset({450, 451})
+_ENHANCED: Final = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
+_SUBJECTS: Final = {
+    "1": "address",
+    "2": "mailbox",
+    "3": "mail system",
+    "4": "network",
+    "5": "protocol",
+    "6": "content",
+    "7": "policy",
+}
+"""The second number of an enhanced status code (RFC 3463)."""
+
+
+class Verdict(msgspec.Struct, frozen=True, gc=False):
+    """A server's reply. `text` may quote the address and is for no log and no trace."""
+
+    stage: Stage
+    code: int
+    text: str
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the server took responsibility for the message."""
+        return self.stage == "end" and self.code // 100 == _SUCCESS
+
+
+def outcome_of(verdict: Verdict, message: Message) -> Outcome:
+    """The outcome of a message that the server did not accept.
+
+    Its `code` is stage and reply code (`rcpt_550`), or `server_421` where the reply is about us and not about this
+    message. Its `detail` has the enhanced status code in words: never the server's own, which as a rule quote the
+    address.
+    """
+    about = "server" if verdict.code in BACK_OFF | UNAUTHORISED else verdict.stage
+    return Outcome(
+        message.delivery_id,
+        _kind_of(verdict),
+        code=f"{about}_{verdict.code}",
+        detail=_describe(verdict),
+        retry_after_s=GREYLIST_PAUSE_S if verdict.code in _GREYLISTED else 0.0,
+    )
+
+
+def _kind_of(verdict: Verdict) -> OutcomeKind:
+    if verdict.code in UNAUTHORISED or verdict.code // 100 == _TRANSIENT:
+        return "transient"
+    if verdict.code // 100 == _PERMANENT:
+        return "permanent"
+    # 2yz or 3yz where the dialogue has no place for it: the server speaks no SMTP that we know.
+    return "ambiguous" if verdict.stage == "end" else "transient"
+
+
+def _describe(verdict: Verdict) -> str:
+    words = f"the server answered {verdict.code} at {verdict.stage.upper()}"
+    enhanced = _ENHANCED.match(verdict.text)
+    if enhanced is None:
+        return words
+    subject = _SUBJECTS.get(enhanced[1].split(".")[1], "other")
+    return f"{words} ({enhanced[1]}, {subject})"
