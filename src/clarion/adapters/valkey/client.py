@@ -99,9 +99,8 @@ class PatientCluster:
         async with self._places:
             try:
                 return await self._cluster.execute_command(*args, **options)
-            except (
-                AttributeError
-            ) as exc:  # redis-py cut the connection while this command was being written to it
+            except AttributeError as exc:
+                # redis-py closed the connection (another caller met a failure) while this command was being written.
                 message = "the connection was cut"
                 raise RedisConnectionError(message) from exc
 
