@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,21 +17,16 @@ if TYPE_CHECKING:
 
     from clarion.adapters.postgres.pools import Pools
 
-KNOWN_VERSIONS: Final = 1000
-"""How many versions a process keeps; past this it forgets those that it read first. A part has at most 64 KB, most
-have a tenth of that."""
-
 _json = msgspec.json.Encoder()
 _content = msgspec.json.Decoder(TemplateContent)
 
 
 class PostgresTemplates:
-    """The templates of a region's tenants, and `delivery.ports.TemplateReader`."""
+    """The templates of a region's tenants, and `delivery.template_cache.TemplateStore`."""
 
     def __init__(self, pools: Pools) -> None:
         self._pools = pools
         self._sql = load_queries("templates")
-        self._known: dict[TemplateKey, TemplateVersion] = {}
 
     async def save(self, tenant_id: bytes, name: str, checked: CheckedTemplate) -> int:
         """Keep the content as the next version; its number. Content that is the latest already makes no new one.
@@ -67,21 +62,14 @@ class PostgresTemplates:
         async with self._pools.reader(tenant_id) as connection:
             return [_version(record) for record in await connection.fetch(self._sql["list_templates"])]
 
-    async def read(self, keys: Collection[TemplateKey]) -> dict[TemplateKey, TemplateVersion]:
-        """Versions by key, from memory or with one query; those that do not exist are absent. Raises Transient."""
-        found = {key: version for key in keys if (version := self._known.get(key)) is not None}
-        missing = [key for key in keys if key not in found]
-        return found | await self._fetch(missing) if missing else found
-
-    async def _fetch(self, keys: Collection[TemplateKey]) -> dict[TemplateKey, TemplateVersion]:
-        tenants, names, versions = zip(*keys, strict=True)
+    async def fetch(self, refs: Collection[TemplateKey]) -> dict[TemplateKey, TemplateVersion]:
+        """Versions by reference, with one query; those that do not exist are absent. Raises Transient."""
+        if not refs:
+            return {}
+        tenants, names, versions = zip(*refs, strict=True)
         async with self._pools.pipeline() as connection:
             records = await connection.fetch(self._sql["fetch_templates"], tenants, names, versions)
-        fetched = {(r["tenant_id"], r["name"], r["version"]): _version(r) for r in records}
-        if len(self._known) + len(fetched) > KNOWN_VERSIONS:
-            self._known = dict(list(self._known.items())[KNOWN_VERSIONS // 2 :])
-        self._known |= fetched
-        return fetched
+        return {(r["tenant_id"], r["name"], r["version"]): _version(r) for r in records}
 
 
 def _version(record: asyncpg.Record) -> TemplateVersion:
