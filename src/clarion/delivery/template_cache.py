@@ -28,10 +28,12 @@ class CachedTemplates:
 
     async def read(self, keys: Collection[TemplateKey]) -> dict[TemplateKey, TemplateVersion]:
         """The versions by key; those that do not exist are absent. Raises Transient."""
-        missing = [key for key in keys if key not in self._known]
+        found = {key: version for key in keys if (version := self._known.get(key)) is not None}
+        missing = [key for key in keys if key not in found]
         if missing:
             fetched = await self._store.fetch(missing)
             if len(self._known) + len(fetched) > CAPACITY:
-                self._known.clear()
+                self._known.clear()  # what this batch found there is in `found`
             self._known.update(fetched)
-        return {key: version for key in keys if (version := self._known.get(key)) is not None}
+            found |= fetched
+        return found
