@@ -65,26 +65,29 @@ from clarion.templates.ports import TrialRenderer
 from clarion.tenancy.quotas import LocalBuckets
 
 
-def role_passwords(master: MasterKey) -> RolePasswords:
-    """The database roles' passwords: they follow from the master key, so that nobody has to keep them."""
-    return RolePasswords(pipeline=master.password(PIPELINE_ROLE), api=master.password(API_ROLE))
-
-
-def role_urls(admin_url: str, master: MasterKey) -> PostgresUrls:
-    """Where the roles connect on the server of `admin_url`."""
-    names, passwords = Databases(), role_passwords(master)
-    return PostgresUrls(
-        pipeline=database_url(admin_url, names.regional, (PIPELINE_ROLE, passwords.pipeline)),
-        reader=database_url(admin_url, names.regional, (API_ROLE, passwords.api)),
-        keys=database_url(admin_url, names.keys, (PIPELINE_ROLE, passwords.pipeline)),
-    )
-
-
 def master_key_of(settings: Settings) -> MasterKey:
     """The master key of the settings. Raises Invalid where there is none, or it is none."""
     if settings.master_key is None:
         raise Invalid("CLARION_MASTER_KEY is not set: 32 random bytes in base64 or hexadecimal", "master_key")
     return MasterKey.from_text(settings.master_key.get_secret_value())
+
+
+def role_passwords(master: MasterKey) -> RolePasswords:
+    """The database roles' passwords: they follow from the master key, so that nobody has to keep them."""
+    return RolePasswords(pipeline=master.password(PIPELINE_ROLE), api=master.password(API_ROLE))
+
+
+def role_urls(settings: Settings) -> PostgresUrls:
+    """Where the roles connect on the regional server. Raises Invalid where it or the master key is not set."""
+    if settings.postgres_url is None:
+        raise Invalid("CLARION_POSTGRES_URL is not set", "postgres_url")
+    admin_url = settings.postgres_url.get_secret_value()
+    names, passwords = Databases(), role_passwords(master_key_of(settings))
+    return PostgresUrls(
+        pipeline=database_url(admin_url, names.regional, (PIPELINE_ROLE, passwords.pipeline)),
+        reader=database_url(admin_url, names.regional, (API_ROLE, passwords.api)),
+        keys=database_url(admin_url, names.keys, (PIPELINE_ROLE, passwords.pipeline)),
+    )
 
 
 class Region(msgspec.Struct, frozen=True):
@@ -157,12 +160,10 @@ async def open_region(settings: Settings, role: str) -> AsyncGenerator[Region]:
 
     Raises Invalid on settings that are not complete, Transient where a store does not answer.
     """
-    if settings.postgres_url is None or settings.redis_url is None:
-        raise Invalid(
-            "CLARION_POSTGRES_URL and CLARION_REDIS_URL must be set to run a role alone", "postgres_url"
-        )
+    urls = role_urls(settings)
+    if settings.redis_url is None:
+        raise Invalid("CLARION_REDIS_URL is not set", "redis_url")
     master = master_key_of(settings)
-    urls = role_urls(settings.postgres_url.get_secret_value(), master)
     pools = await open_pools(urls, size=settings.pool_size, name=f"clarion-{role}")
     try:
         valkey = await connect(settings.redis_url.get_secret_value())

@@ -2,41 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from clarion.adapters.postgres.queries import load_queries
+from clarion.delivery.ledger import Contradiction, DayBalance, LedgerReport, OpenCount
 
 if TYPE_CHECKING:
     from clarion.adapters.postgres.pools import Pools
-
-
-class DayBalance(msgspec.Struct, frozen=True):
-    """One tenant's day: deliveries promised (`accept_batches`) and kept (rows), and whether their ids agree."""
-
-    tenant_id: bytes
-    day: date
-    promised: int
-    kept: int
-    same_ids: bool
-
-
-class OpenCount(msgspec.Struct, frozen=True):
-    """Open deliveries in all, those not due yet, and those overdue without a live lease."""
-
-    open: int
-    waiting: int
-    overdue: int
-
-
-class Orphan(msgspec.Struct, frozen=True):
-    """A row that contradicts another."""
-
-    delivery_id: bytes
-    status: str
-    problem: str
 
 
 class PostgresLedger:
@@ -46,24 +18,19 @@ class PostgresLedger:
         self._pools = pools
         self._sql = load_queries("ledger")
 
-    async def balances(self) -> list[DayBalance]:
-        """Promised and kept per tenant and UTC day, in that order."""
-        async with self._pools.pipeline() as connection:
-            records = await connection.fetch(self._sql["compare_promises"])
-        return [DayBalance(*record.values()) for record in records]
-
-    async def statuses(self) -> dict[str, int]:
-        """Deliveries by status."""
-        async with self._pools.pipeline() as connection:
-            return {r["status"]: r["deliveries"] for r in await connection.fetch(self._sql["count_statuses"])}
-
-    async def open_count(self, grace_s: float) -> OpenCount:
-        """Open deliveries; overdue are those due more than `grace_s` seconds ago that nobody holds."""
-        async with self._pools.pipeline() as connection:
-            (record,) = await connection.fetch(self._sql["count_open"], grace_s)
-        return OpenCount(*record.values())
-
-    async def orphans(self) -> list[Orphan]:
-        """Up to 100 rows that contradict each other."""
-        async with self._pools.pipeline() as connection:
-            return [Orphan(*record.values()) for record in await connection.fetch(self._sql["find_orphans"])]
+    async def report(self, grace_s: float) -> LedgerReport:
+        """The whole account as of one instant; overdue: due more than `grace_s` seconds ago, and nobody holds it."""
+        async with (
+            self._pools.pipeline() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            balances = await connection.fetch(self._sql["compare_promises"])
+            statuses = await connection.fetch(self._sql["count_statuses"])
+            (opened,) = await connection.fetch(self._sql["count_open"], grace_s)
+            contradictions = await connection.fetch(self._sql["find_contradictions"])
+        return LedgerReport(
+            balances=[DayBalance(*record.values()) for record in balances],
+            statuses={record["status"]: record["deliveries"] for record in statuses},
+            open=OpenCount(*opened.values()),
+            contradictions=[Contradiction(*record.values()) for record in contradictions],
+        )

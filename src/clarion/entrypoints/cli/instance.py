@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from clarion.adapters.embedded import Credentials
+from clarion.adapters.embedded import Credentials, DataDirectory, StoreUrls, borrow_stores
 from clarion.adapters.globaldb.store import apply_schema, close_global_pool, open_global_pool
 from clarion.adapters.globaldb.tenants import GlobalTenants
 from clarion.adapters.postgres.api_keys import PostgresApiKeys
@@ -18,11 +21,36 @@ from clarion.adapters.sealing.sealers import AesVault
 from clarion.bootstrap import master_key_of, role_passwords
 from clarion.kernel.errors import Invalid
 from clarion.kernel.ids import format_id, make_ids
-from clarion.settings import Settings
+from clarion.settings import Settings, load_settings
 from clarion.tenancy.api_keys import KEY_BYTES, KeyRequest, authenticate, create_key
 from clarion.tenancy.provision import NewTenant, create_tenant
 
 DEFAULT_TENANT: Final = "default"
+
+
+@asynccontextmanager
+async def borrowed_settings(data: Path) -> AsyncGenerator[Settings]:
+    """The settings with which a single command reaches the instance of a data directory, running or stopped.
+
+    A store with a URL of its own is used as it is; embedded ones are taken as they run, or started while this lasts.
+    Raises DirectoryUnusable where there is no instance.
+    """
+    settings = load_settings()
+    if settings.postgres_url and settings.redis_url and settings.master_key:
+        yield settings
+        return
+    async with borrow_stores(data) as urls:
+        credentials = Credentials(DataDirectory.existing(data))
+        yield load_settings(**role_overrides(settings, urls, credentials))
+
+
+def role_overrides(settings: Settings, urls: StoreUrls, credentials: Credentials) -> dict[str, str | None]:
+    """What takes the places of settings that are not set: the embedded stores, and the directory's master key."""
+    return {
+        "postgres_url": urls.postgres if settings.postgres_url is None else None,
+        "redis_url": urls.valkey if settings.redis_url is None else None,
+        "master_key": credentials.master_key() if settings.master_key is None else None,
+    }
 
 
 class FirstTenant(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ app = typer.Typer(
     name="clarion",
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,
     help="A notification platform that loses nothing.",
 )
 
@@ -50,6 +51,22 @@ def api(port: Annotated[int | None, typer.Option(help="Port of the API.")] = Non
     from clarion.entrypoints.api.serve import main
 
     _exit(main(port))
+
+
+ledger_app = typer.Typer(no_args_is_help=True, help="What was promised against what is there.")
+app.add_typer(ledger_app, name="ledger")
+
+
+@ledger_app.command("verify")
+def ledger_verify(
+    data: DataOption = DEFAULT_DATA,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for deliveries under way.")] = 0.0,
+    json: JsonOption = False,  # noqa: FBT002  typer makes a flag of it
+) -> None:
+    """Exit 0 only if every accepted delivery is there, in one state, and none is overdue."""
+    from clarion.entrypoints.cli.ledger import VerifyOptions, verify
+
+    _exit(verify(VerifyOptions(data, wait, json)))
 
 
 def _exit(code: int) -> None:

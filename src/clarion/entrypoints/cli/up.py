@@ -21,7 +21,6 @@ from clarion.adapters.embedded import (
     PostgresOptions,
     Role,
     StoreOptions,
-    StoreUrls,
     Supervisor,
     ValkeyOptions,
     http_probe,
@@ -30,7 +29,7 @@ from clarion.adapters.embedded import (
     supervise,
 )
 from clarion.adapters.telemetry.logs import configure_logs
-from clarion.entrypoints.cli.instance import FirstTenant, prepare_instance
+from clarion.entrypoints.cli.instance import FirstTenant, prepare_instance, role_overrides
 from clarion.settings import Settings, load_settings
 
 API_MODULE: Final = "clarion.entrypoints.api.serve"
@@ -91,8 +90,9 @@ async def _start(
     )
     urls = await start_stores(supervisor, stores)
     credentials = Credentials(directory)
-    environment = role_environment(settings, urls, credentials)
-    tenant = await prepare_instance(load_settings(**_as_overrides(environment)), credentials)
+    overrides = role_overrides(settings, urls, credentials)
+    environment = role_environment(overrides)
+    tenant = await prepare_instance(load_settings(**overrides), credentials)
     port = settings.port or Ports(directory).choose("api")
     api = Role(
         "api",
@@ -117,21 +117,10 @@ async def _start(
     _announce(settings, tenant, f"http://{settings.host}:{port}", options)
 
 
-def role_environment(settings: Settings, urls: StoreUrls, credentials: Credentials) -> dict[str, str]:
-    """The environment of a role's process: ours, with the stores that were started in the places of those not set."""
-    environment = dict(os.environ)
-    if urls.postgres is not None:
-        environment["CLARION_POSTGRES_URL"] = urls.postgres
-    if urls.valkey is not None:
-        environment["CLARION_REDIS_URL"] = urls.valkey
-    if settings.master_key is None:
-        environment["CLARION_MASTER_KEY"] = credentials.master_key()
-    return environment
-
-
-def _as_overrides(environment: dict[str, str]) -> dict[str, str | None]:
-    names = ("postgres_url", "redis_url", "master_key")
-    return {name: environment.get(f"CLARION_{name.upper()}") for name in names}
+def role_environment(overrides: dict[str, str | None]) -> dict[str, str]:
+    """The environment of a role's process: ours, with what stands in for settings that are not set."""
+    given = {f"CLARION_{name.upper()}": value for name, value in overrides.items() if value is not None}
+    return {**os.environ, **given}
 
 
 def _announce(settings: Settings, tenant: FirstTenant, url: str, options: UpOptions) -> None:

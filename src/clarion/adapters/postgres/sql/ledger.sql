@@ -26,7 +26,7 @@ SELECT count(*) AS open,
        count(*) FILTER (WHERE due_at < now() - $1 * interval '1 second' AND (leased_until IS NULL OR leased_until < now())) AS overdue
 FROM open_deliveries
 
--- name: find_orphans
+-- name: find_contradictions
 -- Rows that contradict each other: not terminal without an open row, terminal with one, sent without an attempt.
 SELECT n.global_id, n.status, 'not terminal, and nobody will send it' AS problem
 FROM notifications n LEFT JOIN open_deliveries o USING (global_id)
