@@ -41,6 +41,8 @@ def allowances(category: Category) -> tuple[Allowance, ...]:
 
 def allowances_of(category: Category, channel: str) -> list[Allowance]:
     """The limited allowances from which one delivery on `channel` takes a place each: none, one or two."""
+    if not is_capped(category):
+        return []
     total, *by_channel = allowances(category)
     mine = (total, by_channel[CHANNELS.index(channel)])
     return [allowance for allowance in mine if allowance.limit != UNLIMITED]

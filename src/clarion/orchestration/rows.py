@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -49,6 +50,7 @@ class Decided(msgspec.Struct, frozen=True):
     created_ms: int
 
 
+@lru_cache(maxsize=1024)
 def format_time(ms: int) -> str:
     """ISO 8601 UTC of milliseconds."""
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
