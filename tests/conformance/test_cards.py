@@ -31,7 +31,7 @@ def make(clients: ValkeyClients | None) -> Make:
     def make(guard_ms: int) -> CardCache:
         if clients is None:
             return InMemoryCards(StoreClock(), guard_ms)
-        return ValkeyCards(clients, guard_ms=guard_ms, read_timeout_s=5)
+        return ValkeyCards(clients, guard_ms=guard_ms, timeout_s=5)
 
     return make
 

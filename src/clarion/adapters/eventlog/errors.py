@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncGenerator
 from typing import Final
 
@@ -38,6 +39,8 @@ _TRANSIENT_WORDS: Final = frozenset(
 )
 """Codes of refusals that pass. NOGROUP, UNBLOCKED: the server has just lost its data; groups are made anew."""
 
+_CODE: Final = re.compile("[A-Z]{2,}")
+
 
 @contextlib.asynccontextmanager
 async def guarded(timeout_s: float) -> AsyncGenerator[None]:
@@ -53,7 +56,8 @@ async def guarded(timeout_s: float) -> AsyncGenerator[None]:
         detail = f"the event log is not available ({type(exc).__name__})"
         raise Transient(detail) from exc
     except RedisError as exc:
-        # In a pipeline the code does not come first: "Command # 1 (XADD …) of pipeline caused error: OOM …".
-        code = str(exc).rpartition("caused error: ")[2].partition(" ")[0]
+        # In a pipeline the code does not come first: "Command # 1 (XADD …) of pipeline caused error: ('OOM …".
+        found = _CODE.search(str(exc).rpartition("caused error: ")[2])
+        code = found[0] if found else "?"
         detail = f"the event log refused a command ({code})"
         raise (Transient(detail) if code in _TRANSIENT_WORDS else Permanent(detail)) from exc

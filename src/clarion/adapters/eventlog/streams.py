@@ -88,8 +88,11 @@ class StreamsEventLog:
             b"COUNT",
             _share(max_entries, subscription),
         )
+        wait_s = block_ms / 1000
         if self._clients.is_cluster:
-            return await self._grouped(subscription, lambda: self._poll(subscription.topic, head, block_ms))
+            return await self._grouped(
+                subscription, lambda: self._poll(subscription.topic, head, wait_s), wait_s
+            )
         streams = _streams(subscription.topic)
         wait = (b"BLOCK", block_ms) if block_ms > 0 else ()
         command = ("XREADGROUP", *head, *wait, b"STREAMS", *streams, *(b">" for _ in streams))
@@ -98,7 +101,7 @@ class StreamsEventLog:
             answer = await self._clients.blocking.execute_command(*command)
             return _entries_of(answer, streams)
 
-        return await self._grouped(subscription, read_once, block_ms / 1000)
+        return await self._grouped(subscription, read_once, wait_s)
 
     async def claim(self, subscription: Subscription, *, idle_ms: int, max_entries: int) -> list[LogEntry]:
         """A pipeline with an XAUTOCLAIM a partition, repeated while it finds nothing and has not seen all."""
@@ -148,18 +151,21 @@ class StreamsEventLog:
         )
         return sum(answers)
 
-    async def _poll(self, topic: Topic, head: Sequence[bytes | str | int], block_ms: int) -> list[LogEntry]:
+    async def _poll(self, topic: Topic, head: Sequence[bytes | str | int], wait_s: float) -> list[LogEntry]:
         streams = _streams(topic)
         commands = [("XREADGROUP", *head, b"STREAMS", stream, b">") for stream in streams]
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + block_ms / 1000
-        while True:
+        deadline = loop.time() + wait_s
+        # redis-py sends within `asyncio.wait_for`, which in Python 3.11 can swallow a cancellation.
+        task = asyncio.current_task()
+        while not (task and task.cancelling()):
             answers = await self._run_pipeline(commands)
             found = [entry for answer in answers for entry in _entries_of(answer, streams)]
             remaining = deadline - loop.time()
             if found or remaining <= 0:
                 return found
             await asyncio.sleep(min(POLL_S, remaining))
+        raise asyncio.CancelledError
 
     async def _claim(self, subscription: Subscription, idle_ms: int, count: int) -> list[LogEntry]:
         cursors = dict.fromkeys(range(subscription.topic.partitions), _START)

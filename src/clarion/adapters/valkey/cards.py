@@ -16,8 +16,8 @@ TTL_MS: Final = 7 * 24 * 3600 * 1000
 GUARD_MS: Final = 10_000
 """How long a dropped card is kept out: longer than a card that was read before can be on its way."""
 
-READ_TIMEOUT_S: Final = 0.2
-"""A request waits for this; Postgres has the cards too."""
+TIMEOUT_S: Final = 0.2
+"""A request waits for reads and puts; Postgres has the cards too. A drop may take its time."""
 
 _VERSION_BYTES: Final = 8
 _TOMBSTONE: Final = b"\xff" * _VERSION_BYTES
@@ -30,13 +30,13 @@ class ValkeyCards:
     """`orchestration.ports.CardCache` on Valkey. A card lives for 7 days after it was put."""
 
     def __init__(
-        self, clients: ValkeyClients, *, guard_ms: int = GUARD_MS, read_timeout_s: float = READ_TIMEOUT_S
+        self, clients: ValkeyClients, *, guard_ms: int = GUARD_MS, timeout_s: float = TIMEOUT_S
     ) -> None:
         self._clients = clients
-        self._read_timeout_s = read_timeout_s
-        self._put = KeyedScript(load_script("cards_put"), (TTL_MS,))
+        self._timeout_s = timeout_s
+        self._put = KeyedScript(load_script("cards_put"), (TTL_MS,), timeout_s)
         self._drop = KeyedScript(load_script("cards_drop"), (_TOMBSTONE, guard_ms))
-        self._unlink = KeyedScript(load_script("unlink"))
+        self._unlink = KeyedScript(load_script("unlink"), timeout_s=timeout_s)
 
     async def read(self, tenant_id: bytes, external_ids: Sequence[str]) -> list[Card | None]:
         """One MGET (on a cluster: one a bucket, in one pipeline). Bytes that are no card are removed: a miss.
@@ -72,7 +72,7 @@ class ValkeyCards:
         if not places:
             return []
         keys = [place.key for place in places]
-        async with guarded(self._read_timeout_s):
+        async with guarded(self._timeout_s):
             if not self._clients.is_cluster:
                 return await self._clients.read.execute_command("MGET", *keys)
             buckets: defaultdict[bytes | int, list[bytes]] = defaultdict(list)
