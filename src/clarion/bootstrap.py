@@ -90,6 +90,16 @@ def role_urls(settings: Settings) -> PostgresUrls:
     )
 
 
+def global_url_of(settings: Settings) -> str:
+    """Where the global store is: its own URL, or a database on the regional server."""
+    if settings.global_url is not None:
+        return settings.global_url.get_secret_value()
+    if settings.postgres_url is None:
+        raise Invalid("CLARION_POSTGRES_URL is not set", "postgres_url")
+    login = (PIPELINE_ROLE, role_passwords(master_key_of(settings)).pipeline)
+    return database_url(settings.postgres_url.get_secret_value(), Databases().global_, login)
+
+
 class Region(msgspec.Struct, frozen=True):
     """The stores of one region as one process uses them."""
 

@@ -18,7 +18,7 @@ from clarion.adapters.postgres.migrate import migrate
 from clarion.adapters.postgres.pools import open_pools
 from clarion.adapters.postgres.tenants import PostgresTenants
 from clarion.adapters.sealing.sealers import AesVault
-from clarion.bootstrap import master_key_of, role_passwords
+from clarion.bootstrap import global_url_of, master_key_of, role_passwords
 from clarion.kernel.errors import Invalid
 from clarion.kernel.ids import format_id, make_ids
 from clarion.settings import Settings, load_settings
@@ -69,7 +69,7 @@ async def prepare_instance(settings: Settings, credentials: Credentials) -> Firs
         raise Invalid("CLARION_POSTGRES_URL is not set", "postgres_url")
     master = master_key_of(settings)
     report = await migrate(settings.postgres_url.get_secret_value(), role_passwords(master))
-    global_url = settings.global_url.get_secret_value() if settings.global_url else report.global_url
+    global_url = global_url_of(settings)
     await apply_schema(global_url)
     pools = await open_pools(report.urls, size=2, name="clarion-up")
     directory = await open_global_pool(global_url, size=1, name="clarion-up")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -67,6 +68,138 @@ def ledger_verify(
     from clarion.entrypoints.cli.ledger import VerifyOptions, verify
 
     _exit(verify(VerifyOptions(data, wait, json)))
+
+
+tenant_app = typer.Typer(no_args_is_help=True, help="Tenants of this instance.")
+key_app = typer.Typer(
+    no_args_is_help=True, help="API keys: two of a name may live at once, to change one for another."
+)
+template_app = typer.Typer(no_args_is_help=True, help="Templates of the default tenant, through the API.")
+app.add_typer(tenant_app, name="tenant")
+app.add_typer(key_app, name="key")
+app.add_typer(template_app, name="template")
+
+TenantOption = Annotated[str, typer.Option("--tenant", help="The tenant's name.")]
+
+
+@tenant_app.command("create")
+def tenant_create(
+    name: str,
+    timezone: Annotated[str, typer.Option(help="For users whose own is unknown.")] = "UTC",
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """Make a tenant, and print its first API key. It is shown this once."""
+    from clarion.entrypoints.cli.tenants import add_tenant
+
+    account = asyncio.run(add_tenant(data, name, timezone))
+    typer.echo(f"tenant {account.name} {account.tenant_id}\n{account.api_key}")
+
+
+@tenant_app.command("list")
+def tenant_list(data: DataOption = DEFAULT_DATA) -> None:
+    """Show the tenants."""
+    from clarion.entrypoints.cli.tenants import print_tenants
+
+    print_tenants(data)
+
+
+@key_app.command("create")
+def key_create(
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    tenant: TenantOption = "default",
+    scope: Annotated[list[str] | None, typer.Option(help="A scope; all by default. Repeatable.")] = None,
+    days: Annotated[int, typer.Option(help="Days until it expires; 0: never.", min=0)] = 0,
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """Make an API key and print it. It is shown this once."""
+    from clarion.entrypoints.cli.tenants import KeyOptions, add_key
+
+    options = KeyOptions(tenant, name, "live", scope or ["*"], days)
+    typer.echo(asyncio.run(add_key(data, options)))
+
+
+@key_app.command("list")
+def key_list(tenant: TenantOption = "default", data: DataOption = DEFAULT_DATA) -> None:
+    """Show a tenant's keys: not their texts, which nobody knows."""
+    from clarion.entrypoints.cli.tenants import print_keys
+
+    print_keys(data, tenant)
+
+
+@key_app.command("revoke")
+def key_revoke(key_id: str, tenant: TenantOption = "default", data: DataOption = DEFAULT_DATA) -> None:
+    """End a key now."""
+    from clarion.entrypoints.cli.tenants import revoke_key
+
+    asyncio.run(revoke_key(data, tenant, key_id))
+    typer.echo(f"{key_id} is revoked; running processes forget it within 2 seconds")
+
+
+@app.command()
+def send(
+    user: Annotated[str, typer.Argument(help="The user's id.")],
+    category: Annotated[str, typer.Option(help="The category.")] = "transactional",
+    template: Annotated[str | None, typer.Option(help="A template; else subject, title and body.")] = None,
+    value: Annotated[
+        list[str] | None, typer.Option("--data-value", "-d", help="NAME=VALUE for the template's data.")
+    ] = None,
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """Send one notification through the API, and print the answer."""
+    from clarion.entrypoints.cli.send import SendOptions, run_send
+
+    _exit(run_send(SendOptions(data, user, category, template, value or [])))
+
+
+@template_app.command("put")
+def template_put(
+    name: str,
+    file: Annotated[
+        Path, typer.Argument(help="JSON: {category, channels: {email: {subject, html, text}, …}}.")
+    ],
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """Save a file as the template's next version."""
+    from clarion.entrypoints.cli.send import put_template
+
+    _exit(put_template(data, name, file))
+
+
+@template_app.command("show")
+def template_show(name: str, data: DataOption = DEFAULT_DATA) -> None:
+    """Print a template's latest version."""
+    from clarion.entrypoints.cli.send import show_template
+
+    _exit(show_template(data, name))
+
+
+@app.command()
+def migrate(data: DataOption = DEFAULT_DATA) -> None:
+    """Bring the stores' schema up to date. `clarion up` does so itself; run it before a rolling deploy."""
+    from clarion.entrypoints.cli.doctor import run_migrate
+
+    _exit(run_migrate(data))
+
+
+@app.command()
+def doctor(data: DataOption = DEFAULT_DATA) -> None:
+    """Look at the machine, the stores and the work, and say what is wrong and how to mend it."""
+    from clarion.entrypoints.cli.doctor import run_doctor
+
+    _exit(run_doctor(data))
+
+
+@app.command()
+def demo(
+    data: DataOption = DEFAULT_DATA,
+    users: Annotated[int, typer.Option(help="How many users get a message.", min=1, max=100_000)] = 1000,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the deliveries to end.")] = 180.0,
+    json: JsonOption = False,  # noqa: FBT002  typer makes a flag of it
+) -> None:
+    """Send a thousand personalised e-mails through a real SMTP server, and count them at both ends."""
+    from clarion.entrypoints.cli.demo import DemoOptions, run_demo
+
+    _exit(run_demo(DemoOptions(data, users, timeout, json)))
 
 
 def _exit(code: int) -> None:

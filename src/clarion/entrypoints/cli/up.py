@@ -114,7 +114,9 @@ async def _start(
         log=directory.log("worker"),
     )
     await supervisor.start(role_child(api), role_child(worker))
-    _announce(settings, tenant, f"http://{settings.host}:{port}", options)
+    url = f"http://{settings.host}:{port}"
+    credentials.keep(api_url=url)
+    _announce(settings, tenant, url, options)
 
 
 def role_environment(overrides: dict[str, str | None]) -> dict[str, str]:

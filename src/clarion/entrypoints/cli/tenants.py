@@ -1,0 +1,159 @@
+"""`clarion tenant` and `clarion key`: who may use an instance."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from clarion.adapters.globaldb.store import close_global_pool, open_global_pool
+from clarion.adapters.globaldb.tenants import GlobalTenants
+from clarion.adapters.postgres.api_keys import PostgresApiKeys
+from clarion.adapters.postgres.pools import Pools, open_pools
+from clarion.adapters.postgres.tenants import PostgresTenants
+from clarion.adapters.sealing.sealers import AesVault
+from clarion.bootstrap import global_url_of, master_key_of, role_urls
+from clarion.entrypoints.cli.instance import borrowed_settings
+from clarion.kernel.errors import NotFound
+from clarion.kernel.ids import format_id, make_ids
+from clarion.settings import Settings
+from clarion.tenancy.api_keys import KEY_BYTES, Environment, KeyRequest, create_key
+from clarion.tenancy.model import TenantEntry
+from clarion.tenancy.ports import KeyRecord
+from clarion.tenancy.provision import NewTenant, create_tenant
+
+DAY_MS: Final = 86_400_000
+
+
+class NewAccount(msgspec.Struct, frozen=True):
+    """A tenant, and the text of the key that was made for it."""
+
+    tenant_id: str
+    name: str
+    api_key: str
+
+
+class KeyOptions(msgspec.Struct, frozen=True):
+    """What a new key is for. `days` 0: it does not expire."""
+
+    tenant: str
+    name: str
+    environment: Environment
+    scopes: list[str]
+    days: int
+
+
+@asynccontextmanager
+async def _opened(data: Path) -> AsyncGenerator[tuple[Settings, Pools]]:
+    async with borrowed_settings(data) as settings:
+        pools = await open_pools(role_urls(settings), size=2, name="clarion-cli")
+        try:
+            yield settings, pools
+        finally:
+            await pools.close()
+
+
+async def add_tenant(data: Path, name: str, timezone: str = "UTC") -> NewAccount:
+    """Make a tenant with its first key. Raises Conflict where the name is another region's."""
+    async with _opened(data) as (settings, pools):
+        directory = await open_global_pool(global_url_of(settings), size=1, name="clarion-cli")
+        try:
+            now_ms = await pools.now_ms()
+            tenant = await create_tenant(
+                NewTenant(name, settings.region, timezone),
+                make_ids(1, now_ms),
+                GlobalTenants(directory),
+                PostgresTenants(pools, AesVault(master_key_of(settings))),
+            )
+        finally:
+            await close_global_pool(directory)
+        key = await create_key(
+            tenant.tenant_id,
+            KeyRequest(name="first"),
+            PostgresApiKeys(pools),
+            chance=os.urandom(KEY_BYTES),
+            now_ms=now_ms,
+        )
+    return NewAccount(format_id(tenant.tenant_id), name, key.text)
+
+
+async def list_tenants(data: Path) -> list[TenantEntry]:
+    """The tenants of the instance, by name."""
+    async with _opened(data) as (settings, pools):
+        store = PostgresTenants(pools, AesVault(master_key_of(settings)))
+        return await store.list_tenants(settings.region)
+
+
+async def add_key(data: Path, options: KeyOptions) -> str:
+    """Make a key for a tenant; its text. Raises NotFound, Invalid on an unknown scope, Conflict on a third live key."""
+    async with _opened(data) as (settings, pools):
+        tenant_id = await _find(settings, pools, options.tenant)
+        now_ms = await pools.now_ms()
+        request = KeyRequest(
+            options.name,
+            options.environment,
+            options.scopes,
+            now_ms + options.days * DAY_MS if options.days else None,
+        )
+        keys = PostgresApiKeys(pools)
+        minted = await create_key(tenant_id, request, keys, chance=os.urandom(KEY_BYTES), now_ms=now_ms)
+    return minted.text
+
+
+async def list_keys(data: Path, tenant: str) -> list[KeyRecord]:
+    """A tenant's keys, newest first. Raises NotFound."""
+    async with _opened(data) as (settings, pools):
+        return await PostgresApiKeys(pools).list_keys(await _find(settings, pools, tenant))
+
+
+async def revoke_key(data: Path, tenant: str, key_id: str) -> None:
+    """End a key now. Raises NotFound where the tenant has no such key."""
+    async with _opened(data) as (settings, pools):
+        if not await PostgresApiKeys(pools).revoke_key(await _find(settings, pools, tenant), key_id):
+            raise NotFound(f"{tenant} has no key {key_id}; `clarion key list --tenant {tenant}` shows them")
+
+
+async def _find(settings: Settings, pools: Pools, name: str) -> bytes:
+    store = PostgresTenants(pools, AesVault(master_key_of(settings)))
+    entries = await store.list_tenants(settings.region)
+    found = next((entry.tenant_id for entry in entries if entry.name == name), None)
+    if found is None:
+        known = ", ".join(entry.name for entry in entries)
+        raise NotFound(f"no tenant {name!r}; there are: {known}")
+    return found
+
+
+def print_tenants(data: Path) -> None:
+    """A table of the tenants."""
+    table = Table("tenant", "id", "home region")
+    for entry in asyncio.run(list_tenants(data)):
+        table.add_row(entry.name, format_id(entry.tenant_id), entry.home_region)
+    Console().print(table)
+
+
+def print_keys(data: Path, tenant: str) -> None:
+    """A table of a tenant's keys; their texts are not known to anybody."""
+    table = Table("id", "name", "ends in", "environment", "scopes", "expires", "revoked")
+    for key in asyncio.run(list_keys(data, tenant)):
+        table.add_row(
+            key.key_id,
+            key.name,
+            key.last_four,
+            key.environment,
+            " ".join(key.scopes),
+            _day(key.expires_ms),
+            _day(key.revoked_ms),
+        )
+    Console().print(table)
+
+
+def _day(ms: int | None) -> str:
+    return "" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
