@@ -7,12 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.integration.embedded.support import PROGRAM, Instance, Launch
+from tests.integration.embedded.support import COMMAND, PROGRAM, Instance, Launch
 
 
 @pytest.fixture
@@ -20,8 +20,10 @@ async def launch() -> AsyncGenerator[Launch]:
     """Starts instances, waits until they serve, and ends those that a test leaves."""
     started: list[Instance] = []
 
-    async def start(*arguments: str | Path, event: str = "serving") -> Instance:
-        instance = await Instance.start(*arguments)
+    async def start(
+        *arguments: str | Path, event: str = "serving", command: Sequence[str] = COMMAND
+    ) -> Instance:
+        instance = await Instance.start(*command, *arguments)
         started.append(instance)
         await instance.next(event)
         return instance

@@ -18,6 +18,7 @@ import asyncpg
 from clarion.adapters.embedded.processes import ProcessIdentity, identify, pinned, readable
 
 PROGRAM = Path(__file__).with_name("instance.py")
+COMMAND = (sys.executable, "-W", "error", str(PROGRAM))
 
 
 @dataclass
@@ -28,19 +29,18 @@ class Instance:
     told: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     @classmethod
-    async def start(cls, *arguments: str | Path) -> Self:
-        """Start it and return at once."""
-        words = (sys.executable, "-W", "error", PROGRAM, *arguments)
+    async def start(cls, *words: str | Path) -> Self:
+        """Start it by this command line and return at once."""
         return cls(await asyncio.create_subprocess_exec(*words, stdout=subprocess.PIPE))
 
-    async def next(self, event: str, name: str = "all", within: float = 60.0) -> dict[str, Any]:
-        """Read until this event of this child; fails if the instance ends before."""
+    async def next(self, event: str, name: str = "", within: float = 60.0) -> dict[str, Any]:
+        """Read until this event, of this child if one is named; fails if the instance ends before."""
         assert self.process.stdout is not None
         async with asyncio.timeout(within):
             while line := await self.process.stdout.readline():
                 said: dict[str, Any] = json.loads(line)
                 self.told.append(said)
-                if (said["event"], said["name"]) == (event, name):
+                if said["event"] == event and name in {"", said["name"]}:
                     return said
         raise AssertionError(f"it ended without {name} {event}: {self.told}")
 

@@ -23,7 +23,7 @@ from clarion.adapters.embedded import (
 from clarion.adapters.embedded.binaries import postgres_binary, valkey_binary
 from clarion.adapters.embedded.privileges import launcher
 from clarion.adapters.embedded.processes import ProcessIdentity, command_line, identify
-from tests.integration.embedded.support import Instance, Launch, ask_valkey, execute, gone
+from tests.integration.embedded.support import Launch, ask_valkey, execute, gone
 
 CHILDREN = ("postgres", "valkey", "api", "worker")
 
@@ -116,9 +116,8 @@ async def test_removing_the_lock_file_does_not_let_a_second_one_in(launch: Launc
     assert refused.value.pid == first.process.pid
 
 
-async def test_a_signal_during_the_start_stops_it(data: Path):
-    instance = await Instance.start(data)
-    await instance.next("started", "postgres")
+async def test_a_signal_during_the_start_stops_it(launch: Launch, data: Path):
+    instance = await launch(data, event="started")
 
     assert await instance.end() == 0
     assert "serving" not in {said["event"] for said in instance.told}

@@ -1,9 +1,8 @@
-"""Both stores together: borrowed by another command, shared by a test session, without room, without a port."""
+"""Both stores together: borrowed by another command, shared by a test session, without their port."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -26,7 +25,7 @@ from clarion.adapters.embedded import (
     start_stores,
 )
 from clarion.adapters.embedded.processes import identify
-from tests.integration.embedded.support import PROGRAM, Launch, ask_valkey, execute, gone
+from tests.integration.embedded.support import Launch, ask_valkey, execute, gone
 
 SHARING = """
 import sys
@@ -117,50 +116,3 @@ async def test_a_session_whose_owner_was_killed_gets_new_stores(users: ExitStack
     assert again.split()[1]
     assert await execute(again.split()[0], "SELECT 1") == [(1,)]
     assert urls.split()[0].split("@")[0] == again.split()[0].split("@")[0]
-
-
-def in_a_namespace(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a shell script as the root of a namespace of its own, or skip the test where that is forbidden."""
-    namespace = ["unshare", "--user", "--map-root-user", "--mount"]
-    if (
-        not shutil.which("unshare")
-        or subprocess.run([*namespace, "true"], check=False, capture_output=True).returncode
-    ):
-        pytest.skip("user namespaces are forbidden here")
-    words = [*namespace, "sh", "-ec", script, "sh", *map(str, arguments)]
-    return subprocess.run(words, check=False, capture_output=True, text=True, timeout=60)
-
-
-@pytest.mark.parametrize("size", ["4k", "12m"], ids=["from the first file on", "while the cluster is made"])
-def test_a_full_disk_is_told_in_one_line(tmp_path: Path, size: str):
-    script = f'mount -t tmpfs -o size={size} tmpfs "$1"; exec "$2" "$3" "$1"'
-
-    refused = in_a_namespace(script, tmp_path, sys.executable, PROGRAM)
-
-    assert refused.returncode == 1, refused.stderr
-    assert f"{tmp_path}: no space left on the disk; free some and start again" in refused.stdout
-
-
-def test_a_read_only_disk_is_told_in_one_line(tmp_path: Path):
-    script = 'mount -t tmpfs -o ro tmpfs "$1"; exec "$2" "$3" "$1"'
-
-    refused = in_a_namespace(script, tmp_path, sys.executable, PROGRAM)
-
-    assert refused.returncode == 1, refused.stderr
-    assert f"{tmp_path}: the file system is read-only; choose another folder with --data" in refused.stdout
-
-
-def test_a_folder_that_may_not_be_written_is_told_in_one_line(tmp_path: Path):
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o500)
-    words = [sys.executable, str(PROGRAM), str(closed / "data")]
-    # Root may write everywhere; without its capabilities it may not.
-    if os.geteuid() == 0:
-        if not shutil.which("setpriv"):
-            pytest.skip("root cannot give up its capabilities without setpriv")
-        words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *words]
-
-    refused = subprocess.run(words, check=False, capture_output=True, text=True, timeout=60)
-
-    assert refused.returncode == 1, refused.stderr
-    assert f"{closed / 'data'}: permission denied; choose another folder with --data" in refused.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -18,17 +19,33 @@ from clarion.adapters.embedded import (
     Command,
     DataDirectory,
     EventKind,
+    Ports,
     RestartPolicy,
     StartFailed,
     StopPlan,
     Supervisor,
+    http_probe,
 )
-from clarion.adapters.embedded.processes import command_line, identify, pinned, readable
+from clarion.adapters.embedded.processes import command_line, identify
 from clarion.testing.supervision import EventLog
+from tests.integration.embedded.support import gone
 
 READY = "import os, signal; os.write(int(os.environ['CLARION_READY_FD']), b'ready')\n"  # quicker than notify_ready
 SERVING = READY + "signal.pause()"
+NEVER_AGAIN = RestartPolicy(initial=3600.0, cap=3600.0)
 QUICK = RestartPolicy(initial=0.001, cap=0.008)
+
+HTTP_SERVER = """
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    asked = []
+    def do_GET(self):
+        self.asked.append(self.path)
+        open({asked!r}, "w").write(" ".join(self.asked))
+        self.send_response(200 if len(self.asked) > 2 else 503)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", {port}), Handler).serve_forever()
+"""
 
 
 def child(name: str, code: str = SERVING, order: int = 10) -> ChildSpec:
@@ -132,6 +149,34 @@ async def test_a_child_that_closes_its_line_without_a_word_is_not_ready(supervis
         await supervisor.start(child("api", mute))
 
 
+async def test_a_child_whose_port_belongs_to_another_program_is_not_executed(
+    supervisor: Supervisor, log: EventLog
+):
+    """That program could answer the probe in its place."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port: int = other.getsockname()[1]
+        with pytest.raises(
+            StartFailed, match=f"api could not be executed: Error: port {port} is used by another"
+        ):
+            await supervisor.start(replace(child("api"), port=port))
+
+    assert log.of(EventKind.STARTED) == []
+    await supervisor.start(replace(child("api"), port=port))
+
+
+async def test_a_child_may_be_asked_over_http_whether_it_serves(
+    supervisor: Supervisor, log: EventLog, tmp_path: Path
+):
+    port = Ports(supervisor.claim.directory).choose("api")
+    asked = tmp_path / "asked"
+    spec = child("api", HTTP_SERVER.format(port=port, asked=str(asked)))
+
+    await supervisor.start(replace(spec, port=port, ready=http_probe(port)))
+
+    assert [event.name for event in log.of(EventKind.READY)] == ["api"]
+    assert asked.read_text().split() == ["/readyz"] * 3  # two were answered with 503
+
+
 async def test_after_a_failed_start_the_name_is_free_and_others_go_on(supervisor: Supervisor, log: EventLog):
     with pytest.raises(StartFailed):
         await supervisor.start(child("api", "raise SystemExit(1)"), child("worker"))
@@ -174,32 +219,29 @@ async def test_who_does_not_stop_is_killed_within_the_time_for_all(supervisor: S
     assert killed == {"api": "killed", "worker": "killed", "valkey": ""}
 
 
-async def test_what_a_killed_child_had_started_goes_with_it(supervisor: Supervisor, tmp_path: Path):
-    grandchild = tmp_path / "grandchild"
-    os.mkfifo(grandchild)
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
+async def test_what_a_child_had_started_goes_with_it(
+    supervisor: Supervisor, tmp_path: Path, sign: signal.Signals
+):
+    told = tmp_path / "told"
+    os.mkfifo(told)
     code = f"""
-import pathlib, signal, subprocess, sys
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-process = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
-pathlib.Path({str(grandchild)!r}).write_text(str(process.pid))
+import pathlib, subprocess, sys
+grandchild = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+pathlib.Path({str(told)!r}).write_text(str(grandchild.pid))
 {SERVING}"""
-    starting = asyncio.create_task(supervisor.start(child("worker", code)))
-    identity = identify(int(await asyncio.to_thread(grandchild.read_text)))
+    starting = asyncio.create_task(supervisor.start(replace(child("worker", code), restart=NEVER_AGAIN)))
+    grandchild = identify(int(await asyncio.to_thread(told.read_text)))
     await starting
-    assert identity is not None
+    assert grandchild is not None
 
-    await supervisor.stop(within=0.05)
+    os.kill(supervisor.pid("worker") or 0, sign)
 
-    with pinned(identity) as pidfd:
-        if pidfd is not None:
-            async with asyncio.timeout(10):
-                await readable(pidfd)
-    assert identify(identity.pid) != identity
+    await gone(grandchild)
 
 
 async def test_stopping_while_a_child_waits_for_its_restart(supervisor: Supervisor, log: EventLog):
-    patient = replace(child("worker"), restart=RestartPolicy(initial=3600.0, cap=3600.0))
-    await supervisor.start(patient)
+    await supervisor.start(replace(child("worker"), restart=NEVER_AGAIN))
     os.kill(supervisor.pid("worker") or 0, signal.SIGKILL)
     await log.next("worker", EventKind.DIED)
 

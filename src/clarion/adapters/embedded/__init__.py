@@ -1,4 +1,4 @@
-"""Embedded stores, and the supervisor of an instance's processes. Linux only.
+"""Embedded stores, and the supervisor of an instance's processes. Linux (5.3 or newer) only.
 
 An instance is a data directory (`DataDirectory`), the exclusive right to run on it (`Claim`) and a `Supervisor`, the
 parent of PostgreSQL, Valkey and our own roles. Everything is told by the kernel to die with the supervisor; what a
@@ -12,7 +12,7 @@ parent of PostgreSQL, Valkey and our own roles. Everything is told by the kernel
             urls = await start_stores(supervisor, StoreOptions())   # both side by side; URLs with passwords
             ...                                                     # roles, databases, migrations
             main, port = "clarion.entrypoints.cli.main", Ports(directory).choose("api")
-            api = Role("api", main, ("api", "--port", str(port)), env, order=10, ready=http_probe(port))
+            api = Role("api", main, ("api", "--port", str(port)), env, order=10, port=port, ready=http_probe(port))
             worker = Role("worker", main, ("worker",), env)         # without `ready`: it calls notify_ready() itself
             await supervisor.start(role_child(api), role_child(worker))
 

@@ -10,6 +10,7 @@ from random import Random
 from clarion.adapters.embedded.claim import Claim
 from clarion.adapters.embedded.errors import StartFailed
 from clarion.adapters.embedded.model import ChildEvent, ChildSpec, EventKind, Probe
+from clarion.adapters.embedded.ports import is_free
 from clarion.adapters.embedded.processes import Process, readable
 from clarion.adapters.embedded.readiness import READY_VARIABLE
 
@@ -156,6 +157,9 @@ class Child:
         self._process = None
         if self.spec.clean:
             await self.spec.clean()
+        if self.spec.port is not None and not is_free(self.spec.port):
+            self._last_words = f"Error: port {self.spec.port} is used by another program"
+            return False
         try:
             attempt = Attempt(self.spec)
         except OSError as error:

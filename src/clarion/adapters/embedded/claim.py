@@ -121,7 +121,7 @@ class Claim:
         if me is None:  # only a dead process has no identity
             raise RuntimeError("/proc is not mounted")
         state = _State(boot_id(), me.pid, me.start_ticks, self._children)
-        write_private(self.directory.supervisor, msgspec.json.encode(state) + b"\n")
+        write_private(self.directory.supervisor, msgspec.json.encode(state) + b"\n", durable=False)
 
 
 def _already_running(directory: DataDirectory, pid: int | None) -> AlreadyRunning:

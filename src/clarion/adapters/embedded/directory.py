@@ -146,8 +146,11 @@ class DataDirectory:
         write_private(self._marker, msgspec.json.encode(_Marker(LAYOUT)) + b"\n")
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file of mode 0600 so that a crash leaves the old content or the new. Raises DirectoryUnusable."""
+def write_private(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a file of mode 0600 so that a crash leaves the old content or the new. Raises DirectoryUnusable.
+
+    Without `durable` that holds for our own crash, not the machine's, and nobody waits for the disk.
+    """
     with explained(path.parent):
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # it makes it 0600
         written = Path(name)
@@ -155,12 +158,14 @@ def write_private(path: Path, content: bytes) -> None:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
             written.replace(path)
         except BaseException:
             written.unlink()
             raise
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

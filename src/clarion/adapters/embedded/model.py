@@ -74,6 +74,8 @@ class StopPlan:
 class ChildSpec:
     """One child of the supervisor.
 
+    * `port`: where it will listen. While another program does, it is not executed (which counts as a death): that
+      program might answer the probe in its place.
     * `ready`: polled until true; without one the program itself calls `notify_ready` (it finds where to in its
       environment).
     * `ready_within`: seconds after which a child that is not ready is killed, which counts as a death; None: never, as
@@ -85,6 +87,7 @@ class ChildSpec:
     name: str
     command: Command
     stop: StopPlan
+    port: int | None = None
     ready: Probe | None = None
     ready_within: float | None = None
     restart: RestartPolicy = field(default_factory=RestartPolicy)

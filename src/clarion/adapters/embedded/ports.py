@@ -41,7 +41,7 @@ class Ports:
 
     def keep(self, name: str, port: int) -> None:
         """Remember a port that was chosen elsewhere (by the user)."""
-        write_private(self._path, msgspec.json.encode(self.known() | {name: port}) + b"\n")
+        write_private(self._path, msgspec.json.encode(self.known() | {name: port}) + b"\n", durable=False)
 
 
 def is_free(port: int) -> bool:

@@ -96,7 +96,8 @@ async def postgres_child(
         name=NAME,
         command=_command(directory, runner, (f"--port={port}", f"--listen_addresses={HOST}")),
         stop=StopPlan(order=40, sign=signal.SIGINT, seconds=8.0),  # "fast": open transactions are rolled back
-        ready=postgres_probe(port, USER),
+        port=port,
+        ready=postgres_probe(port, USER, folder / "postmaster.pid"),
         restart=RestartPolicy(initial=0.1, cap=5.0),
         clean=lambda: clear_orphans(folder),
     )

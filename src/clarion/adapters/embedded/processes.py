@@ -21,6 +21,7 @@ from clarion.adapters.embedded.model import Command
 
 PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl  # resolved before any fork: the child must not look symbols up
+_STANDARD_ERROR = 2  # our standard output may be a contract (`clarion up --json`)
 _ORPHANED = 127  # exit code of a child whose parent was gone before it could ask for the signal
 
 
@@ -135,24 +136,13 @@ class Process:
         *thread* that forked is gone. Raises OSError if the program cannot be executed.
         """
         if threading.current_thread() is not threading.main_thread():
-            raise RuntimeError(
-                "children are started on the main thread only, or they would die with the thread"
-            )
+            raise RuntimeError("children start on the main thread only: they would end with any other")
         self._log = command.log
-        self._log_start = 0
         with contextlib.ExitStack() as opened:
-            output: int | None = (
-                2  # our standard error: standard output may be a contract (`clarion up --json`)
-            )
-            if command.log:
-                log = opened.enter_context(command.log.open("ab"))
-                self._log_start = log.tell()
-                output = log.fileno()
-            source = (
-                opened.enter_context(command.input.open("rb")).fileno()
-                if command.input
-                else subprocess.DEVNULL
-            )
+            log = opened.enter_context(command.log.open("ab")) if command.log else None
+            source = opened.enter_context(command.input.open("rb")) if command.input else subprocess.DEVNULL
+            output = log or _STANDARD_ERROR
+            self._log_start = log.tell() if log else 0
             self._popen = subprocess.Popen(
                 command.argv,
                 env={**command.environment, **(extra or {})},
@@ -175,6 +165,7 @@ class Process:
     def _reap(self) -> None:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
+        self.kill_group()  # what it started goes with it; not yet reaped, its pid cannot mean another group
         self._popen.wait()
         self._ended.set()
 
@@ -194,7 +185,8 @@ class Process:
 
     def send(self, sign: signal.Signals) -> None:
         """Send a signal; nothing happens if it has ended."""
-        self._popen.send_signal(sign)
+        if not self._ended.is_set():  # not by Popen.send_signal, which reaps behind our back
+            signal.pidfd_send_signal(self._pidfd, sign)
 
     def kill_group(self) -> None:
         """SIGKILL it and all that it started in its own session."""

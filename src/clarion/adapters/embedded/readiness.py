@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import struct
+from pathlib import Path
 
 from clarion.adapters.embedded.model import Probe
 from clarion.adapters.embedded.ports import HOST
@@ -16,6 +17,7 @@ from clarion.adapters.embedded.ports import HOST
 READY_VARIABLE = "CLARION_READY_FD"
 _TIMEOUT = 2.0
 _PROTOCOL_3_0 = 196608
+_STATUS = 7  # the eighth line of postmaster.pid, LOCK_FILE_LINE_PM_STATUS in PostgreSQL's pidfile.h
 
 
 def notify_ready() -> None:
@@ -43,13 +45,16 @@ def http_probe(port: int, path: str = "/readyz") -> Probe:
     return probe
 
 
-def postgres_probe(port: int, user: str) -> Probe:
-    """True when the server asks for a password; until it has recovered it answers with an error instead."""
+def postgres_probe(port: int, user: str, pid_file: Path) -> Probe:
+    """True when the server has written so into its pid file, and asks for a password.
+
+    Asked earlier, it would answer with an error and write one into its log each time.
+    """
     body = struct.pack("!i", _PROTOCOL_3_0) + f"user\0{user}\0database\0postgres\0\0".encode()
     request = struct.pack("!i", len(body) + 4) + body
 
     async def probe() -> bool:
-        return await _exchange(port, request, 1) == b"R"
+        return _says_ready(pid_file) and await _exchange(port, request, 1) == b"R"
 
     return probe
 
@@ -63,6 +68,13 @@ def valkey_probe(port: int, password: str) -> Probe:
         return await _exchange(port, request, len(expected)) == expected
 
     return probe
+
+
+def _says_ready(pid_file: Path) -> bool:
+    try:
+        return pid_file.read_text().splitlines()[_STATUS].strip() == "ready"
+    except (OSError, IndexError):  # there is none yet, or it is being written
+        return False
 
 
 async def _exchange(port: int, request: bytes, length: int) -> bytes:

@@ -16,8 +16,9 @@ READY_WITHIN = 60.0
 class Role:
     """A process role: `python -m module arguments…`.
 
-    `environment` is complete. `order` is its place when stopping (stores are 30 and 40). Without `ready` the process
-    calls `notify_ready` itself. Without `log` its output goes to our standard error.
+    `environment` is complete. `order` is its place when stopping (stores are 30 and 40). `port` is where it listens, if
+    it does. Without `ready` the process calls `notify_ready` itself. Without `log` its output goes to our standard
+    error.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Role:
     environment: Mapping[str, str]
     order: int = 20
     stop_seconds: float = 10.0
+    port: int | None = None
     ready: Probe | None = None
     log: Path | None = None
 
@@ -41,6 +43,7 @@ def role_child(role: Role) -> ChildSpec:
             log=role.log,
         ),
         stop=StopPlan(order=role.order, seconds=role.stop_seconds),
+        port=role.port,
         ready=role.ready,
         ready_within=READY_WITHIN,
         restart=RestartPolicy(initial=0.25, cap=15.0),

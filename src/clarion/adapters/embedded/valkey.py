@@ -63,6 +63,7 @@ async def valkey_child(claim: Claim, port: int, options: ValkeyOptions) -> Child
             parent_death=signal.SIGTERM,
         ),
         stop=StopPlan(order=30, seconds=4.0),
+        port=port,
         ready=valkey_probe(port, password),
         restart=RestartPolicy(initial=0.1, cap=5.0),
         clean=lambda: _clear_orphans(folder),
@@ -104,7 +105,6 @@ bind {HOST}
 port {port}
 requirepass {password}
 dir "{folder}"
-databases 1
 daemonize no
 pidfile ""
 # The log goes to standard output, which the supervisor keeps.

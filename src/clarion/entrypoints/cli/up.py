@@ -101,6 +101,7 @@ async def _start(
         environment,
         order=API_ORDER,
         stop_seconds=API_STOP_S,
+        port=port,
         ready=http_probe(port),
         log=directory.log("api"),
     )
