@@ -1,0 +1,42 @@
+"""`python -m bench NAME…|all`: progress on stderr, one JSON line a bench on stdout, the last one last."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from bench.harness import say
+
+NAMES: Final = ("render", "accept", "pipeline", "api", "memory", "start")
+RESULTS: Final = Path(__file__).parent / "results.json"
+
+
+def main(arguments: list[str]) -> int:
+    """Run the named benches; exit code 1 where a bar was missed."""
+    if not arguments:
+        say(f"usage: python -m bench NAME…; there are: all {' '.join(NAMES)}")
+        return 2
+    names = NAMES if arguments == ["all"] else tuple(arguments)
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        say(f"no bench {unknown[0]!r}; there are: all {' '.join(NAMES)}")
+        return 2
+    results: dict[str, dict[str, Any]] = {}
+    for name in names:
+        say(f"── {name}")
+        result = importlib.import_module(f"bench.{name}").run()
+        plain = msgspec.to_builtins(result)
+        results[name] = plain
+        sys.stdout.write(msgspec.json.encode(plain).decode() + "\n")
+        sys.stdout.flush()
+    if arguments == ["all"]:
+        RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
+    return 0 if all(result["ok"] for result in results.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
