@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -72,6 +73,16 @@ def test_a_damaged_mark_is_told(tmp_path: Path):
 
     with pytest.raises(DirectoryUnusable, match=r"clarion\.json is damaged"):
         DataDirectory.open(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="others cannot give files away")
+def test_root_does_not_lock_the_owner_out(tmp_path: Path):
+    directory = DataDirectory.open(tmp_path)
+    os.chown(directory.root / "clarion.json", 1000, 1000)
+
+    for door in (DataDirectory.open, DataDirectory.existing):
+        with pytest.raises(DirectoryUnusable, match="belongs to the user with id 1000; run as that user"):
+            door(tmp_path)
 
 
 def test_another_command_needs_a_directory_that_exists(tmp_path: Path):

@@ -120,7 +120,9 @@ async def test_the_tail_of_a_log_begins_with_this_execution(tmp_path: Path):
 
 async def test_a_tool_reads_its_input_file(tmp_path: Path):
     (tmp_path / "in").write_text("statement")
-    command = python("import sys; print(sys.stdin.read())", standard_input=tmp_path / "in", log=tmp_path / "log")
+    command = python(
+        "import sys; print(sys.stdin.read())", standard_input=tmp_path / "in", log=tmp_path / "log"
+    )
 
     assert await run_tool(command) == (0, "statement\n")
 

@@ -55,6 +55,7 @@ class DataDirectory:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self._marker.exists():
                 self._mark()
+            self._check_owner()
             self.logs.mkdir(mode=0o700, exist_ok=True)
             layout = self._layout()
         if layout > LAYOUT:
@@ -71,6 +72,7 @@ class DataDirectory:
             raise DirectoryUnusable(
                 f"{self.root} is not a Clarion data directory; name it with --data, or run `clarion up` first"
             )
+        self._check_owner()
         return self
 
     @property
@@ -124,6 +126,14 @@ class DataDirectory:
     @property
     def _marker(self) -> Path:
         return self.root / "clarion.json"
+
+    def _check_owner(self) -> None:
+        """Root may write here, but what it writes the owner could not read: she would be locked out of her data."""
+        owner = self._marker.stat().st_uid
+        if os.geteuid() == 0 and owner != 0:
+            raise DirectoryUnusable(
+                f"{self.root} belongs to the user with id {owner}; run as that user, not as root"
+            )
 
     def _layout(self) -> int:
         try:

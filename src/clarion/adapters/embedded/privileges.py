@@ -27,10 +27,8 @@ class Launcher:
         owner = os.geteuid() if self.user is None else self.user
         if os.geteuid() != 0 or path.stat().st_uid == owner:
             return
-        for entry in (
-            *path.rglob("*"),
-            path,
-        ):  # the folder last: if we are cut short, the next start begins again
+        # The folder itself comes last: if we are cut short, the next start begins again.
+        for entry in (*path.rglob("*"), path):
             os.chown(entry, owner, owner, follow_symlinks=False)
 
     def reach(self, program: Path, folder: Path) -> None:
@@ -64,12 +62,13 @@ def launcher() -> Launcher:
     """
     if os.geteuid() != 0:
         return Launcher()
-    if (
-        shutil.which(_UNSHARE[0])
-        and subprocess.run([*_UNSHARE, "true"], capture_output=True, check=False).returncode == 0
-    ):
-        return Launcher(prefix=_UNSHARE)
-    return as_nobody()
+    return Launcher(prefix=_UNSHARE) if _namespaces_allowed() else as_nobody()
+
+
+def _namespaces_allowed() -> bool:
+    if shutil.which(_UNSHARE[0]) is None:
+        return False
+    return subprocess.run([*_UNSHARE, "true"], capture_output=True, check=False).returncode == 0
 
 
 def as_nobody() -> Launcher:

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from itertools import groupby
 from random import Random, SystemRandom
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from clarion.adapters.embedded.child import Child, Emit
 from clarion.adapters.embedded.claim import Claim
@@ -123,9 +123,8 @@ async def supervise(supervisor: Supervisor, main: Callable[[Supervisor], Awaitab
         loop.add_signal_handler(sign, asked.set)
     try:
         async with supervisor:
-            await _until(
-                asked, asyncio.ensure_future(main(supervisor)), asyncio.ensure_future(supervisor.crashed())
-            )
+            crash = asyncio.ensure_future(supervisor.crashed())
+            await _until(asked, asyncio.ensure_future(main(supervisor)), crash)
     finally:
         for sign in _STOP_SIGNALS:
             loop.remove_signal_handler(sign)
@@ -134,11 +133,7 @@ async def supervise(supervisor: Supervisor, main: Callable[[Supervisor], Awaitab
 async def _until(asked: asyncio.Event, main: asyncio.Future[None], crash: asyncio.Future[None]) -> None:
     """Wait for `asked`, whether `main` is over or not; raise what `main` or `crash` raises."""
     stop = asyncio.ensure_future(asked.wait())
-    waiting: set[asyncio.Future[None] | asyncio.Future[Literal[True]]] = {
-        main,
-        crash,
-        stop,
-    }
+    waiting: set[asyncio.Future[Any]] = {main, crash, stop}
     try:
         while not stop.done():
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
