@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 from clarion.audience.ports import Sealer, SubjectKeys
@@ -88,15 +89,15 @@ class Keyring:
 
 
 class _TwoGenerations:
-    """A bounded cache that forgets by halves: an entry lives for half of its time to live, or the whole of it."""
+    """A bounded cache that forgets by halves: an entry lives for half of its time to live at least, never longer."""
 
     def __init__(self, monotonic: Callable[[], float], capacity: int, ttl_s: float) -> None:
         self._monotonic = monotonic
         self._half_capacity = capacity // 2
-        self._half_ttl_s = ttl_s / 2
+        self._ttl_s = ttl_s
         self._young: dict[int, bytes] = {}
         self._old: dict[int, bytes] = {}
-        self._turned_s = monotonic()
+        self._young_since_s = self._old_since_s = monotonic()
 
     def get(self, user_ids: Iterable[int]) -> tuple[dict[int, bytes], list[int]]:
         """What is known of these, and whom nothing is known of (each once)."""
@@ -113,9 +114,9 @@ class _TwoGenerations:
         return found, list(missing)
 
     def put(self, keys: dict[int, bytes]) -> None:
-        """Remember keys; the newest word on a user counts."""
+        """Remember keys, as many as there is room for; the newest word on a user counts."""
         self._turn(len(keys))
-        self._young.update(keys)
+        self._young.update(islice(keys.items(), self._half_capacity))
 
     def drop(self, user_ids: Iterable[int]) -> None:
         """Forget keys."""
@@ -125,10 +126,8 @@ class _TwoGenerations:
 
     def _turn(self, more: int) -> None:
         now_s = self._monotonic()
-        aged_s = now_s - self._turned_s
-        if aged_s < self._half_ttl_s and len(self._young) + more <= self._half_capacity:
-            return
-        # After two halves without a turn, the young ones are too old as well.
-        self._old = self._young if aged_s < 2 * self._half_ttl_s else {}
-        self._young = {}
-        self._turned_s = now_s
+        if now_s - self._young_since_s >= self._ttl_s / 2 or len(self._young) + more > self._half_capacity:
+            self._old, self._old_since_s = self._young, self._young_since_s
+            self._young, self._young_since_s = {}, now_s
+        if now_s - self._old_since_s >= self._ttl_s:
+            self._old = {}

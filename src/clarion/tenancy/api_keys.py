@@ -18,7 +18,7 @@ from msgspec import Meta
 from clarion.kernel.errors import Invalid, Refused
 from clarion.kernel.text import check_storable
 from clarion.tenancy.model import Principal
-from clarion.tenancy.ports import ApiKeyStore, StoredKey
+from clarion.tenancy.ports import ApiKeyStore, KeyFinder, StoredKey
 
 Environment: TypeAlias = Literal["live", "test"]
 
@@ -104,7 +104,7 @@ def parse_key(text: str) -> ParsedKey | None:
     return ParsedKey("live" if shape[1] == "live" else "test", _hash(text))
 
 
-async def authenticate(text: str, store: ApiKeyStore) -> Principal | None:
+async def authenticate(text: str, store: KeyFinder) -> Principal | None:
     """Who presents `text` as a key; None for whatever is no live key. The store is asked only about well-formed ones.
 
     It looks for the hash, never for the key: the time of a look-up tells nothing about a key that one does not have.

@@ -59,12 +59,16 @@ class KeyRecord(msgspec.Struct, frozen=True):
     revoked_ms: int | None
 
 
-class ApiKeyStore(Protocol):
-    """The API keys of a region's tenants. Expiry is by the store's clock."""
+class KeyFinder(Protocol):
+    """Who holds which key, by the store's clock."""
 
     async def find_key(self, key_hash: bytes) -> Principal | None:
         """Who holds the key of this hash; None where it is unknown, expired or revoked."""
         ...
+
+
+class ApiKeyStore(KeyFinder, Protocol):
+    """The API keys of a region's tenants."""
 
     async def create_key(self, tenant_id: bytes, key: StoredKey, *, max_live: int) -> str:
         """Keep a key; its id. Raises Conflict where `max_live` keys of its name and environment are live already.

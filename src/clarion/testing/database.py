@@ -7,10 +7,16 @@ from typing import Final
 import msgspec
 
 from clarion.adapters.globaldb.store import apply_schema
-from clarion.adapters.postgres.migrate import Databases, RolePasswords, migrate
+from clarion.adapters.postgres.migrate import API_ROLE, PIPELINE_ROLE, Databases, RolePasswords, migrate
 from clarion.adapters.postgres.pools import PostgresUrls
+from clarion.adapters.sealing.master_key import MasterKey
 
-PASSWORDS: Final = RolePasswords(pipeline="pipeline-of-the-tests", api="api-of-the-tests")
+MASTER_KEY: Final = "0f" * 32
+"""The master key of the tests: roles that are opened with it find a server that was prepared here."""
+
+_MASTER: Final = MasterKey.from_text(MASTER_KEY)
+
+PASSWORDS: Final = RolePasswords(pipeline=_MASTER.password(PIPELINE_ROLE), api=_MASTER.password(API_ROLE))
 
 
 class PreparedDatabases(msgspec.Struct, frozen=True):

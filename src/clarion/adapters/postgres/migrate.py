@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PIPELINE_ROLE: Final = "clarion_pipeline"
 API_ROLE: Final = "clarion_api"
 
-_MIGRATIONS: Final = Path(str(files("clarion.adapters.postgres"))) / "migrations"
+MIGRATIONS: Final = Path(str(files("clarion.adapters.postgres"))) / "migrations"
 _MAINTENANCE: Final = "postgres"
 _CONNECT_TIMEOUT_S: Final = 10.0
 _SCRAM_ITERATIONS: Final = 4096
@@ -87,7 +87,7 @@ async def migrate(
             revision, applied = await _upgrade(regional)
             await regional.execute(sql["ensure_partitions"])
         async with _connected(database_url(admin_url, names.keys)) as keys:
-            await keys.execute((_MIGRATIONS / "keys_schema.sql").read_text("utf-8"))
+            await keys.execute((MIGRATIONS / "keys_schema.sql").read_text("utf-8"))
         async with _connected(database_url(admin_url, names.global_)) as global_:
             await global_.execute(sql["let_schema_be_used"])
     return MigrationReport(
@@ -119,7 +119,7 @@ def database_url(url: str, database: str, login: tuple[str, str] | None = None) 
 
 def known_revisions() -> list[str]:
     """The migrations of this release, oldest first. Their numbers are their order: history has no branches."""
-    return sorted(path.stem for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+    return sorted(path.stem for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def scram_verifier(password: str, salt: bytes) -> str:
@@ -201,18 +201,18 @@ async def _upgrade(regional: Connection) -> tuple[str, tuple[str, ...]]:
     if current and current not in known:
         detail = f"the database is at migration {current}, which no release of Clarion has"
         raise Permanent(detail)
-    script = await asyncio.to_thread(_write_script, current)
+    script = await asyncio.to_thread(write_script, current, known[-1])
     await regional.execute(script)
     return known[-1], tuple(revision for revision in known if revision > current)
 
 
-def _write_script(current: str) -> str:
-    """The SQL from `current` ("": nothing) to the head, as one transaction."""
+def write_script(current: str, target: str) -> str:
+    """The SQL from one revision ("": nothing) to a later one, as one transaction."""
     from alembic import command  # noqa: PLC0415  0.4 s, and only a start that has something to migrate needs it
     from alembic.config import Config  # noqa: PLC0415  the same
 
     written = io.StringIO()
     config = Config(output_buffer=written)
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    command.upgrade(config, f"{current}:head" if current else "head", sql=True)
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    command.upgrade(config, f"{current}:{target}" if current else target, sql=True)
     return written.getvalue()

@@ -57,6 +57,12 @@ class PostgresTemplates:
             record = await connection.fetchrow(self._sql["read_template"], name, version)
         return None if record is None else _version(record)
 
+    async def list_versions(self, tenant_id: bytes, name: str) -> list[tuple[int, int]]:
+        """The versions of a template, newest first: number and when it was saved (UTC ms)."""
+        async with self._pools.reader(tenant_id) as connection:
+            records = await connection.fetch(self._sql["list_versions"], name)
+        return [(record["version"], record["created_at"]) for record in records]
+
     async def list_latest(self, tenant_id: bytes) -> list[TemplateVersion]:
         """The latest version of each of a tenant's templates, by name."""
         async with self._pools.reader(tenant_id) as connection:

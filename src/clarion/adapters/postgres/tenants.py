@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from clarion.adapters.postgres.queries import load_queries
-from clarion.kernel.errors import NotFound
+from clarion.kernel.errors import NotFound, Permanent
 from clarion.tenancy.config import ProviderConfig, TemplateInfo, TenantConfig
 from clarion.tenancy.model import Ambiguity, Caps, Category, CategoryClass, QuietHours, Tenant, TenantEntry
 from clarion.tenancy.ports import TenantSeed, Vault
@@ -165,19 +165,29 @@ class PostgresTenants:
         return [TenantEntry(record["tenant_id"], record["name"], home_region) for record in records]
 
     def _provider(self, tenant_id: bytes, row: _ProviderRow) -> ProviderConfig:
-        sealed = base64.b64decode(row.credentials)
+        credentials = self._unseal(tenant_id, row.name, base64.b64decode(row.credentials))
         return ProviderConfig(
             name=row.name,
             tenant_id=tenant_id,
             kind=row.kind,
             channel=row.channel,
             settings=row.settings,
-            credentials=_secrets.decode(self._vault.unseal(tenant_id, row.name, sealed)) if sealed else {},
+            credentials=credentials or {},
             cost_micros=row.cost.default_micros,
             weight=row.weight,
-            enabled=row.enabled,
+            # Damaged secrets silence one account, not the tenant whose configuration this is.
+            enabled=row.enabled and credentials is not None,
             version=row.version,
         )
+
+    def _unseal(self, tenant_id: bytes, name: str, sealed: bytes) -> dict[str, str] | None:
+        """A provider's credentials; None where they do not open."""
+        if not sealed:
+            return {}
+        try:
+            return _secrets.decode(self._vault.unseal(tenant_id, name, sealed))
+        except Permanent:
+            return None
 
 
 def _category_columns(category: Category) -> tuple[Any, ...]:
