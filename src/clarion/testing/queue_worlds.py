@@ -32,6 +32,11 @@ class QueueWorld(Protocol):
         """The queue."""
         ...
 
+    @property
+    def moved_ms(self) -> int:
+        """How far `advance` has moved what is queued, instead of the clock: `due_ms` plus this can be compared."""
+        ...
+
     def another(self) -> WorkQueue:
         """The same queue as another process sees it."""
         ...
@@ -53,6 +58,7 @@ class FakeWorld:
     """The fake, whose clock is a number."""
 
     def __init__(self) -> None:
+        self.moved_ms = 0
         self._now_ms = 1_800_000_000_000
         self.store = QueueStore()
         self.queue = self.another()
@@ -80,6 +86,7 @@ class ValkeyWorld:
     def __init__(self, clients: ValkeyClients, region: str) -> None:
         self._clients = clients
         self._region = region
+        self.moved_ms = 0
         self.queue = self.another()
 
     def another(self) -> ValkeyQueue:
@@ -93,6 +100,7 @@ class ValkeyWorld:
     async def advance(self, span_ms: int) -> None:
         """Make every due time and lease deadline earlier."""
         await self._everywhere(_SHIFT, span_ms)
+        self.moved_ms += span_ms
 
     async def wipe(self) -> None:
         """Delete the region's keys."""

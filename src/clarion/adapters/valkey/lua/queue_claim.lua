@@ -84,8 +84,12 @@ local function read_credit()
   return credit
 end
 
+-- Fill `take`; the new credits as a list for HSET (nil: they stay).
 local function plan()
-  if urgent_only then return take_urgent(limit) end
+  if urgent_only then
+    take_urgent(limit)
+    return
+  end
   local credit, slots, some = read_credit(), {}, false
   for i, class in ipairs(CLASSES) do
     local available = 0
@@ -96,7 +100,7 @@ local function plan()
     some = some or available > 0
   end
   local urgent = take_urgent(limit - set_floors(slots, limit))
-  if not some then return end
+  if not some then return nil end
   apportion(limit - urgent, slots)
   local fields = {}
   for i, slot in ipairs(slots) do
@@ -107,7 +111,7 @@ local function plan()
       fields[#fields + 1] = inner.credit
     end
   end
-  redis.call('HSET', CREDIT, unpack(fields))
+  return fields
 end
 
 local function pop()
@@ -147,8 +151,10 @@ local function lease(entries, deadline)
   return ours
 end
 
-plan()
+local credits = plan()
+-- A full server refuses a script whose first write needs memory, but not one that begins by taking something out.
 local claimed = lease(pop(), now_ms() + lease_ms)
+if credits then redis.call('HSET', CREDIT, unpack(credits)) end
 if urgent_only then woken.any = false end
 wake()
 return claimed
