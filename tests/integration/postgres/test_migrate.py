@@ -150,6 +150,13 @@ async def test_an_admin_without_rights_is_told_which(admin_url: str):
         await admin.close()
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1/x", "postgresql://a:b@127.0.0.1:port/x"])
+async def test_a_url_that_cannot_be_read_is_named(url: str):
+    with pytest.raises(Invalid) as caught:
+        await migrate(url, PASSWORDS)
+    assert caught.value.path == "postgres_url"
+
+
 async def test_a_server_that_is_away_may_come_back():
     with pytest.raises(Transient):
         await migrate("postgresql://a:b@127.0.0.1:1/postgres", PASSWORDS)

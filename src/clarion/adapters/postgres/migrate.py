@@ -147,7 +147,9 @@ async def _connected(url: str) -> AsyncGenerator[Connection]:
         raise Permanent(f"{_RIGHTS} ({exc})") from exc
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as exc:
         raise Permanent(f"the admin URL does not open the server ({exc})") from exc
-    except (ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as exc:
+    except asyncpg.ClientConfigurationError as exc:
+        raise Invalid(f"the admin URL cannot be read ({exc})", "postgres_url") from exc
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as exc:
         mine = map_error(exc)
         if mine is None:
             raise
