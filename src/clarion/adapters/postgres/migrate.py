@@ -134,11 +134,18 @@ def scram_verifier(password: str, salt: bytes) -> str:
     return f"SCRAM-SHA-256${_SCRAM_ITERATIONS}:{salt64}${stored64}:{server64}"
 
 
+async def _connect(url: str) -> Connection:
+    try:
+        return await asyncpg.connect(url, timeout=_CONNECT_TIMEOUT_S)
+    except ValueError as exc:  # asyncpg's own error for a URL is one too
+        raise Invalid(f"the admin URL cannot be read ({exc})", "postgres_url") from exc
+
+
 @asynccontextmanager
 async def _connected(url: str) -> AsyncGenerator[Connection]:
     """A connection for the length of the block. Its errors come out as ours, with what the operator has to mend."""
     try:
-        connection = await asyncpg.connect(url, timeout=_CONNECT_TIMEOUT_S)
+        connection = await _connect(url)
         try:
             yield connection
         finally:
@@ -147,8 +154,6 @@ async def _connected(url: str) -> AsyncGenerator[Connection]:
         raise Permanent(f"{_RIGHTS} ({exc})") from exc
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as exc:
         raise Permanent(f"the admin URL does not open the server ({exc})") from exc
-    except asyncpg.ClientConfigurationError as exc:
-        raise Invalid(f"the admin URL cannot be read ({exc})", "postgres_url") from exc
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as exc:
         mine = map_error(exc)
         if mine is None:
