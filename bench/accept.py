@@ -1,7 +1,7 @@
 """`accept`: durable accepts by the batch API, as a share of raw COPY of the same rows, in the same run.
 
 The worker is stopped meanwhile, so that only accepting is measured. The baseline copies the very bytes of the rows that
-were accepted into a table of the same shape (columns, keys, fillfactor), batches of 500 on one connection, a transaction
+were accepted into a table of the same shape (columns, keys, fillfactor): batches of 500, one connection, a transaction
 each.
 """
 
@@ -19,18 +19,15 @@ import asyncpg
 
 from bench.campaign import BATCH, batches, prepare
 from bench.harness import (
-    Instance,
     Result,
-    clarion_up,
     finish,
     median,
     percentile,
     post_all,
-    regional_url,
     run_in_process,
     say,
 )
-from bench.processes import pid_of_role
+from clarion.testing.instance import Instance, clarion_up
 
 BAR: Final = 0.35
 ROUNDS: Final = 3
@@ -42,7 +39,7 @@ def run() -> Result:
     """Alternate ROUNDS times between the API and raw COPY; the ratio of the medians."""
     with clarion_up() as instance:
         prepare(instance)
-        worker = pid_of_role(instance.pid, "worker")
+        worker = instance.pid_of("worker")
         os.kill(worker, signal.SIGSTOP)
         try:
             run_in_process(_send, instance, 2_000)
@@ -86,7 +83,7 @@ def _copy(instance: Instance, count: int) -> float:
 
 
 async def _copy_rows(instance: Instance, count: int) -> float:
-    connection = await asyncpg.connect(regional_url(instance))
+    connection = await asyncpg.connect(instance.owner_url)
     try:
         await connection.execute("DROP TABLE IF EXISTS bench_copy")
         await connection.execute(

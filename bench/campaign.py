@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from bench.harness import Instance, post_all, raw_request
+from bench.harness import post_all, raw_request
+from clarion.testing.instance import Instance
 
 USERS: Final = 5_000
 BATCH: Final = 500

@@ -1,27 +1,20 @@
-"""What every bench shares: its result, a running Clarion, progress on stderr."""
+"""What every bench shares: its result, requests to a running Clarion, progress on stderr."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import multiprocessing
 import os
-import signal
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from clarion.adapters.embedded import DataDirectory, store_urls
-from clarion.adapters.postgres.migrate import Databases, database_url
+from clarion.testing.instance import Instance
 
 START_TIMEOUT_S: Final = 120.0
 
@@ -63,74 +56,6 @@ def percentile(values: Sequence[float], share: float) -> float:
 def median(values: Sequence[float]) -> float:
     """The middle of the values."""
     return statistics.median(values)
-
-
-class Instance(msgspec.Struct, frozen=True):
-    """A running Clarion. `seconds`: from the command to its ready line."""
-
-    url: str
-    api_key: str
-    data: Path
-    pid: int
-    seconds: float
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port of the API."""
-        host, _, port = self.url.removeprefix("http://").partition(":")
-        return host, int(port)
-
-
-def regional_url(instance: Instance) -> str:
-    """The regional database of an instance on embedded stores, as its owner."""
-    admin = store_urls(DataDirectory.existing(instance.data)).postgres
-    if admin is None:
-        msg = f"{instance.data} has no embedded Postgres"
-        raise LookupError(msg)
-    return database_url(admin, Databases().regional)
-
-
-@contextlib.contextmanager
-def clarion_up(data: Path | None = None) -> Generator[Instance]:
-    """`clarion up` on a data directory (None: a new one, removed afterwards), until the block ends."""
-    with contextlib.ExitStack() as stack:
-        folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clarion-bench-")))
-        log = stack.enter_context((folder.parent / f"{folder.name}.log").open("ab"))
-        began = time.monotonic()
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "clarion.entrypoints.cli.main",
-                "up",
-                "--json",
-                "--port",
-                "0",
-                "--data",
-                str(folder),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=log,
-        )
-        stack.callback(_stop, process)
-        line = process.stdout.readline() if process.stdout else b""
-        if not line:
-            msg = f"clarion up ended with {process.wait()}: see {folder.parent / f'{folder.name}.log'}"
-            raise RuntimeError(msg)
-        ready = json.loads(line)
-        url = next(iter(ready["regions"].values()))
-        yield Instance(url, ready["api_key"], folder, process.pid, time.monotonic() - began)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(40)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
 
 
 async def post_all(instance: Instance, requests: Sequence[bytes], connections: int) -> list[float]:

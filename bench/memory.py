@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from bench.harness import Result, clarion_up, finish, say
-from bench.processes import family_of, role_of, words_of
+from bench.harness import Result, finish, say
+from clarion.testing.instance import clarion_up, family_of, role_of, words_of
 
 BAR_MB: Final = 600.0
 IDLE_S: Final = 5.0

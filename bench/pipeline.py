@@ -24,18 +24,16 @@ import redis
 from bench.campaign import BATCH, batches, prepare
 from bench.celery_tasks import app, nothing
 from bench.harness import (
-    Instance,
     Result,
-    clarion_up,
     finish,
     median,
     percentile,
     post_all,
-    regional_url,
     run_in_process,
     say,
 )
 from clarion.adapters.embedded import Claim, DataDirectory, StoreOptions, Supervisor, start_stores
+from clarion.testing.instance import Instance, clarion_up
 
 BAR: Final = 6_000
 BAR_RATIO: Final = 10
@@ -92,7 +90,7 @@ def _campaign(instance: Instance, count: int) -> tuple[float, list[float]]:
 
 
 async def _measure(instance: Instance, requests: list[bytes], count: int) -> tuple[float, list[float]]:
-    connection = await asyncpg.connect(regional_url(instance))
+    connection = await asyncpg.connect(instance.database_url)
     try:
         began = time.perf_counter()
         spans = await post_all(instance, requests, CONNECTIONS)

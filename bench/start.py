@@ -6,7 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from bench.harness import Result, clarion_up, finish, median, say
+from bench.harness import Result, finish, median, say
+from clarion.testing.instance import clarion_up
 
 BAR_S: Final = 8.0
 ROUNDS: Final = 3
