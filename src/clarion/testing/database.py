@@ -11,7 +11,7 @@ from clarion.adapters.postgres.migrate import API_ROLE, PIPELINE_ROLE, Databases
 from clarion.adapters.postgres.pools import PostgresUrls
 from clarion.adapters.sealing.master_key import MasterKey
 
-MASTER_KEY: Final = "0f" * 32
+MASTER_KEY: Final = b"the master key of all the tests!".hex()
 """The master key of the tests: roles that are opened with it find a server that was prepared here."""
 
 _MASTER: Final = MasterKey.from_text(MASTER_KEY)

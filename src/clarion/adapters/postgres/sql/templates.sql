@@ -18,6 +18,10 @@ RETURNING version
 SELECT name, version, content, channels, uses_context FROM templates
 WHERE name = $1 AND version = coalesce($2::int, version) ORDER BY version DESC LIMIT 1
 
+-- name: list_versions
+-- A template's versions, without their content; row-level security keeps them to the tenant of the transaction.
+SELECT version, created_at FROM templates WHERE name = $1 ORDER BY version DESC
+
 -- name: list_templates
 -- The latest version of each; row-level security keeps them to the tenant of the transaction.
 SELECT DISTINCT ON (name) name, version, content, channels, uses_context FROM templates ORDER BY name, version DESC

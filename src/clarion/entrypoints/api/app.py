@@ -1,0 +1,105 @@
+"""The application: every route, served by Litestar.
+
+edge (ids, trace, metrics) ─▶ routing ─▶ admission (key, scope, rate) ─▶ idempotency ─▶ handler
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from litestar import Litestar, Request, Response
+
+from clarion.bootstrap import Gateway
+from clarion.entrypoints.api import (
+    categories,
+    compliance,
+    keys,
+    notifications,
+    personalization,
+    providers,
+    system,
+    templates,
+    users,
+)
+from clarion.entrypoints.api.body import MAX_BATCH_BYTES
+from clarion.entrypoints.api.edge import Edge, trip_of
+from clarion.entrypoints.api.errors import reply_to_error
+from clarion.entrypoints.api.openapi import describe
+from clarion.entrypoints.api.routing import Route, serve
+from clarion.entrypoints.api.services import Services, build_services
+from clarion.entrypoints.hooks import receipts
+from clarion.entrypoints.workers.lane import run_lane
+
+ANCHOR_EVERY_S: Final = 5.0
+"""How often this process's clock is set by the store's."""
+
+SETTLE_EVERY_S: Final = 1.0
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *notifications.ROUTES,
+    *users.ROUTES,
+    *templates.ROUTES,
+    *categories.ROUTES,
+    *providers.ROUTES,
+    *compliance.ROUTES,
+    *personalization.ROUTES,
+    *receipts.ROUTES,
+    *keys.ROUTES,
+    *system.ROUTES,
+)
+
+
+def create_app(gateway: Gateway) -> Litestar:
+    """The API of a gateway, which the caller opened and closes."""
+    services = build_services(gateway)
+    routes = [*ROUTES, system.openapi_route(describe(ROUTES))]
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncGenerator[None]:
+        async with _chores(services):
+            yield
+
+    app = Litestar(
+        [serve(route, services) for route in routes],
+        openapi_config=None,
+        logging_config=None,
+        lifespan=[lifespan],
+        exception_handlers={Exception: _on_routing_error},
+        request_max_body_size=MAX_BATCH_BYTES,
+    )
+    region = gateway.region
+    app.asgi_handler = Edge(app.asgi_handler, region.metrics, region.traces, region.clock)
+    return app
+
+
+def _on_routing_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The answer to what never reached a route of ours; theirs are answered by `routing.serve`."""
+    reply = reply_to_error(error, trip_of(request.scope).request_id)
+    headers = {name.decode(): value.decode() for name, value in reply.headers}
+    return Response(reply.body, status_code=reply.status, headers=headers, media_type=headers["content-type"])
+
+
+@asynccontextmanager
+async def _chores(services: Services) -> AsyncGenerator[None]:
+    """What an API process does besides answering: it keeps the time, and pays the cards that it owes."""
+    stop = asyncio.Event()
+    region = services.gateway.region
+
+    async def keep_time() -> float:
+        await region.anchor_clock()
+        return ANCHOR_EVERY_S
+
+    async def settle_cards() -> float:
+        await services.cards.settle()
+        return SETTLE_EVERY_S
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(run_lane("clock", keep_time, stop))
+        group.create_task(run_lane("cards", settle_cards, stop))
+        try:
+            yield
+        finally:
+            stop.set()

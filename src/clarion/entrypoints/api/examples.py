@@ -1,0 +1,110 @@
+"""Examples of bodies and answers, for the description of the API."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+ID: Final = "0198f3c2-7d40-7c1e-9a55-3f0c5b2a6d10"
+
+NOTIFICATION: Final[dict[str, Any]] = {
+    "user_id": "ada",
+    "category": "transactional",
+    "template": "order-shipped",
+    "data": {"order": "1815", "day": "tomorrow"},
+}
+
+ACCEPTED: Final[dict[str, Any]] = {
+    "notification_id": ID,
+    "status": "queued",
+    "channels": ["email"],
+    "ml_predictions": {
+        "optimal_send_time": "2026-12-01T08:00:00.000Z",
+        "channel_scores": {"email": 0.21, "push": 0.0, "sms": 0.0},
+        "predicted_engagement": 0.21,
+        "confidence": 0.1,
+    },
+    "reasons": [{"channel": "push", "rule": "unreachable", "detail": ""}],
+}
+
+BATCH_ACCEPTED: Final[dict[str, Any]] = {
+    "results": [
+        {"index": 0, **ACCEPTED},
+        {"index": 1, "error": {"type": "unknown", "detail": "no user 'bob'", "path": "user_id"}},
+    ]
+}
+
+NOTIFICATION_VIEW: Final[dict[str, Any]] = {
+    "notification_id": ID,
+    "status": "sent",
+    "user_id": "ada",
+    "category": "transactional",
+    "priority": 5,
+    "template": "order-shipped",
+    "template_version": 1,
+    "journey_id": None,
+    "metadata": {},
+    "created_at": "2026-12-01T07:59:58.104Z",
+    "expires_at": "2026-12-05T07:59:58.104Z",
+    "deliveries": [
+        {
+            "delivery_id": "0198f3c2-7d40-7c1e-9a55-3f0c5b2a6d11",
+            "channel": "email",
+            "status": "sent",
+            "provider": "sandbox-email",
+            "provider_cost": 0,
+            "provider_message_id": "0198f3c27d407c1e9a553f0c5b2a6d11",
+            "attempts": 1,
+            "created_at": "2026-12-01T07:59:58.104Z",
+            "sent_at": "2026-12-01T07:59:58.131Z",
+            "delivered_at": None,
+            "engaged_at": None,
+            "ml_send_time": "2026-12-01T07:59:58.104Z",
+        }
+    ],
+}
+
+USER: Final[dict[str, Any]] = {
+    "email": "ada@example.com",
+    "phone": "+442071838750",
+    "timezone": "Europe/London",
+    "language": "en-GB",
+    "country": "GB",
+    "attributes": {"first_name": "Ada"},
+}
+
+TEMPLATE: Final[dict[str, Any]] = {
+    "category": "transactional",
+    "channels": {
+        "email": {
+            "subject": "{{ user.first_name }}, your order is on its way",
+            "text": "Order {{ order }} arrives {{ day }}.",
+        }
+    },
+}
+
+CATEGORY: Final[dict[str, Any]] = {
+    "class": "marketing",
+    "ttl": 86400,
+    "on_ambiguity": "park",
+    "caps": {"per_day": 2, "per_channel_day": {"sms": 1}},
+    "channels": ["email", "push"],
+}
+
+PROVIDER: Final[dict[str, Any]] = {
+    "kind": "smtp",
+    "channel": "email",
+    "settings": {"host": "smtp.example.com", "port": 587, "tls": "starttls", "from": "shop@example.com"},
+    "credentials": {"username": "shop", "password": "…"},
+    "cost": {"default": 0.0001},
+    "weight": 1,
+    "enabled": True,
+}
+
+CONSENT: Final[dict[str, Any]] = {
+    "user_id": "ada",
+    "channel": "email",
+    "category": "marketing",
+    "consented": True,
+    "source": "sign-up form",
+    "wording": "Send me offers by e-mail.",
+}

@@ -1,0 +1,161 @@
+"""The description of the API, made of its routes: OpenAPI 3.1, with the schemas that bodies are decoded by."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from typing import Any, Final
+
+import msgspec
+
+from clarion.entrypoints.api.body import NDJSON
+from clarion.entrypoints.api.errors import Problem, title_of
+from clarion.entrypoints.api.routing import ANY_KEY, Route
+
+_REF: Final = "#/components/schemas/{name}"
+_PARAMETER: Final = re.compile(r"{(\w+)}")
+_JSON: Final = "application/json"
+_PROBLEM: Final = "application/problem+json"
+
+_SAID: Final = {
+    200: "Done",
+    201: "Created; it is durable",
+    204: "Done; there is nothing to say",
+    503: "Not now: a store is away",
+}
+
+_ABOUT: Final = """Tell users things, and prove what became of it.
+
+Errors are RFC 9457 problems. Times are ISO 8601 with an offset. Unknown fields are refused, with their path.
+"""
+
+_REPLAY_HEADER: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "For 24 hours a repeat with this key gets the first answer, with `Idempotent-Replayed: true`.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
+
+def describe(routes: Sequence[Route]) -> dict[str, Any]:
+    """The OpenAPI document of `routes`."""
+    types = list(_types(routes))
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
+    by_type = dict(zip(map(repr, types), schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_type)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Clarion", "version": version("clarion"), "description": _ABOUT},
+        "paths": paths,
+        "components": {
+            "schemas": {name: components[name] for name in sorted(components)},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            },
+        },
+    }
+
+
+def _types(routes: Iterable[Route]) -> Iterable[Any]:
+    """Every type that a route takes or gives, each once."""
+    found: dict[str, Any] = {repr(Problem): Problem, repr(msgspec.Raw): msgspec.Raw}
+    for route in routes:
+        spec = route.spec
+        wanted = [*spec.answers.values(), spec.body.type if spec.body else None]
+        found |= {repr(type_): type_ for type_ in wanted if type_ is not None}
+        if spec.query is not None:
+            found |= {repr(field.type): field.type for field in msgspec.structs.fields(spec.query)}
+    found.pop(repr(msgspec.Raw))
+    return found.values()
+
+
+def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
+    spec = route.spec
+    summary, _, description = (inspect.getdoc(route.handle) or "").partition("\n")
+    operation: dict[str, Any] = {
+        "operationId": route.handle.__name__,
+        "tags": [spec.tag],
+        "summary": summary.rstrip("."),
+        "responses": _responses(route, schemas),
+        "security": [] if spec.scope is None else [{"bearer": []}, {"header": []}],
+    }
+    scope = f"Needs the scope `{spec.scope}`." if spec.scope else ""
+    told = "\n\n".join(filter(None, [description.strip(), scope]))
+    if told:
+        operation["description"] = told
+    parameters = list(_parameters(route, schemas))
+    if parameters:
+        operation["parameters"] = parameters
+    if spec.body is not None:
+        operation["requestBody"] = _request_body(route, schemas)
+    return operation
+
+
+def _parameters(route: Route, schemas: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    for name in _PARAMETER.findall(route.path):
+        schema = {"type": "string", "minLength": 1, "maxLength": 200}
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+    if route.spec.query is not None:
+        for field in msgspec.structs.fields(route.spec.query):
+            yield {
+                "name": field.encode_name,
+                "in": "query",
+                "required": field.required,
+                "schema": schemas[repr(field.type)],
+            }
+    if route.method == "POST" and route.spec.scope is not None:
+        yield _REPLAY_HEADER
+
+
+def _request_body(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
+    spec = route.spec
+    if spec.body is None:
+        return {}
+    schema = schemas[repr(spec.body.type)]
+    content: dict[str, Any] = {_JSON: _media(schema, spec.examples.get("body"))}
+    if spec.lines:
+        content[NDJSON.decode()] = {"schema": {"type": "string"}}
+    return {"required": True, "content": content}
+
+
+def _responses(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
+    spec = route.spec
+    responses: dict[str, Any] = {}
+    for status, type_ in spec.answers.items():
+        response: dict[str, Any] = {"description": _SAID[status]}
+        if type_ is str:
+            response["content"] = {"text/plain": {"schema": {"type": "string"}}}
+        elif type_ is not None:
+            response["content"] = {_JSON: _media(schemas[repr(type_)], spec.examples.get("answer"))}
+        responses[str(status)] = response
+    for status in _problems(route):
+        content = {_PROBLEM: {"schema": schemas[repr(Problem)]}}
+        responses.setdefault(str(status), {"description": title_of(status), "content": content})
+    return responses
+
+
+def _problems(route: Route) -> list[int]:
+    """The error statuses of a route, in order."""
+    spec = route.spec
+    statuses = set(spec.problems)
+    if spec.scope is not None:
+        statuses |= {400, 401, 403, 429, 503}
+    if spec.scope == ANY_KEY:
+        statuses -= {403}
+    if spec.body is not None:
+        statuses |= {400, 408, 413, 415}
+    if "{" in route.path:
+        statuses |= {400, 404}
+    if route.method == "POST" and spec.scope is not None:
+        statuses |= {409, 422}
+    return sorted(statuses)
+
+
+def _media(schema: Any, example: Any) -> dict[str, Any]:  # noqa: ANN401  JSON
+    return {"schema": schema} if example is None else {"schema": schema, "example": example}

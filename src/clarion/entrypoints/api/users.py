@@ -1,0 +1,151 @@
+"""Users: written whole, read, deleted."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from clarion.audience.profile import UserItem, UserProfile, check_profile, write_profile
+from clarion.audience.users import Upserted, delete_user, get_user, upsert_users
+from clarion.contracts.responses import ItemError
+from clarion.entrypoints.api import examples
+from clarion.entrypoints.api.body import MAX_BATCH_BYTES, MAX_ITEMS, JsonBody
+from clarion.entrypoints.api.replies import Reply, json_reply
+from clarion.entrypoints.api.routing import Call, Route, Spec, route
+from clarion.kernel.errors import ClarionError, Invalid, Transient
+from clarion.orchestration.rows import describe_error
+
+
+class UsersRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of `POST /api/v1/users/batch`: each user stands for itself."""
+
+    users: list[msgspec.Raw]
+
+
+class UserResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of one user of a batch: `change` is `created`, `updated` or `unchanged`; or `error`."""
+
+    index: int
+    user_id: str | None = None
+    change: str | None = None
+    error: ItemError | None = None
+
+
+class UsersWritten(msgspec.Struct, frozen=True):
+    """Answer to a batch of users, one entry per item in order."""
+
+    results: list[UserResult]
+
+
+_PROFILE: Final = JsonBody(UserProfile)
+_ITEM: Final = JsonBody(UserItem)
+_BATCH: Final = JsonBody(UsersRequest, max_bytes=MAX_BATCH_BYTES, envelope=True)
+
+
+@route(
+    "PUT /api/v1/users/{user_id}",
+    Spec(
+        tag="users",
+        scope="users:write",
+        body=_PROFILE,
+        answers={200: UserItem, 201: UserItem},
+        examples={"body": examples.USER, "answer": {"user_id": "ada", **examples.USER}},
+    ),
+)
+async def put_user(call: Call) -> Reply:
+    """Create a user, or replace her profile.
+
+    The profile is the whole of it: what is left out is removed. The answer has it as it is kept, normalised.
+    """
+    user_id = call.param("user_id")
+    profile = await call.read(_PROFILE)
+    (result,) = await _write(call, [(user_id, profile)])
+    if isinstance(result, ClarionError):
+        raise result
+    kept = write_profile(user_id, check_profile(user_id, profile))
+    return json_reply(kept, 201 if result.change == "created" else 200)
+
+
+@route(
+    "POST /api/v1/users/batch",
+    Spec(
+        tag="users",
+        scope="users:write",
+        body=_BATCH,
+        answers={200: UsersWritten},
+        problems=(409, 422),
+        examples={"body": {"users": [{"user_id": "ada", **examples.USER}]}},
+    ),
+)
+async def put_users(call: Call) -> Reply:
+    """Create or replace up to 1000 users. A wrong one stops no other."""
+    raw_items = (await call.read(_BATCH)).users
+    if not 1 <= len(raw_items) <= MAX_ITEMS:
+        raise Invalid(f"has {len(raw_items)} items, where 1 to {MAX_ITEMS} can be taken at once", "users")
+    await call.charge(len(raw_items) - 1)
+    items = [_decode(bytes(raw)) for raw in raw_items]
+    known = [item for item in items if isinstance(item, UserItem)]
+    written = iter(await _write(call, [(item.user_id, item) for item in known]))
+    results = [next(written) if isinstance(item, UserItem) else item for item in items]
+    lost = next((result for result in results if isinstance(result, Transient)), None)
+    if lost is not None and not any(isinstance(result, Upserted) for result in results):
+        raise lost
+    return json_reply(UsersWritten([_result(i, result) for i, result in enumerate(results)]))
+
+
+def _decode(raw: bytes) -> UserItem | Invalid:
+    try:
+        return _ITEM.decode(raw)
+    except Invalid as error:
+        return error
+
+
+async def _write(call: Call, items: list[tuple[str, UserProfile]]) -> list[Upserted | ClarionError]:
+    if not items:
+        return []
+    region = call.services.gateway.region
+    results = await upsert_users(call.tenant_id, items, region.users, region.keyring, region.sealer)
+    changed = [r.external_id for r in results if isinstance(r, Upserted) and r.change != "unchanged"]
+    await call.services.cards.refresh(call.tenant_id, changed)
+    return results
+
+
+def _result(index: int, result: Upserted | ClarionError) -> UserResult:
+    if isinstance(result, ClarionError):
+        return UserResult(index, error=describe_error(result))
+    return UserResult(index, result.external_id, result.change)
+
+
+@route(
+    "GET /api/v1/users/{user_id}",
+    Spec(
+        tag="users",
+        scope="users:read",
+        rate="read",
+        answers={200: UserItem},
+        examples={"answer": {"user_id": "ada", **examples.USER}},
+    ),
+)
+async def read_user(call: Call) -> Reply:
+    """A user's profile."""
+    region = call.services.gateway.region
+    return json_reply(await get_user(call.tenant_id, call.param("user_id"), region.users, region.seals))
+
+
+@route("DELETE /api/v1/users/{user_id}", Spec(tag="users", scope="users:write", answers={204: None}))
+async def remove_user(call: Call) -> Reply:
+    """Remove a user with her profile, context and key.
+
+    What waits to be sent to her ends for want of an address.
+    """
+    region = call.services.gateway.region
+    name = call.param("user_id")
+    # The context first: where Valkey is away nothing has happened yet, and the same call does all of it later.
+    await region.contexts.drop(list((await region.users.find_ids(call.tenant_id, [name])).values()))
+    await delete_user(call.tenant_id, name, region.users, region.keyring)
+    await call.services.cards.refresh(call.tenant_id, [name])
+    return Reply(204)
+
+
+ROUTES: Final[tuple[Route, ...]] = (put_user, put_users, read_user, remove_user)
