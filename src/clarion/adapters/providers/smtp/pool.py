@@ -7,8 +7,9 @@ connection then shares those that are open; with none open, it fails at once ins
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final
 
 import msgspec
@@ -34,7 +35,11 @@ class PoolLimits(msgspec.Struct, frozen=True):
 
 
 class ConnectionPool:
-    """Lends connections. Each one taken is given back by `release` (it works) or `discard` (it does not)."""
+    """Lends connections. Each one taken is given back by `release` (it works) or `discard` (it does not).
+
+    Connections are opened beside those who wait, so that a server which leaves the last of many unanswered for ten
+    seconds does not keep a message from a connection that has meanwhile come free.
+    """
 
     def __init__(
         self, open_connection: Callable[[], Awaitable[Connection]], limits: PoolLimits, clock: Clock
@@ -43,7 +48,8 @@ class ConnectionPool:
         self._limits = limits
         self._clock = clock
         self._idle: deque[tuple[float, Connection]] = deque()
-        self._waiting: deque[asyncio.Future[Connection | None]] = deque()
+        self._waiting: deque[asyncio.Future[Connection]] = deque()
+        self._openers: set[asyncio.Task[None]] = set()
         self._farewells: set[asyncio.Task[None]] = set()
         self._reaper: asyncio.TimerHandle | None = None
         self._closed = False
@@ -56,31 +62,34 @@ class ConnectionPool:
 
         Raises Unavailable where none is open and the server refuses another, or did so a moment ago.
         """
-        while not self._closed:
-            if (connection := self._take_idle()) is not None:
+        while self._idle:
+            connection = self._idle.pop()[1]
+            if connection.is_open:
                 return connection
-            pause_s = self._knock_at - self._clock.monotonic()
-            if self.size < self._limits.size and pause_s <= 0:
-                try:
-                    return await self._open()
-                except Unavailable:
-                    if self.size == 0:
-                        raise
-            elif self.size == 0:
-                msg = f"the server refused a connection; next try in {max(0.0, pause_s):.1f} s"
-                raise Unavailable(msg, "backing_off")
-            elif (connection := await self._wait()) is not None:
-                return connection
-        msg = "the provider was closed"
-        raise Unavailable(msg, "closed")
+            self.discard(connection)
+        turn: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        self._serve_waiting()
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            # The connection may have come together with the cancellation: then it is the next one's.
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self.release(turn.result())
+            with contextlib.suppress(ValueError):
+                self._waiting.remove(turn)
+            raise
 
     def release(self, connection: Connection) -> None:
         """Give back a connection after a transaction: kept for the next, unless it is closed or has served enough."""
-        if not connection.is_open:
+        if self._closed or not connection.is_open:
             self.discard(connection)
-        elif self._closed or connection.sent >= self._limits.uses:
+        elif connection.sent >= self._limits.uses:
             self._dismiss(connection)
-        elif not self._hand_over(connection):
+        elif (turn := self._next_turn()) is not None:
+            # Straight to the one that waits longest: else whoever gives back would take again, for ever.
+            turn.set_result(connection)
+        else:
             loop = asyncio.get_running_loop()
             self._idle.append((loop.time(), connection))
             if self._reaper is None:
@@ -89,7 +98,8 @@ class ConnectionPool:
     def discard(self, connection: Connection) -> None:
         """Give back a connection that is of no use any more."""
         connection.abort()
-        self._forget()
+        self.size -= 1
+        self._serve_waiting()
 
     def back_off(self) -> None:
         """Open no further connection for a while: the server refused one, or asked for less."""
@@ -100,78 +110,64 @@ class ConnectionPool:
             self._knock_at = self._clock.monotonic() + pause_s
 
     async def close(self) -> None:
-        """Take leave on all idle connections; lent ones are closed as they come back."""
+        """Take leave on all idle connections; lent ones are closed as they come back. Who waits is told."""
         self._closed = True
         if self._reaper is not None:
             self._reaper.cancel()
+        for opener in self._openers:
+            opener.cancel()
         while self._idle:
             self._dismiss(self._idle.popleft()[1])
-        self._call_all()
-        if self._farewells:
-            await asyncio.wait(self._farewells)
+        self._refuse_waiting(Unavailable("the provider was closed", "closed"))
+        if last := self._openers | self._farewells:
+            await asyncio.wait(last)
 
-    def _take_idle(self) -> Connection | None:
-        while self._idle:
-            connection = self._idle.pop()[1]
-            if connection.is_open:
-                return connection
-            self.discard(connection)
-        return None
+    def _serve_waiting(self) -> None:
+        """Open a connection for the next one that waits, if one may be opened; with none to come, let all go."""
+        if not self._waiting:
+            return
+        pause_s = self._knock_at - self._clock.monotonic()
+        if self._closed:
+            self._refuse_waiting(Unavailable("the provider was closed", "closed"))
+        elif self.size < self._limits.size and pause_s <= 0:
+            self.size += 1
+            _start(self._open(), self._openers)
+        elif self.size == 0:
+            msg = f"the server refused a connection; next try in {max(0.0, pause_s):.1f} s"
+            self._refuse_waiting(Unavailable(msg, "backing_off"))
 
-    async def _open(self) -> Connection:
-        self.size += 1
+    async def _open(self) -> None:
         try:
             connection = await self._open_connection()
-        except BaseException as error:
-            if isinstance(error, Unavailable):
-                self.back_off()
-            self._forget()
-            raise
-        self._refusals = 0
-        return connection
-
-    async def _wait(self) -> Connection | None:
-        """A connection that somebody gave back; None: something else changed, look again."""
-        turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            return await turn
         except asyncio.CancelledError:
-            # The turn may have come together with the cancellation: then it is the next one's.
-            if turn.done() and not turn.cancelled():
-                connection = turn.result()
-                if connection is None:
-                    self._hand_over(None)
-                else:
-                    self.release(connection)
+            self.size -= 1
             raise
+        except Exception as error:  # noqa: BLE001  those who wait must hear of it, whatever it is
+            self.size -= 1
+            self.back_off()
+            if self.size == 0:
+                unforeseen = Unavailable("no connection could be opened", type(error).__name__)
+                self._refuse_waiting(error if isinstance(error, Unavailable) else unforeseen)
+        else:
+            self._refusals = 0
+            self.release(connection)
 
-    def _hand_over(self, connection: Connection | None) -> bool:
-        """Give the one that waits longest its turn, straight: else whoever gives back would take again, for ever."""
+    def _next_turn(self) -> asyncio.Future[Connection] | None:
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
-                turn.set_result(connection)
-                return True
-        return False
+                return turn
+        return None
 
-    def _call_all(self) -> None:
-        while self._hand_over(None):
-            pass
-
-    def _forget(self) -> None:
-        self.size -= 1
-        if self.size:
-            self._hand_over(None)
-        else:
-            # None is left to wait for: each finds out for itself that there is nothing to come.
-            self._call_all()
+    def _refuse_waiting(self, error: Unavailable) -> None:
+        while (turn := self._next_turn()) is not None:
+            # An error each: one raised by many would gather the tracebacks of all.
+            turn.set_exception(Unavailable(error.detail, error.code))
 
     def _dismiss(self, connection: Connection) -> None:
-        self._forget()
-        farewell = asyncio.get_running_loop().create_task(connection.quit())
-        self._farewells.add(farewell)
-        farewell.add_done_callback(self._farewells.discard)
+        self.size -= 1
+        _start(connection.quit(), self._farewells)
+        self._serve_waiting()
 
     def _reap(self) -> None:
         """Close what has idled long enough; come back when the next one will have."""
@@ -185,3 +181,9 @@ class ConnectionPool:
                 return
             self._idle.popleft()
             self._dismiss(connection)
+
+
+def _start(work: Coroutine[None, None, None], among: set[asyncio.Task[None]]) -> None:
+    task = asyncio.get_running_loop().create_task(work)
+    among.add(task)
+    task.add_done_callback(among.discard)

@@ -118,11 +118,14 @@ class Faults:
     """The script: which fault comes next, at which stage and for whom."""
 
     def __init__(self) -> None:
+        self._lifted = asyncio.Event()
         self.load([])
 
     def load(self, faults: Sequence[Fault]) -> None:
-        """Replace the script."""
+        """Replace the script, and cut the connections that hang by the old one."""
         self._pending = [(fault, fault.times) for fault in faults]
+        self._lifted.set()
+        self._lifted = asyncio.Event()
 
     def next(self, stage: FaultStage, recipients: Sequence[str]) -> Fault | None:
         """The first fault that fits, counted as having happened."""
@@ -133,6 +136,24 @@ class Faults:
                 elif left:
                     self._pending[place] = (fault, left - 1)
                 return fault
+        return None
+
+    async def happen(self, fault: Fault, server: SMTP) -> str | None:
+        """Let a fault happen: the reply to give, or None to go on as if nothing were wrong."""
+        if fault.action == "reply":
+            return fault.text
+        if fault.action == "delay":
+            await asyncio.sleep(fault.delay_ms / 1000)
+            return None
+        transport = server.transport
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  what asyncio hands to every TCP server
+        if fault.action == "hang":
+            # A paused transport does not notice that the client has gone: it is cut when the script changes.
+            transport.pause_reading()
+            await self._lifted.wait()
+        transport.abort()
+        # Until aiosmtpd cancels this, as it does when the connection is gone.
+        await asyncio.Event().wait()
         return None
 
 
@@ -151,7 +172,7 @@ class Handler:
     async def meet(self, stage: FaultStage, server: SMTP, recipients: Sequence[str] = ()) -> str | None:
         """Let the fault that is due happen: the reply to give, or None to go on as if nothing were wrong."""
         fault = self._faults.next(stage, recipients)
-        return None if fault is None else await _happen(fault, server)
+        return None if fault is None else await self._faults.happen(fault, server)
 
     async def handle_MAIL(  # noqa: N802  the name is aiosmtpd's
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -184,7 +205,7 @@ class Handler:
         fault = self._faults.next("end", envelope.rcpt_tos)
         if fault is None or fault.accepted:
             self.ledger.record(message)
-        if fault is not None and (reply := await _happen(fault, server)) is not None:
+        if fault is not None and (reply := await self._faults.happen(fault, server)) is not None:
             return reply
         if fault is not None and not fault.accepted:
             self.ledger.record(message)
@@ -195,24 +216,8 @@ class Handler:
     ) -> AuthResult:
         """Check a login."""
         expected = LoginPassword(self._options.username.encode(), self._options.password.encode())
-        return AuthResult(success=data == expected)
-
-
-async def _happen(fault: Fault, server: SMTP) -> str | None:
-    transport = server.transport
-    if fault.action == "reply":
-        return fault.text
-    if fault.action == "delay":
-        await asyncio.sleep(fault.delay_ms / 1000)
-        return None
-    if isinstance(transport, asyncio.Transport):
-        if fault.action == "close":
-            transport.abort()
-        else:
-            transport.pause_reading()
-    # Until aiosmtpd cancels this, as it does when the connection is gone.
-    await asyncio.Event().wait()
-    return None
+        # Not handled: the library is to answer.
+        return AuthResult(success=data == expected, handled=False)
 
 
 class SinkDialogue(SMTP):

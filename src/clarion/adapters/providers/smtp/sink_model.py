@@ -26,10 +26,10 @@ class SinkOptions(msgspec.Struct, frozen=True):
 class Fault(msgspec.Struct, frozen=True):
     """Something that the sink does wrong, at a stage of the dialogue, to `recipient` (a pattern as of `fnmatch`).
 
-    `reply` answers with `text` (`450 4.7.1 Greylisted`); `hang` says no more, and reads no more; `close` cuts the
-    connection; `delay` goes on after `delay_ms`. Stage `data` is the command, `body` after its 354, `end` after the
-    final dot; with `accepted` the message has been taken (and is counted) before the fault at `end` happens.
-    `times`: how often, 0 for always.
+    `reply` answers with `text` (`450 4.7.1 Greylisted`); `hang` says no more, and reads no more, until the script is
+    replaced; `close` cuts the connection; `delay` goes on after `delay_ms`. Stage `data` is the command, `body` after
+    its 354, `end` after the final dot; with `accepted` the message has been taken (and is counted) before the fault at
+    `end` happens. `times`: how often, 0 for always.
     """
 
     stage: FaultStage
