@@ -26,15 +26,18 @@ def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
         yield nodes[0].url
 
 
-@pytest.fixture(params=["memory", "valkey", "cluster"])
+@pytest.fixture(scope="session", params=["memory", "valkey", "cluster"])
 def kind(request: pytest.FixtureRequest) -> str:
     """Which of a port's implementations a test meets."""
     return request.param
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def clients(kind: str, request: pytest.FixtureRequest) -> AsyncGenerator[ValkeyClients | None]:
-    """Clients of the real store, or None for the fake."""
+    """Clients of the real store, or None for the fake. Tests that use it run in the session's loop.
+
+    One for all: to explore a cluster costs each client 0.1 s.
+    """
     if kind == "memory":
         yield None
         return

@@ -18,6 +18,8 @@ from clarion.orchestration.ports import CardCache
 from clarion.tenancy.model import QuietHours
 from clarion.testing.valkey import InMemoryCards
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 Make: TypeAlias = Callable[[int], CardCache]
 """Makes the cache under test, with the milliseconds for which it keeps a dropped card out."""
 

@@ -14,6 +14,8 @@ from clarion.kernel.errors import Invalid
 from clarion.orchestration.ports import ContextStore
 from clarion.testing.valkey import InMemoryContexts
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 
 @pytest.fixture
 def contexts(clients: ValkeyClients | None) -> ContextStore:

@@ -18,6 +18,8 @@ from clarion.kernel.clock import StoreClock
 from clarion.orchestration.ports import EventConsumer, EventLog, LogEntry, Subscription
 from clarion.testing.eventlog import InMemoryEventLog
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 WEEK_MS = 7 * 24 * 3600 * 1000
 LONG_MS = 60_000
 

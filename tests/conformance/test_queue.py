@@ -16,6 +16,8 @@ from clarion.contracts.work import WorkItem
 from clarion.testing.queue import HERD, HERD_SPREAD_MS, LINE_TARGET, QUANTUM
 from clarion.testing.queue_worlds import FakeWorld, QueueWorld, ValkeyWorld, WorkQueue
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 CHANNEL = "email"
 LEASE_MS = 60_000
 MINUTE_MS = 60_000

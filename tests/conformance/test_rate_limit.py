@@ -14,6 +14,8 @@ from clarion.orchestration.ports import RateLimiter
 from clarion.tenancy.quotas import Take
 from clarion.testing.valkey import InMemoryRateLimiter
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 HOUR_S = 3600
 
 

@@ -13,6 +13,8 @@ from clarion.adapters.valkey.reservations import ValkeyReservations
 from clarion.delivery.ports import CapRequest, Reservations
 from clarion.testing.valkey import InMemoryReservations
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 
 @pytest.fixture
 def reservations(clients: ValkeyClients | None) -> Reservations:
