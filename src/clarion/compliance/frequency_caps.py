@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from clarion.contracts.channels import CHANNELS
 from clarion.tenancy.model import Category
 
-UNLIMITED: Final = 2**15 - 1
+UNLIMITED: Final = 2**31 - 1
 """A limit that no count reaches; whatever a tenant sets above it is no limit either."""
 
 

@@ -15,10 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
-DayArray: TypeAlias = npt.NDArray[np.int32]
-"""Days since 1970-01-01."""
-HourArray: TypeAlias = npt.NDArray[np.int8]
-"""Hours of a day, or days of a week."""
+ClockArray: TypeAlias = npt.NDArray[np.int8]
+"""Hours of a day, days of a week."""
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS

@@ -10,7 +10,7 @@ import numpy as np
 from clarion.compliance.quiet_hours import BoolArray
 from clarion.compliance.rules import Rule
 from clarion.intelligence.serving import FloatArray
-from clarion.kernel.local_time import DayArray, IntArray
+from clarion.kernel.local_time import ClockArray, IntArray
 from clarion.orchestration.columns import CODE, Columns, CountArray
 
 CLOSED: Final = -np.inf
@@ -21,15 +21,16 @@ CLOSED: Final = -np.inf
 class Board:
     """What a batch's choice depends on. B rows, C channels, H hours (0: the anchor; see `horizon`); times in UTC ms.
 
-    `start_ms`, `day` (local, since 1970), `quiet`, `late` (at or after the expiry): [B, H]. `barred` [B, C]: code of
-    the rule that forbids the channel at any hour, or 0. `used` [B, 1 + C, H]: places of the hour's day that are taken
-    (all channels, then each; H is 1 where nothing is capped). `score` [B, C, H]; `worth` [B, C]: score per unit of
-    engagement. The tally writes into `barred` and `used`, nothing else changes.
+    `start_ms`, `quiet`, `late` (at or after the expiry), `day` (local, counted from the anchor's): [B, H]; `first_day`
+    [B]: the anchor's, since 1970. `barred` [B, C]: code of the rule that forbids the channel at any hour, or 0. `used`
+    [B, 1 + C, D]: places that are taken on each day (all channels, then each). `score` [B, C, H]; `worth` [B, C]: score
+    per unit of engagement. The tally writes into `barred` and `used`; nothing else changes.
     """
 
     columns: Columns
     start_ms: IntArray
-    day: DayArray
+    first_day: IntArray
+    day: ClockArray
     quiet: BoolArray
     late: BoolArray
     barred: IntArray
@@ -42,7 +43,7 @@ class Board:
     def time_rule(self, hour: IntArray) -> IntArray:
         """Code of the rule of time that shuts each channel at the row's `hour` [B], or 0: [B, C]."""
         rows = np.arange(len(hour))
-        full = self.used[rows, :, hour] >= self.columns.limit
+        full = self.used[rows, :, self.day[rows, hour]] >= self.columns.limit
         capped = full[:, :1] | full[:, 1:]
         late, quiet = self.late[rows, hour, None], self.quiet[rows, hour, None]
         return np.where(

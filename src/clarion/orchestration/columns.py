@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clarion.audience.model import Card
-from clarion.compliance.frequency_caps import UNLIMITED, allowances, is_capped
+from clarion.compliance.frequency_caps import UNLIMITED, allowances
 from clarion.compliance.quiet_hours import BoolArray, windows_of
 from clarion.compliance.rules import Rule, refusals, switched_off
 from clarion.contracts.channels import CHANNEL_INDEX, CHANNELS
@@ -31,7 +31,7 @@ CODE: Final[dict[Rule, int]] = {rule: code for code, rule in enumerate(Rule, sta
 
 NEVER_MS: Final = 2**62
 
-CountArray: TypeAlias = npt.NDArray[np.int16]
+CountArray: TypeAlias = npt.NDArray[np.int32]
 """Messages a day; `UNLIMITED` is its largest."""
 
 _ClockKey: TypeAlias = tuple[str, str, int, QuietHours | None, QuietHours | None]
@@ -44,9 +44,9 @@ class Columns:
     `barred` [B, C]: code of the rule that forbids the channel at any hour, 0 where none does. `clock` [B]: index in
     `clocks`. `seeks` [B]: the row takes its best hour; the others go at their anchor, or as soon after it as allowed.
     `every` [B]: takes all channels, not the best; `most` [B]: how many at most. `limit`, `used` [B, 1 + C]: places
-    a day, and those taken on the present local day (all channels, then each). `person`: by capped row, whose places
-    these are (user and category); rows of the same person share them.
-    `contested`: the rows, ascending, whose choice takes something from others, or from their own second channel.
+    a day, and those taken on the present local day (all channels, then each); `person`: by capped row, whose places
+    these are (user and category). `contested`: rows, ascending, that draw on what other rows, or their own second
+    channel, draw on too.
     """
 
     barred: IntArray
@@ -73,9 +73,9 @@ def gather(candidates: Sequence[Candidate], limits: Limits, now_ms: int) -> Colu
     clocks, clock = _clocks(drafts, cards, now_ms)
     limit, used, capped = _places(drafts)
     person = {row: (cards[row].user_id, drafts[row].category.name) for row in capped}
+    rows_of = Counter(person.values())
     every = np.array([draft.selection != "optimal" for draft in drafts], np.bool_)
     most = np.where(every, len(CHANNELS), [draft.category.max_channels for draft in drafts])
-    rows_of = Counter(person.values())
     scarce = np.isfinite(accounts.budget) | np.isfinite(accounts.quota).any(1)
     contested = {row for row in capped if most[row] > 1 or rows_of[person[row]] > 1}
     contested.update(np.flatnonzero(scarce[accounts.account]).tolist())
@@ -103,11 +103,9 @@ def _barred(drafts: Sequence[Draft], cards: Sequence[Card], accounts: Accounts) 
     )
     forbids = (masks[:, :, None] >> np.arange(len(CHANNELS))) & 1  # [B, rule, C]
     barred = np.where(forbids.any(1), forbids.argmax(1) + 1, 0)
-    left = accounts.account
-    broke = accounts.cost > accounts.budget[left, None]
-    for rule, holds in ((Rule.QUOTA, accounts.quota[left] < 1), (Rule.BUDGET, broke)):
-        barred = np.where((barred == 0) & holds, CODE[rule], barred)
-    return barred
+    used_up = accounts.quota[accounts.account] < 1
+    too_dear = accounts.cost > accounts.budget[accounts.account, None]
+    return np.select([barred > 0, used_up, too_dear], [barred, CODE[Rule.QUOTA], CODE[Rule.BUDGET]], 0)
 
 
 def _forbidding(draft: Draft, card: Card) -> tuple[int, ...]:
@@ -141,13 +139,15 @@ def _clocks(drafts: Sequence[Draft], cards: Sequence[Card], now_ms: int) -> tupl
 
 def _places(drafts: Sequence[Draft]) -> tuple[CountArray, CountArray, list[int]]:
     """Daily limits and today's counts, [B, 1 + C], and the rows that have limits."""
-    limit = np.full((len(drafts), 1 + len(CHANNELS)), UNLIMITED, np.int16)
+    limit = np.full((len(drafts), 1 + len(CHANNELS)), UNLIMITED, np.int32)
     used = np.zeros_like(limit)
     # A batch has few categories: its requests share these objects, which live as long as the drafts do.
     categories = {id(draft.category): draft.category for draft in drafts}
-    places = {key: [a.limit for a in allowances(each)] for key, each in categories.items() if is_capped(each)}
-    capped = [row for row, draft in enumerate(drafts) if id(draft.category) in places] if places else []
+    places = {key: [a.limit for a in allowances(category)] for key, category in categories.items()}
+    limited = {key for key, limits in places.items() if min(limits) < UNLIMITED}
+    capped = [row for row, draft in enumerate(drafts) if id(draft.category) in limited] if limited else []
     if capped:
         limit[capped] = [places[id(drafts[row].category)] for row in capped]
-        used[capped] = np.minimum([drafts[row].caps_used for row in capped], UNLIMITED)
+        # Half of the range, so that the batch's own choices can be added to it.
+        used[capped] = np.minimum([drafts[row].caps_used for row in capped], UNLIMITED // 2)
     return limit, used, capped

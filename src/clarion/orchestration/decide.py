@@ -32,14 +32,13 @@ from typing import Final
 
 import numpy as np
 
-from clarion.compliance.frequency_caps import UNLIMITED
 from clarion.compliance.quiet_hours import BoolArray
 from clarion.intelligence.serving import FloatArray, Forecast, Predictor, Question
-from clarion.kernel.local_time import HOUR_MS, DayArray, IntArray
+from clarion.kernel.local_time import HOUR_MS, IntArray
 from clarion.orchestration.board import CLOSED, Board, Choice
 from clarion.orchestration.columns import Columns, CountArray, gather
 from clarion.orchestration.explain import explain
-from clarion.orchestration.horizon import HORIZON_HOURS, lay_out, local_days
+from clarion.orchestration.horizon import HORIZON_HOURS, Horizon, lay_out, local_days
 from clarion.orchestration.limits import Accounts, Limits
 from clarion.orchestration.model import Candidate, Decision
 from clarion.orchestration.tally import Tally
@@ -103,7 +102,7 @@ def _weigh(columns: Columns, predictor: Predictor, now_ms: int, hours: int) -> B
     """The board of a batch over `hours` hours: the score of every cell, and what the rules say of it."""
     horizon = lay_out(columns.clocks, hours)
     row = columns.clock
-    start_ms, day = horizon.start_ms[row], horizon.day[row]
+    start_ms = horizon.start_ms[row]
     forecast = predictor.predict(
         Question(
             user_id=columns.user_id,
@@ -117,11 +116,12 @@ def _weigh(columns: Columns, predictor: Predictor, now_ms: int, hours: int) -> B
     return Board(
         columns=columns,
         start_ms=start_ms,
-        day=day,
+        first_day=horizon.first_day[row],
+        day=horizon.day[row],
         quiet=horizon.quiet[row],
         late=start_ms >= columns.expires_ms[:, None],
         barred=columns.barred.copy(),
-        used=_used(columns, day, now_ms),
+        used=_used(columns, horizon, now_ms),
         score=np.multiply(forecast.engagement, worth[:, :, None], out=forecast.engagement),
         worth=worth,
         confidence=forecast.confidence,
@@ -136,23 +136,24 @@ def _worth(forecast: Forecast, accounts: Accounts) -> FloatArray:
     return ((1 - FATIGUE_WEIGHT * forecast.fatigue) * thrift).astype(np.float32)
 
 
-def _used(columns: Columns, day: DayArray, now_ms: int) -> CountArray:
-    """Places taken on each hour's local day, [B, 1 + C, H]: today's are known, those of later days are none yet."""
-    if (columns.limit == UNLIMITED).all():
-        return columns.used[:, :, None].copy()
-    today = local_days(columns.clocks, now_ms)[columns.clock]
-    return columns.used[:, :, None] * (day == today[:, None])[:, None, :]
+def _used(columns: Columns, horizon: Horizon, now_ms: int) -> CountArray:
+    """Places taken on each local day of the horizon, [B, 1 + C, D]: today's are known, those of later days none yet."""
+    today = local_days(columns.clocks, now_ms) - horizon.first_day
+    days = np.arange(int(horizon.day.max()) + 1)
+    is_today = today[columns.clock, None] == days
+    return columns.used[:, :, None] * is_today[:, None, :]
 
 
 def choose(board: Board, rows: slice = _ALL_ROWS) -> Choice:
     """The masked maximum, for `rows` of the board as if each stood alone."""
     columns, score = board.columns, board.score[rows]
-    is_open = _open_cells(board, rows)
-    first: IntArray = is_open.any(1).argmax(1)
+    shut = _shut_cells(board, rows)
+    first: IntArray = shut.all(1).argmin(1)
     weighed = _weighed_hours(board, rows, first)[:, None, :]
 
-    scores = np.where(weighed, score, CLOSED).max(2)
-    masked = np.where(weighed & is_open, score, CLOSED)
+    masked = np.where(weighed, score, CLOSED)
+    scores = masked.max(2)
+    np.copyto(masked, CLOSED, where=shut)
     hour = masked.argmax(2)
     best = np.take_along_axis(masked, hour[:, :, None], 2)[:, :, 0]
     rank = (-best).argsort(1, kind="stable").argsort(1)
@@ -169,13 +170,14 @@ def choose(board: Board, rows: slice = _ALL_ROWS) -> Choice:
     )
 
 
-def _open_cells(board: Board, rows: slice) -> BoolArray:
-    """Where no rule forbids, [B, C, H]."""
+def _shut_cells(board: Board, rows: slice) -> BoolArray:
+    """Where some rule forbids, [B, C, H]."""
+    shut = (board.barred[rows, :, None] > 0) | (board.quiet[rows] | board.late[rows])[:, None, :]
     full = board.used[rows] >= board.columns.limit[rows, :, None]
     capped = full[:, :1] | full[:, 1:]
-    barred = board.barred[rows, :, None] > 0
-    shut = (board.quiet[rows] | board.late[rows])[:, None, :]
-    return ~(barred | capped | shut)
+    for day in np.flatnonzero(capped.any((0, 1))):
+        shut |= capped[:, :, day, None] & (board.day[rows] == day)[:, None, :]
+    return shut
 
 
 def _weighed_hours(board: Board, rows: slice, first: IntArray) -> BoolArray:
@@ -186,7 +188,8 @@ def _weighed_hours(board: Board, rows: slice, first: IntArray) -> BoolArray:
     """
     late = board.late[rows]
     hours = np.arange(late.shape[1], dtype=np.int64)
-    return np.where(board.columns.seeks[rows, None], ~late | (hours == 0), hours == first[:, None])
+    seeks = board.columns.seeks[rows, None]
+    return (seeks & (~late | (hours == 0))) | (~seeks & (hours == first[:, None]))
 
 
 def _settle(board: Board, choice: Choice) -> Choice:

@@ -19,8 +19,7 @@ from clarion.kernel.local_time import (
     DAY_MS,
     HOUR_MS,
     MINUTE_MS,
-    DayArray,
-    HourArray,
+    ClockArray,
     IntArray,
     known_zone,
     offset_ms,
@@ -47,14 +46,15 @@ class Clock(NamedTuple):
 class Horizon:
     """The hours of U clocks, each array [U, H].
 
-    `start_ms`: UTC; `hour` (0 to 23), `weekday` (0 is Monday) and `day` (since 1970) of the start, local; `quiet`:
-    whether any minute of the hour is.
+    `start_ms`: UTC; `hour` (0 to 23) and `weekday` (0 is Monday) of the start, local; `day`: its local day, counted
+    from that of the anchor, which is `first_day` [U] since 1970; `quiet`: whether any minute of the hour is.
     """
 
     start_ms: IntArray
-    hour: HourArray
-    weekday: HourArray
-    day: DayArray
+    hour: ClockArray
+    weekday: ClockArray
+    first_day: IntArray
+    day: ClockArray
     quiet: BoolArray
 
 
@@ -76,7 +76,8 @@ def lay_out(clocks: Sequence[Clock], hours: int) -> Horizon:
         start_ms=start,
         hour=(in_day // HOUR_MS).astype(np.int8),
         weekday=((day + _THURSDAY) % 7).astype(np.int8),
-        day=day.astype(np.int32),
+        first_day=day[:, 0],
+        day=(day - day[:, :1]).astype(np.int8),
         quiet=quiet_spans(in_day // MINUTE_MS, span, [clock.quiet for clock in clocks]),
     )
 

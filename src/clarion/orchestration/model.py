@@ -35,7 +35,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     caps_used: tuple[int, ...] = (0, 0, 0, 0)
 
 
-class Reason(msgspec.Struct, frozen=True):
+class Reason(msgspec.Struct, frozen=True, gc=False):
     """Why a channel was not taken, or was moved to a later hour (`detail` is then "moved").
 
     `rule` is an id of `compliance.rules.Rule`, whose `EXPLANATIONS` say it in a sentence.
@@ -63,7 +63,7 @@ Alternative: TypeAlias = tuple[int, int, float]
 """A cell that was open and not taken: channel index, start of the hour (UTC ms), score."""
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What was decided for one draft, and why. `choices`: best first, empty where everything is blocked.
 
     `status` is that of the most advanced choice, or `blocked`. `reasons`: one for each channel that was not taken or
@@ -100,7 +100,7 @@ class IdempotencyClaim(msgspec.Struct, frozen=True):
     fingerprint: bytes
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A draft with the card it is decided on."""
 
     draft: Draft

@@ -31,7 +31,9 @@ class Tally:
         """Shut for `row` what the rows before have taken. True where that hits its choice: it has to choose again."""
         board, columns = self._board, self._board.columns
         for (day, place), count in self._taken[columns.person.get(row)].items():
-            board.used[row, place] += count * (board.day[row] == day)
+            nth = day - board.first_day[row]
+            if 0 <= nth < board.used.shape[2]:
+                board.used[row, place, nth] += count
         account = columns.accounts.account[row]
         barred = board.barred[row]
         barred[(barred == 0) & (self._quota[account] < 1)] = CODE[Rule.QUOTA]
@@ -58,14 +60,15 @@ class Tally:
         board = self._board
         day = board.day[row, self._choice.hour[row, channel]]
         for place in (0, 1 + channel):
-            self._taken[board.columns.person[row]][int(day), place] += 1
-            board.used[row, place] += board.day[row] == day
+            self._taken[board.columns.person[row]][int(board.first_day[row] + day), place] += 1
+            board.used[row, place, day] += 1
 
     def _is_full(self, row: int, channel: int) -> bool:
         """Whether the day of the hour chosen for `channel` has no place left."""
-        hour = min(int(self._choice.hour[row, channel]), self._board.used.shape[2] - 1)
+        board = self._board
+        day = board.day[row, self._choice.hour[row, channel]]
         places = [0, 1 + channel]
-        return bool((self._board.used[row, places, hour] >= self._board.columns.limit[row, places]).any())
+        return bool((board.used[row, places, day] >= board.columns.limit[row, places]).any())
 
     def _chosen(self, row: int) -> list[int]:
         """The channels that the row has taken, best first."""

@@ -53,7 +53,7 @@ class ScriptedPredictor:
 
     def predict(self, question: Question) -> Forecast:
         """The script, for every user alike."""
-        rows, hours = question.hour.shape
+        rows, hours = len(question.user_id), question.hour.shape[1]
         engagement = np.empty((rows, len(CHANNELS), hours), np.float32)
         engagement[:] = self._engagement[:, None]
         for channel, peak in self._peaks.items():

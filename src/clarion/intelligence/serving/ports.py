@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clarion.contracts.channels import CHANNELS
-from clarion.kernel.local_time import HourArray, IntArray
+from clarion.kernel.local_time import ClockArray, IntArray
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 
@@ -25,8 +25,8 @@ class Question:
 
     user_id: IntArray
     preferred: IntArray
-    hour: HourArray
-    weekday: HourArray
+    hour: ClockArray
+    weekday: ClockArray
     at_ms: IntArray
     channels: int = len(CHANNELS)
 
