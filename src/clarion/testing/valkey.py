@@ -6,8 +6,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from clarion.adapters.valkey.cards import GUARD_MS
-from clarion.adapters.valkey.context import MAX_BYTES, MAX_FIELDS, decode_fields, encode_fields
+from clarion.adapters.valkey.context import MAX_BYTES, MAX_FIELDS, encode_fields
 from clarion.audience.model import Card
 from clarion.delivery.ports import CapRequest
 from clarion.kernel.clock import Clock
@@ -63,7 +65,8 @@ class InMemoryContexts:
 
     async def read(self, user_ids: Sequence[int]) -> list[dict[str, Any]]:
         """The context of each user, in order."""
-        return [decode_fields(self._contexts.get(user_id, {})) for user_id in user_ids]
+        found = [self._contexts.get(user_id, {}) for user_id in user_ids]
+        return [{name.decode(): msgspec.json.decode(value) for name, value in one.items()} for one in found]
 
     async def drop(self, user_ids: Sequence[int]) -> None:
         """Forget all about these users."""

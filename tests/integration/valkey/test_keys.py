@@ -12,7 +12,7 @@ import pytest
 from clarion.adapters.eventlog.streams import StreamsEventLog
 from clarion.adapters.valkey.cards import ValkeyCards
 from clarion.adapters.valkey.client import ValkeyClient, ValkeyClients
-from clarion.adapters.valkey.context import ValkeyContexts
+from clarion.adapters.valkey.context import DOCUMENT, ValkeyContexts
 from clarion.adapters.valkey.rate_limit import ValkeyRateLimiter
 from clarion.adapters.valkey.reservations import ValkeyReservations
 from clarion.audience.model import Card
@@ -101,7 +101,26 @@ async def test_a_context_lives_thirty_days_after_the_last_word(server: ValkeySer
     server.ask("PEXPIRE", b"user_context:{7}", 100_000)
     await contexts.merge(7, {"plan": "pro"})
     assert 29.9 * DAY_MS < server.ask("PTTL", b"user_context:{7}") <= 30 * DAY_MS
-    server.ask("HSET", b"user_context:{7}", "foreign", "{not json", b"\xff", "1")
+    assert server.ask("HGET", b"user_context:{7}", "city") == b'"Oslo"'
+
+
+async def test_an_empty_context_leaves_no_key(server: ValkeyServer, clients: ValkeyClients):
+    contexts = ValkeyContexts(clients)
+    await contexts.merge(7, {"city": "Oslo"})
+    await contexts.merge(7, {"city": None})
+    assert server.ask("KEYS", "*") == []
+
+
+@pytest.mark.parametrize("document", [b"", b"{not json", b"\xff", b"[1]"])
+async def test_a_document_that_is_not_ours_spoils_no_neighbours_context(
+    server: ValkeyServer, clients: ValkeyClients, document: bytes
+):
+    contexts = ValkeyContexts(clients)
+    await contexts.merge(7, {"city": "Oslo"})
+    await contexts.merge(8, {"city": "Bergen"})
+    server.ask("HSET", b"user_context:{7}", DOCUMENT, document)
+    assert await contexts.read([7, 8]) == [{}, {"city": "Bergen"}]
+    await contexts.merge(7, {"plan": "pro"})
     assert await contexts.read([7]) == [{"city": "Oslo", "plan": "pro"}]
 
 
