@@ -14,18 +14,13 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from clarion.adapters.eventlog.streams import StreamsEventLog
+from clarion.adapters.postgres import migrate
 from clarion.adapters.postgres.accept import PostgresAcceptStore
 from clarion.adapters.postgres.api_keys import PostgresApiKeys
 from clarion.adapters.postgres.consent import PostgresConsentStore
 from clarion.adapters.postgres.deliveries import PostgresDeliveryStore
 from clarion.adapters.postgres.housekeeping import Housekeeping
-from clarion.adapters.postgres.migrate import (
-    API_ROLE,
-    PIPELINE_ROLE,
-    Databases,
-    RolePasswords,
-    database_url,
-)
+from clarion.adapters.postgres.migrate import API_ROLE, PIPELINE_ROLE, Databases, RolePasswords, database_url
 from clarion.adapters.postgres.notifications import PostgresNotifications
 from clarion.adapters.postgres.outbox import PostgresOutbox
 from clarion.adapters.postgres.pools import Pools, PostgresUrls, open_pools
@@ -81,12 +76,8 @@ def role_urls(settings: Settings) -> PostgresUrls:
     """Where the roles connect on the regional server. Raises Invalid where it or the master key is not set."""
     if settings.postgres_url is None:
         raise Invalid("CLARION_POSTGRES_URL is not set", "postgres_url")
-    admin_url = settings.postgres_url.get_secret_value()
-    names, passwords = Databases(), role_passwords(master_key_of(settings))
-    return PostgresUrls(
-        pipeline=database_url(admin_url, names.regional, (PIPELINE_ROLE, passwords.pipeline)),
-        reader=database_url(admin_url, names.regional, (API_ROLE, passwords.api)),
-        keys=database_url(admin_url, names.keys, (PIPELINE_ROLE, passwords.pipeline)),
+    return migrate.role_urls(
+        settings.postgres_url.get_secret_value(), role_passwords(master_key_of(settings))
     )
 
 

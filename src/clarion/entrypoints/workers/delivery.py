@@ -44,7 +44,7 @@ async def _step(worker: Worker, channel: str, *, limit: int, urgent_only: bool) 
     lease_ms = worker.dispatch.lease_ms * CLAIM_LEASES
     items = await worker.queue.claim(channel, limit, lease_ms=lease_ms, urgent_only=urgent_only)
     if not items:
-        await worker.queue.wait(channel, IDLE_WAIT_S)
+        await worker.queue.wait(channel, IDLE_WAIT_S, urgent_only=urgent_only)
         return 0.0
     with worker.metrics.stage_seconds.labels("dispatch").time():
         report = await dispatch(items, worker.dispatch)

@@ -36,8 +36,10 @@ async def run_sweeper(worker: Worker, stop: asyncio.Event) -> None:
 
 
 async def _sweep(worker: Worker) -> float:
-    if await worker.queue.ensure_generation():
+    if not await worker.queue.holds_marker():
+        # Marked afterwards: a sweeper that dies in the middle leaves the rebuilding to the next one.
         await rebuild(worker)
+        await worker.queue.mark()
     items = await worker.store.take_overdue(SWEEP_BATCH)
     if items:
         await worker.queue.enqueue(items)

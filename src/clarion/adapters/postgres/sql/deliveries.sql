@@ -36,7 +36,7 @@ RETURNING o.global_id
 -- name: fold_conclusions
 -- The outcome on the notification's row. A receipt that beat the response is not overwritten.
 UPDATE notifications n
-SET status = CASE WHEN n.status IN ('delivered', 'engaged') THEN n.status ELSE t.status END,
+SET status = CASE WHEN n.status IN ('delivered', 'engaged', 'failed') THEN n.status ELSE t.status END,
     provider = coalesce(t.provider, n.provider),
     provider_message_id = coalesce(t.message_id, n.provider_message_id),
     provider_cost = CASE WHEN t.attempted = 0 THEN n.provider_cost ELSE coalesce(n.provider_cost, 0) + t.cost / 1000000.0 END,
