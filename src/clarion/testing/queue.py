@@ -292,9 +292,3 @@ class InMemoryQueue:
         """Say that the queue holds all open work."""
         self.store.reach()
         self.store.is_marked = True
-
-    async def ensure_generation(self) -> bool:
-        """Mark; whether the marker was missing."""
-        was_missing = not await self.holds_marker()
-        await self.mark()
-        return was_missing

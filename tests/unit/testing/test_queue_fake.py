@@ -29,7 +29,6 @@ async def test_a_queue_that_is_away_is_transient_in_everything_and_comes_back_as
         queue.weigh(ITEM.tenant_id, 2),
         queue.holds_marker(),
         queue.mark(),
-        queue.ensure_generation(),
     ):
         with pytest.raises(Transient):
             await call

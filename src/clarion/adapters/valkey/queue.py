@@ -210,13 +210,3 @@ class ValkeyQueue:
                 await self._shard.clients.write.execute_command(
                     "SET", self._shard.key("generation", channel), 1
                 )
-
-    async def ensure_generation(self) -> bool:
-        """Mark at once; whether the marker was missing.
-
-        A caller that dies between this and its rebuild has lost the sign: `holds_marker` and `mark` do not.
-        """
-        was_missing = not await self.holds_marker()
-        if was_missing:
-            await self.mark()
-        return was_missing
