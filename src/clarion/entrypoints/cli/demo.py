@@ -26,7 +26,7 @@ from clarion.entrypoints.cli.client import Account, ApiClient, account_of, path_
 from clarion.entrypoints.cli.tenants import add_tenant
 
 BATCH: Final = 250
-PAGE: Final = 200
+PAGE: Final = 100
 POLL_S: Final = 0.3
 CATEGORY: Final = "transactional"
 TEMPLATE: Final = "welcome"
