@@ -183,7 +183,8 @@ def _count_statuses(api: ApiClient) -> dict[str, int]:
         page = api.call(
             "GET", f"/api/v1/notifications?limit={PAGE}" + (f"&cursor={cursor}" if cursor else "")
         )
-        counts.update(delivery["status"] for delivery in page["notifications"])
+        for notification in page["notifications"]:
+            counts.update(delivery["status"] for delivery in notification["deliveries"])
         cursor = page.get("next_cursor") or ""
         if not cursor:
             return dict(counts)
