@@ -1,12 +1,51 @@
-"""Templates: catalogue and rendering."""
+"""Templates: the catalogue checks what a tenant writes, the renderer makes messages of it."""
 
 from __future__ import annotations
 
+from clarion.templates.catalog import check_template, make_version, try_template
 from clarion.templates.inline import inline_channels, inline_content
+from clarion.templates.model import (
+    ChannelParts,
+    CheckedTemplate,
+    EmailParts,
+    FailureKind,
+    InlineContent,
+    PushParts,
+    Rendered,
+    RenderFailure,
+    RenderItem,
+    SmsParts,
+    TemplateContent,
+    TemplateVersion,
+)
+from clarion.templates.plain_text import html_to_text
+from clarion.templates.ports import TrialRenderer, TrialVerdict
+from clarion.templates.render import Renderer
+from clarion.templates.trial import run_trial
 from clarion.templates.variables import build_variables
 
 __all__ = [
+    "ChannelParts",
+    "CheckedTemplate",
+    "EmailParts",
+    "FailureKind",
+    "InlineContent",
+    "PushParts",
+    "RenderFailure",
+    "RenderItem",
+    "Rendered",
+    "Renderer",
+    "SmsParts",
+    "TemplateContent",
+    "TemplateVersion",
+    "TrialRenderer",
+    "TrialVerdict",
     "build_variables",
+    "check_template",
+    "html_to_text",
     "inline_channels",
     "inline_content",
+    "make_version",
+    "run_trial",
+    "try_template",
 ]

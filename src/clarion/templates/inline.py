@@ -16,7 +16,11 @@ _SMS: Final = mask_of(["sms"])
 def inline_content(data: Mapping[str, Any]) -> InlineContent:
     """The message that `data` carries. Fields that are no text, or blank, count as missing."""
     return InlineContent(
-        _text(data, "subject"), _text(data, "html"), _text(data, "text"), _text(data, "title"), _text(data, "body")
+        _text(data, "subject"),
+        _text(data, "html"),
+        _text(data, "text"),
+        _text(data, "title"),
+        _text(data, "body"),
     )
 
 

@@ -32,7 +32,7 @@ MAX_PUSH_DATA: Final = 50
 
 
 class EmailParts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Sources of an e-mail. `html` is escaped for HTML, the others are plain. Without `text` one is made from `html`."""
+    """Sources of an e-mail. `html` is escaped for HTML, the others are plain; a missing `text` is made of `html`."""
 
     subject: str = ""
     html: str = ""
@@ -139,11 +139,11 @@ FailureKind: TypeAlias = Literal[
 ]
 """Why a message could not be made.
 
-`undefined`: a variable is missing or null. `null`: null was printed (an element of a list, mostly). `operation`: a value
-was used in a way its type has not. `bad_value`: a variable is no JSON value. `too_much_work`, `too_long`: a limit.
-`line_break`: one came out of a variable into a subject. `unsafe_link`: a link would run a script. `empty`: nothing to
-say. `missing_part`: the template has nothing for the channel. `syntax`, `engine`: the version cannot be compiled, or
-the engine broke.
+`undefined`: a variable is missing or null. `null`: null was printed (an element of a list, mostly). `operation`: a
+value was used in a way its type has not. `bad_value`: a variable is no JSON value. `too_much_work`, `too_long`: a
+limit. `line_break`: one came out of a variable into a subject. `unsafe_link`: a link would run a script. `empty`:
+nothing to say. `missing_part`: the template has nothing for the channel. `syntax`, `engine`: the version cannot be
+compiled, or the engine broke.
 """
 
 

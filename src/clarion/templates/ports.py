@@ -11,7 +11,7 @@ from clarion.templates.model import RenderFailure, TemplateContent
 
 
 class TrialVerdict(msgspec.Struct, frozen=True):
-    """How a trial ended. `failure` is what rendering said, if anything; `crashed` and `timed_out` leave nothing to say."""
+    """How a trial ended. `failure` is what rendering said; a trial that crashed or timed out has nothing to say."""
 
     kind: Literal["finished", "crashed", "timed_out"]
     failure: RenderFailure | None = None
@@ -21,6 +21,8 @@ class TrialRenderer(Protocol):
     """Renders a template where it can do no harm: with limits on memory and time, in a process of its own."""
 
     async def attempt(self, content: TemplateContent, channel: Channel) -> TrialVerdict:
-        """Run `templates.run_trial` on one channel of the content, within a second or two. Raises Transient where no
-        trial could be made."""
+        """Run `templates.run_trial` on one channel of the content, in a few seconds at most.
+
+        Raises Transient where no trial could be made.
+        """
         ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 RESERVED: Final = ("data", "user", "context", "tenant", "links")
@@ -10,11 +9,11 @@ RESERVED: Final = ("data", "user", "context", "tenant", "links")
 
 
 def build_variables(
-    data: Mapping[str, Any],
-    user: Mapping[str, Any],
-    context: Mapping[str, Any],
-    tenant: Mapping[str, Any],
-    links: Mapping[str, Any],
+    data: dict[str, Any],
+    user: dict[str, Any],
+    context: dict[str, Any],
+    tenant: dict[str, Any],
+    links: dict[str, Any],
 ) -> dict[str, Any]:
     """The variables of one message: `data` under its name and at the top level, where reserved names win.
 
