@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -98,11 +98,7 @@ def gather(candidates: Sequence[Candidate], limits: Limits, now_ms: int) -> Colu
 
 
 def _barred(drafts: Sequence[Draft], cards: Sequence[Card], accounts: Accounts) -> IntArray:
-    masks = np.fromiter(chain.from_iterable(map(_forbidding, drafts, cards)), np.int64).reshape(
-        len(drafts), -1
-    )
-    forbids = (masks[:, :, None] >> np.arange(len(CHANNELS))) & 1  # [B, rule, C]
-    barred = np.where(forbids.any(1), forbids.argmax(1) + 1, 0)
+    barred = np.array([_first_rules(_forbidding(*row)) for row in zip(drafts, cards, strict=True)])
     used_up = accounts.quota[accounts.account] < 1
     too_dear = accounts.cost > accounts.budget[accounts.account, None]
     return np.select([barred > 0, used_up, too_dear], [barred, CODE[Rule.QUOTA], CODE[Rule.BUDGET]], 0)
@@ -118,6 +114,15 @@ def _forbidding(draft: Draft, card: Card) -> tuple[int, ...]:
         ~draft.rendered,
         *refusals(category.class_, category.name, card.consent),
         switched_off(category.class_, category.name, card.preferences),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _first_rules(masks: tuple[int, ...]) -> tuple[int, ...]:
+    """By channel, the code of the first rule whose mask has it, or 0. Few sets of masks come again and again."""
+    return tuple(
+        next((code for code, mask in enumerate(masks, start=1) if mask >> channel & 1), 0)
+        for channel in range(len(CHANNELS))
     )
 
 

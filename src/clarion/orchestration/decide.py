@@ -9,9 +9,10 @@ Send time, channel, consent, quiet hours, caps, cost and provider limits are one
 `b` is a row: one request with its user's card. `c` is a channel. `h` is an hour of the user's own clock: 0 is the
 present instant (or the scheduled one), 1, 2, … are the whole local hours that follow it.
 
-    candidates ─▶ gather ─▶ weigh ─▶ choose ─▶ settle ─▶ explain ─▶ decisions
-                 (columns)  (score,   (open,    (tally:   (explain)
-                            horizon)  argmax)    rows before)
+    candidates ─▶ gather ──▶ weigh ──▶ choose ──▶ settle ─▶ explain ─▶ decisions
+                  columns    horizon   the three  tally of  statuses,
+                  of facts   and score lines      the rows  reasons,
+                                       above      before    runners-up
 
 * `barred` holds whatever the hour: not requested, not in the category, no address, no template part, suppressed, no
   consent, switched off, no quota, no budget. `late`, `quiet` and `capped` are a matter of time.

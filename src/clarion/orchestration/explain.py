@@ -127,11 +127,11 @@ def _alternatives(board: Board, choice: Choice) -> list[tuple[Alternative, ...]]
         cells[row, best] = CLOSED
     channel, hour = np.divmod(cell, hours)
     at_ms = np.take_along_axis(board.start_ms, hour, 1)
-    every = list(
+    every = tuple(
         zip(channel.ravel().tolist(), at_ms.ravel().tolist(), _rounded(score).ravel().tolist(), strict=True)
     )
     found = (score > CLOSED).sum(1).tolist()
-    return [tuple(every[nth * count : nth * count + some]) for nth, some in enumerate(found)]
+    return [every[nth * count : nth * count + some] for nth, some in enumerate(found)]
 
 
 def _rounded(values: FloatArray) -> npt.NDArray[np.float64]:

@@ -138,7 +138,10 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
 
 class AcceptGroup(msgspec.Struct, frozen=True):
-    """Rows that are committed under one idempotency claim (or none), with the answer that a repeat will get."""
+    """Rows that are committed under one idempotency claim (or none), with the answer that a repeat will get.
+
+    `response` b"": a request that failed; its key is looked up, for it may be a repeat, and not kept.
+    """
 
     tenant_id: bytes
     environment: str

@@ -80,6 +80,9 @@ def test_rows_have_their_own_windows():
     minute = np.array([[14 * 60], [14 * 60], [14 * 60]])
     windows = [(NIGHT, SIESTA), (), (NIGHT,)]
     assert quiet_spans(minute, np.array([1]), windows).tolist() == [[True], [False], [False]]
+    late = np.full((3, 1), 21 * 60)
+    before_midnight = [(NIGHT, SIESTA), (), (SIESTA,)]
+    assert quiet_spans(late + 150, np.array([60]), before_midnight).tolist() == [[True], [False], [False]]
 
 
 def test_an_unknown_zone_is_an_error_of_the_caller():

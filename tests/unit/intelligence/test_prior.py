@@ -32,6 +32,11 @@ def test_weekends_begin_and_end_later():
     assert engagement(23, SUNDAY) > engagement(23)
 
 
+def test_saturday_is_a_weekend_and_friday_is_not():
+    assert engagement(8, SUNDAY - 1) == engagement(8, SUNDAY)
+    assert engagement(8, SUNDAY - 2) == engagement(8, WEDNESDAY)
+
+
 def test_the_day_is_smooth():
     for weekday in (WEDNESDAY, SUNDAY):
         curve = [engagement(hour, weekday)[0] for hour in range(24)]

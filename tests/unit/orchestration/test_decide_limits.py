@@ -15,7 +15,7 @@ from clarion.contracts.channels import CHANNELS
 from clarion.orchestration.decide import decide
 from clarion.orchestration.limits import Limits
 from clarion.orchestration.model import Candidate, Decision, Draft
-from clarion.tenancy.model import Caps, Category
+from clarion.tenancy.model import Caps, Category, QuietHours
 from clarion.testing.decisions import SERVICE, ScriptedPredictor, make_card, make_draft
 
 
@@ -82,6 +82,14 @@ def test_the_message_moves_as_one():
     [decision] = decide_drafts([draft])
     assert plan_of(decision) == [("push", 0), ("sms", 0)]
     assert rules_of(decision) == {"email": "frequency_cap"}
+
+
+def test_a_channel_that_cannot_move_along_is_told_what_stops_it_there():
+    draft = make_draft(capped(email=1), caps_used=(1, 1, 0, 0), tenant_quiet_hours=QuietHours(0, 13 * 60))
+    [decision] = decide_drafts([draft])
+    assert plan_of(decision) == [("push", utc_ms("2026-11-25T13:00"))]
+    assert decision.choices[0].rule == "quiet_hours"
+    assert rules_of(decision)["email"] == "frequency_cap"
 
 
 def test_a_cap_of_none_blocks():

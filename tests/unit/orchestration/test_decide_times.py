@@ -126,6 +126,12 @@ def test_optimal_looks_no_further_than_the_expiry():
     assert due_of(decide_at(NOON, draft)) == ("queued", 0, "")
 
 
+def test_optimal_looks_into_the_very_last_hour_before_the_expiry():
+    draft = make_draft(send_time="optimal", expires_ms=utc_ms("2026-11-25T18:01"))
+    decision = decide_at(utc_ms("2026-11-25T12:30"), draft)
+    assert due_of(decision)[1] == utc_ms("2026-11-25T18:00")
+
+
 def test_optimal_looks_three_days_ahead_and_no_further():
     far = QuietHours(0, 23 * 60)  # one hour a day is left
     decision = decide_at(NOON, make_draft(send_time="optimal", tenant_quiet_hours=far))
@@ -165,6 +171,10 @@ def test_scheduled_keeps_its_time_whatever_its_priority():
 def test_a_schedule_that_has_just_passed_means_now():
     draft = make_draft(send_time="scheduled", scheduled_ms=NOON - 1000)
     assert due_of(decide_at(NOON, draft)) == ("queued", 0, "")
+    at_nightfall = make_draft(
+        send_time="scheduled", scheduled_ms=utc_ms("2026-11-25T21:59:59"), tenant_quiet_hours=NIGHT
+    )
+    assert due_of(decide_at(utc_ms("2026-11-25T22:00"), at_nightfall))[0] == "deferred"
 
 
 def test_what_expires_before_the_morning_is_blocked_by_its_expiry():
@@ -174,11 +184,13 @@ def test_what_expires_before_the_morning_is_blocked_by_its_expiry():
     assert {reason.rule for reason in decision.reasons} == {"expiry"}
 
 
+@pytest.mark.parametrize("send_time", ["now", "optimal"])
 @pytest.mark.parametrize("expires_ms", [NOON, NOON - 1])
-def test_what_has_expired_is_blocked(expires_ms: int):
-    decision = decide_at(NOON, make_draft(expires_ms=expires_ms))
+def test_what_has_expired_is_blocked(send_time: Any, expires_ms: int):
+    decision = decide_at(NOON, make_draft(send_time=send_time, expires_ms=expires_ms))
     assert decision.status == "blocked"
     assert {reason.rule for reason in decision.reasons} == {"expiry"}
+    assert decision.scores == (0.3, 0.2, 0.1)
 
 
 def test_quiet_hours_without_end_block_and_do_not_wait_for_ever():
