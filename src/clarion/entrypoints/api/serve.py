@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import gc
 import signal
 import sys
 from collections.abc import Callable, Generator, Sequence
@@ -19,6 +18,7 @@ from clarion.adapters.embedded import notify_ready
 from clarion.adapters.telemetry.logs import configure_logs
 from clarion.bootstrap import open_gateway
 from clarion.entrypoints.api.app import create_app
+from clarion.entrypoints.tuning import settle_memory
 from clarion.kernel.errors import ClarionError
 from clarion.settings import Settings, load_settings
 
@@ -52,6 +52,7 @@ class Server(uvicorn.Server):
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=DRAIN_S,
                 access_log=False,
+                proxy_headers=False,
                 log_config=None,
                 server_header=False,
                 date_header=True,
@@ -82,9 +83,7 @@ async def serve(settings: Settings, on_ready: Callable[[int], None]) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stop)
-        # What is there now stays: the collector need not walk over it at each turn.
-        gc.collect()
-        gc.freeze()
+        settle_memory()
         await server.serve()
     _log.info("api_stopped")
 

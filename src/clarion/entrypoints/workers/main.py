@@ -15,6 +15,7 @@ import uvloop
 from clarion.adapters.embedded import notify_ready
 from clarion.adapters.telemetry.logs import configure_logs
 from clarion.bootstrap import Worker, open_worker
+from clarion.entrypoints.tuning import settle_memory
 from clarion.entrypoints.workers.delivery import run_delivery
 from clarion.entrypoints.workers.events import run_events
 from clarion.entrypoints.workers.exposition import serve_metrics
@@ -68,6 +69,7 @@ async def run_roles(settings: Settings, roles: Sequence[str], stop: asyncio.Even
     watcher = CrashAt(crash_at) if crash_at else Unwatched()
     async with open_worker(settings, watcher) as worker, serve_metrics(worker.metrics, settings):
         _log.info("worker_ready", roles=list(roles))
+        settle_memory()
         notify_ready()
         running = [asyncio.create_task(ROLES[role](worker, stop), name=role) for role in roles]
         await stop.wait()
