@@ -1,3 +1,3 @@
-"""PostgreSQL, the truth of a region: pools by role (`pipeline` may COPY, `reader` is bound to a tenant, `keys`), queries."""
+"""PostgreSQL, the truth of a region: pools by role (`pipeline` copies, `reader` has a tenant, `keys`), and queries."""
 
 from __future__ import annotations

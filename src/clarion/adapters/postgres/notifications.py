@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class DeliveryRecord(msgspec.Struct, frozen=True):
-    """One delivery as stored. Times are UTC ms, JSON columns bytes, `provider_cost` a decimal text in currency units."""
+    """One delivery as stored. Times are UTC ms, JSON columns bytes, `provider_cost` a decimal text in currency."""
 
     delivery_id: bytes
     notification_id: bytes
