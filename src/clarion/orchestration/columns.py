@@ -77,7 +77,8 @@ def gather(candidates: Sequence[Candidate], limits: Limits, now_ms: int) -> Colu
     every = np.array([draft.selection != "optimal" for draft in drafts], np.bool_)
     most = np.where(every, len(CHANNELS), [draft.category.max_channels for draft in drafts])
     scarce = np.isfinite(accounts.budget) | np.isfinite(accounts.quota).any(1)
-    contested = {row for row in capped if most[row] > 1 or rows_of[person[row]] > 1}
+    crowded = (most > 1) & (used[:, 0] + most > limit[:, 0])
+    contested = {row for row in capped if crowded[row] or rows_of[person[row]] > 1}
     contested.update(np.flatnonzero(scarce[accounts.account]).tolist())
     return Columns(
         barred=_barred(drafts, cards, accounts),
