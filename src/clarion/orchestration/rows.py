@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from clarion.compliance.rules import EXPLANATIONS
 from clarion.contracts.channels import CHANNELS, NO_CHANNEL
 from clarion.contracts.events import NotificationEvent, derive_event_id
 from clarion.contracts.responses import BatchItem, ItemError, NotificationAccepted, PredictionView, ReasonView
@@ -19,6 +20,7 @@ from clarion.orchestration.draft import Checked
 from clarion.orchestration.model import Decision, Row
 
 _encode: Final = msgspec.json.Encoder().encode
+_SENTENCES: Final[dict[str, str]] = {rule.value: sentence for rule, sentence in EXPLANATIONS.items()}
 _EMPTY: Final = b"{}"
 _PERSONALIZED: Final = b'{"enabled":true,"context":{}}'
 
@@ -178,7 +180,9 @@ def build_answer(decided: Decided) -> NotificationAccepted:
             predicted_engagement=decision.engagement,
             confidence=decision.confidence,
         ),
-        reasons=[ReasonView(reason.channel, reason.rule, reason.detail) for reason in decision.reasons],
+        reasons=[
+            ReasonView(reason.channel, reason.rule, _SENTENCES[reason.rule]) for reason in decision.reasons
+        ],
     )
 
 
