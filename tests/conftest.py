@@ -9,6 +9,8 @@ from typing import Any
 import hypothesis
 import pytest
 
+pytest_plugins = ["tests.live.fixtures"]
+
 # How fast an example runs depends on what else this machine does: pytest's time-out guards against hanging.
 hypothesis.settings.register_profile("clarion", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("clarion")

@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,12 +66,46 @@ class Instance(msgspec.Struct, frozen=True):
         """What a role wrote to its log."""
         return DataDirectory.existing(self.data).log(role).read_text(errors="replace")
 
+    def environment_of(self, role: str) -> dict[str, str]:
+        """The environment that a role's process was started with: a further process of the role needs the same."""
+        words = Path(f"/proc/{self.pid_of(role)}/environ").read_bytes().decode().split("\0")
+        return {name: value for name, _, value in (word.partition("=") for word in words) if name}
+
+    def signal(self, role: str, sign: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal to a role's process, and give its pid. Raises LookupError where there is none."""
+        pid = self.pid_of(role)
+        os.kill(pid, sign)
+        return pid
+
+    @contextlib.contextmanager
+    def kept_down(self, role: str) -> Generator[None]:
+        """Kill a role's process, and each of its successors as it appears, until the block ends."""
+        over = threading.Event()
+
+        def keep_down() -> None:
+            while not over.is_set():
+                with contextlib.suppress(LookupError, ProcessLookupError):
+                    self.signal(role)
+                over.wait(POLL_S)
+
+        self.signal(role)
+        keeper = threading.Thread(target=keep_down, name=f"keep-{role}-down")
+        keeper.start()
+        try:
+            yield
+        finally:
+            over.set()
+            keeper.join()
+
 
 @contextlib.contextmanager
-def clarion_up(data: Path | None = None, environment: Mapping[str, str] | None = None) -> Generator[Instance]:
+def clarion_up(
+    data: Path | None = None, environment: Mapping[str, str] | None = None, prefix: Sequence[str] = ()
+) -> Generator[Instance]:
     """`clarion up` on a data directory (None: a new one, removed afterwards), stopped by SIGTERM when the block ends.
 
-    Raises RuntimeError with the end of its log where it does not come up.
+    `prefix` comes before its command line, and has to execute it in its own place. Raises RuntimeError with the end of
+    its log where it does not come up.
     """
     with contextlib.ExitStack() as stack:
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clarion-"))) / "data"
@@ -79,7 +114,7 @@ def clarion_up(data: Path | None = None, environment: Mapping[str, str] | None =
         began = time.monotonic()
         command = [sys.executable, "-m", "clarion.entrypoints.cli.main", "up", "--json", "--port", "0"]
         process = subprocess.Popen(
-            [*command, "--data", str(folder)],
+            [*prefix, *command, "--data", str(folder)],
             env={**os.environ, **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=log,

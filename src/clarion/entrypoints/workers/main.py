@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import structlog
@@ -38,21 +39,26 @@ ROLES: Final[dict[str, Role]] = {
 DRAIN_S: Final = 20.0
 """How long work under way may take to end after SIGTERM; what does not end by then, its lease ends."""
 
-CRASH_POINT: Final = "CLARION_CRASH_AT"
-"""For the chaos tests: end this process, as `kill -9` does, when a batch reaches this point (`intended`, …)."""
+CRASH_FILE: Final = "CLARION_CRASH_AT"
+"""For the chaos tests: a file. While it names a point of dispatching (`intended`, …), the batch that gets there ends
+this process, as `kill -9` does."""
 
 _log = structlog.get_logger("worker")
 
 
-class CrashAt:
-    """`Watcher` of the chaos tests: the process dies where it is told to, once there is something to lose."""
+class CrashOnce:
+    """`Watcher` of the chaos tests: the process dies where a file tells it to, once there is something to lose.
 
-    def __init__(self, point: str) -> None:
-        self._point = point
+    It takes the file away before: its successor, with the same environment, lives.
+    """
+
+    def __init__(self, order: Path) -> None:
+        self._order = order
 
     def reached(self, point: str, count: int) -> None:
         """Die at the point."""
-        if point == self._point and count:
+        if count and self._order.exists() and self._order.read_text() == point:
+            self._order.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -65,8 +71,8 @@ class Unwatched:
 
 async def run_roles(settings: Settings, roles: Sequence[str], stop: asyncio.Event) -> None:
     """Run roles until `stop` is set, then let them finish what is under way, DRAIN_S at most."""
-    crash_at = os.environ.get(CRASH_POINT)
-    watcher = CrashAt(crash_at) if crash_at else Unwatched()
+    order = os.environ.get(CRASH_FILE)
+    watcher = CrashOnce(Path(order)) if order else Unwatched()
     async with open_worker(settings, watcher) as worker, serve_metrics(worker.metrics, settings):
         _log.info("worker_ready", roles=list(roles))
         settle_memory()
