@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
@@ -20,6 +21,7 @@ from clarion.kernel.ids import make_ids, split_ids
 from clarion.orchestration.decide import decide
 from clarion.orchestration.draft import Checked, cap_requests, check_request, with_caps_used
 from clarion.orchestration.errors import KeyInUse, KeyMismatch
+from clarion.orchestration.limits import Limits
 from clarion.orchestration.model import (
     AcceptGroup,
     Candidate,
@@ -35,11 +37,12 @@ from clarion.orchestration.model import (
 from clarion.orchestration.rows import Decided, build_answer, build_events, build_item, build_rows, build_work
 
 if TYPE_CHECKING:
+    from clarion.audience.model import Card
     from clarion.delivery.ports import Reservations
     from clarion.intelligence.serving import Predictor
     from clarion.kernel.clock import Clock
-    from clarion.orchestration.decide import Limits
     from clarion.orchestration.ports import AcceptStore, CardSource, ConfigSource, WorkSink
+    from clarion.tenancy.config import TenantConfig
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -53,7 +56,6 @@ class AcceptPorts(msgspec.Struct, frozen=True):
     queue: WorkSink
     allowances: Reservations
     predictor: Predictor
-    limits: Limits
     clock: Clock
 
 
@@ -106,7 +108,7 @@ async def accept(asks: Sequence[Ask], ports: AcceptPorts) -> list[Answer | Clari
     """
     now_ms = ports.clock.now_ms()
     leaders, followers = _split_repeats(asks)
-    plans = [await _check(asks[i], ports, now_ms) for i in leaders]
+    plans = await _check_all([asks[i] for i in leaders], ports, now_ms)
     await _read_allowances(plans, ports, now_ms)
     _decide(plans, ports, now_ms)
     answers: list[Answer | ClarionError | None] = [None] * len(asks)
@@ -146,21 +148,35 @@ def _follow(ask: Ask, leader: Ask, answer: Answer | ClarionError | None) -> Answ
     return answer or KeyInUse()
 
 
-async def _check(ask: Ask, ports: AcceptPorts, now_ms: int) -> _Plan:
-    config = await ports.configs.get(ask.tenant_id)
-    submissions = [item for item in ask.items if isinstance(item, Submission)]
-    cards = await ports.cards.read(ask.tenant_id, [s.request.user_id for s in submissions])
-    by_item = iter(cards)
+async def _check_all(asks: Sequence[Ask], ports: AcceptPorts, now_ms: int) -> list[_Plan]:
+    """A plan per ask, in order. Settings and cards are read once a tenant, all tenants at once."""
+    users: dict[bytes, list[str]] = {}
+    for ask in asks:
+        named = users.setdefault(ask.tenant_id, [])
+        named += [item.request.user_id for item in ask.items if isinstance(item, Submission)]
+    configs = await asyncio.gather(*(ports.configs.get(tenant_id) for tenant_id in users))
+    cards = await asyncio.gather(*(ports.cards.read(tenant_id, named) for tenant_id, named in users.items()))
+    known = {
+        tenant_id: (config, iter(found))
+        for tenant_id, config, found in zip(users, configs, cards, strict=True)
+    }
+    return [_Plan(ask, _check(ask, *known[ask.tenant_id], now_ms)) for ask in asks]
+
+
+def _check(
+    ask: Ask, config: TenantConfig, cards: Iterator[Card | None], now_ms: int
+) -> list[Checked | Decided | ClarionError]:
+    """An ask's items, checked; takes as many cards as it has submissions."""
     results: list[Checked | Decided | ClarionError] = []
     for item in ask.items:
         if isinstance(item, ClarionError):
             results.append(item)
             continue
         try:
-            results.append(check_request(item.request, config, next(by_item), now_ms))
+            results.append(check_request(item.request, config, next(cards), now_ms))
         except Invalid as error:
             results.append(error)
-    return _Plan(ask, results)
+    return results
 
 
 async def _read_allowances(plans: Sequence[_Plan], ports: AcceptPorts, now_ms: int) -> None:
@@ -193,7 +209,7 @@ def _decide(plans: Sequence[_Plan], ports: AcceptPorts, now_ms: int) -> None:
         if isinstance(checked, Checked)
     ]
     candidates = [Candidate(checked.draft, checked.card) for _, _, checked in places]
-    decisions = decide(candidates, ports.predictor, ports.limits, now_ms)
+    decisions = decide(candidates, ports.predictor, Limits(), now_ms)
     idents = split_ids(make_ids(len(places), now_ms))
     for (plan, i, checked), decision, ident in zip(places, decisions, idents, strict=True):
         item = plan.ask.items[i]
@@ -204,15 +220,16 @@ def _decide(plans: Sequence[_Plan], ports: AcceptPorts, now_ms: int) -> None:
 async def _commit(plans: Sequence[_Plan], ports: AcceptPorts) -> list[Answer | ClarionError]:
     for plan in plans:
         plan.rows = {i: build_rows(d) for i, d in enumerate(plan.results) if isinstance(d, Decided)}
-    live = [plan for plan in plans if plan.live]
+    # A request that fails now may repeat one that did not: its key is looked up all the same.
+    asking = [plan for plan in plans if plan.live or plan.ask.claim is not None]
     try:
-        outcomes = await _write(live, ports)
+        outcomes = await _write(asking, ports)
     except Permanent:
-        await _drop_refused(live, ports.store)
-        live = [plan for plan in live if plan.live]
-        outcomes = await _write(live, ports)
-    await _enqueue(live, outcomes, ports.queue)
-    answers = {id(plan): _answer(plan, outcome) for plan, outcome in zip(live, outcomes, strict=True)}
+        await _drop_refused(asking, ports.store)
+        asking = [plan for plan in asking if plan.live or plan.ask.claim is not None]
+        outcomes = await _write(asking, ports)
+    await _enqueue(asking, outcomes, ports.queue)
+    answers = {id(plan): _answer(plan, outcome) for plan, outcome in zip(asking, outcomes, strict=True)}
     return [answers.get(id(plan)) or plan.error for plan in plans]
 
 
@@ -222,7 +239,7 @@ async def _write(plans: Sequence[_Plan], ports: AcceptPorts) -> list[GroupOutcom
     groups: list[AcceptGroup] = []
     events: list[NotificationEvent] = []
     for plan in plans:
-        plan.response = _respond(plan)
+        plan.response = _respond(plan) if plan.live else b""
         rows = [row for rows in plan.rows.values() for row in rows]
         groups.append(
             AcceptGroup(plan.ask.tenant_id, plan.ask.environment, rows, plan.ask.claim, plan.response)
@@ -272,6 +289,8 @@ def _respond(plan: _Plan) -> bytes:
 
 def _answer(plan: _Plan, outcome: GroupOutcome) -> Answer | ClarionError:
     match outcome:
+        case Committed() if not plan.live:
+            return plan.error
         case Committed():
             decided = [r for r in plan.results if isinstance(r, Decided)]
             rules = tuple(reason.rule for d in decided for reason in d.decision.reasons)

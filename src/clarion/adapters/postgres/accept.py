@@ -224,7 +224,7 @@ class PostgresAcceptStore:
         return outcomes
 
     async def _store_keys(self, connection: PoolConnectionProxy, groups: Sequence[AcceptGroup]) -> None:
-        kept = [(g, g.claim) for g in groups if g.claim is not None]
+        kept = [(g, g.claim) for g in groups if g.claim is not None and g.response]
         if not kept:
             return
         await connection.execute(

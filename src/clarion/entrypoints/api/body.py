@@ -1,7 +1,7 @@
 """Reading a request's body: how large, in which format, how deep, and whether every string of it can be stored.
 
-The checks that walk over values run only where the raw bytes make them necessary: a body without an escaped U+0000, with fewer
-brackets than levels allowed and fewer commas than items allowed cannot break these rules. That is nearly every body.
+The checks that walk over values run only where the raw bytes make them necessary: a body without an escaped U+0000,
+with fewer brackets than levels allowed and fewer commas than items allowed cannot break these rules. Nearly none does.
 """
 
 from __future__ import annotations
@@ -48,11 +48,20 @@ _PATH: Final = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`\Z")
 class JsonBody(Generic[T]):
     """What a route takes: the type that bodies are decoded into, and what they may have at most.
 
-    `envelope`: the body is a list of items that are decoded, and refused, each by itself.
+    `envelope`: the body is a list of items that are decoded, and refused, each by itself. `shown`: the type that the
+    description has instead, with the items in full.
     """
 
-    def __init__(self, type_: type[T], *, max_bytes: int = MAX_BYTES, envelope: bool = False) -> None:
+    def __init__(
+        self,
+        type_: type[T],
+        *,
+        max_bytes: int = MAX_BYTES,
+        envelope: bool = False,
+        shown: type[msgspec.Struct] | None = None,
+    ) -> None:
         self.type = type_
+        self.shown = shown or type_
         self.max_bytes = max_bytes
         self.envelope = envelope
         self._decoder = msgspec.json.Decoder(type_)
@@ -62,7 +71,7 @@ class JsonBody(Generic[T]):
         try:
             value = self._decoder.decode(raw)
         except msgspec.ValidationError as error:
-            raise refusal_of(error) from None
+            raise to_invalid(error) from None
         except (
             ValueError,
             RecursionError,
@@ -142,7 +151,7 @@ def _too_large(max_bytes: int) -> HttpError:
     return HttpError(413, f"the body has more than {max_bytes >> 20} MB")
 
 
-def refusal_of(error: msgspec.ValidationError) -> Invalid:
+def to_invalid(error: msgspec.ValidationError) -> Invalid:
     """What msgspec refuses as ours: the path apart from the sentence."""
     text = str(error)
     place, field = _PATH.search(text), _FIELD.search(text)

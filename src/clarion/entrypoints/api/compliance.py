@@ -29,7 +29,6 @@ _CONSENT: Final = JsonBody(ConsentRequest)
         scope="compliance:write",
         body=_CONSENT,
         answers={200: ConsentRecorded},
-        problems=(409, 422),
         examples={"body": examples.CONSENT, "answer": {"recorded": True}},
     ),
 )

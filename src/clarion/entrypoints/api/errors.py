@@ -10,6 +10,7 @@ import structlog
 from litestar.exceptions import HTTPException
 
 from clarion.entrypoints.api.replies import PROBLEM, Header, Reply, encode_json
+from clarion.entrypoints.api.throttle import TooMuch
 from clarion.kernel.errors import (
     Ambiguous,
     ClarionError,
@@ -67,6 +68,7 @@ _BY_ERROR: Final[tuple[tuple[type[ClarionError], int, str], ...]] = (
     (Invalid, 400, "invalid"),
     (NotFound, 404, "not-found"),
     (Conflict, 409, "conflict"),
+    (TooMuch, 413, "too-large"),
     (Permanent, 400, "invalid"),
     (Throttled, 429, "throttled"),
     (Transient, 503, "unavailable"),

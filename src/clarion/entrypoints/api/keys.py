@@ -79,7 +79,6 @@ _NEW: Final = JsonBody(NewKey)
         scope="keys:write",
         body=_NEW,
         answers={201: KeyCreated},
-        problems=(409, 422),
         examples={"body": {"name": "shop-backend", "scopes": ["notifications:write"]}},
     ),
 )

@@ -49,9 +49,15 @@ DELIVERIES_EACH: Final = 3
 
 
 class BatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of `POST /api/v1/notifications/batch`: each item stands for itself, and is decoded by itself."""
+    """`NotificationBatch` as it is read: each item stands for itself, and is decoded by itself."""
 
     notifications: list[msgspec.Raw]
+
+
+class NotificationBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of `POST /api/v1/notifications/batch`: up to 1000 notifications."""
+
+    notifications: Annotated[list[NotificationRequest], Meta(min_length=1, max_length=MAX_ITEMS)]
 
 
 class ListParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,7 +74,7 @@ class ListParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _ONE: Final = JsonBody(NotificationRequest)
-_BATCH: Final = JsonBody(BatchRequest, max_bytes=MAX_BATCH_BYTES, envelope=True)
+_BATCH: Final = JsonBody(BatchRequest, max_bytes=MAX_BATCH_BYTES, envelope=True, shown=NotificationBatch)
 
 
 @route(
@@ -79,8 +85,7 @@ _BATCH: Final = JsonBody(BatchRequest, max_bytes=MAX_BATCH_BYTES, envelope=True)
         rate="accept",
         body=_ONE,
         answers={201: NotificationAccepted},
-        problems=(409, 422),
-        claims=True,
+        accepts=True,
         examples={"body": examples.NOTIFICATION, "answer": examples.ACCEPTED},
     ),
 )
@@ -93,7 +98,7 @@ async def create_notification(call: Call) -> Reply:
     submission = Submission(_ONE.decode(raw), call.trip.traceparent)
     principal = call.principal
     ask = Ask(principal.tenant_id, principal.environment, [submission], call.claim(raw))
-    return _created(await call.services.acceptor.submit(ask))
+    return _created(await call.services.acceptor.submit(ask, call.trip.answer))
 
 
 @route(
@@ -104,8 +109,7 @@ async def create_notification(call: Call) -> Reply:
         rate="accept",
         body=_BATCH,
         answers={201: BatchAccepted},
-        problems=(409, 422),
-        claims=True,
+        accepts=True,
         lines=True,
         examples={"body": {"notifications": [examples.NOTIFICATION]}, "answer": examples.BATCH_ACCEPTED},
     ),
@@ -119,7 +123,6 @@ async def create_notifications(call: Call) -> Reply:
     """
     raw = await call.raw()
     items = _split(raw, check_media(call.trip.headers, or_lines=True))
-    await call.charge(len(items) - 1)  # the first was paid at the door
     principal = call.principal
     ask = Ask(
         principal.tenant_id,
@@ -128,7 +131,7 @@ async def create_notifications(call: Call) -> Reply:
         call.claim(raw),
         batch=True,
     )
-    return _created(await call.services.acceptor.submit(ask))
+    return _created(await call.services.acceptor.submit(ask, call.trip.answer))
 
 
 def _split(raw: bytes, media: bytes) -> list[bytes]:
@@ -250,7 +253,7 @@ _NEWEST: Final = (253_402_300_799_000, b"\xff" * UUID_BYTES)
 
 @route(
     "POST /api/v1/notifications/{notification_id}/cancel",
-    Spec(tag="notifications", scope="notifications:write", answers={200: CancelView}, problems=(409,)),
+    Spec(tag="notifications", scope="notifications:write", answers={200: CancelView}),
 )
 async def cancel_notification(call: Call) -> Reply:
     """Stop what nobody has begun to send.

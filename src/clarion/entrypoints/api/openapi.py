@@ -64,14 +64,13 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
 
 def _types(routes: Iterable[Route]) -> Iterable[Any]:
     """Every type that a route takes or gives, each once."""
-    found: dict[str, Any] = {repr(Problem): Problem, repr(msgspec.Raw): msgspec.Raw}
+    found: dict[str, Any] = {repr(Problem): Problem}
     for route in routes:
         spec = route.spec
-        wanted = [*spec.answers.values(), spec.body.type if spec.body else None]
+        wanted = [*spec.answers.values(), spec.body.shown if spec.body else None]
         found |= {repr(type_): type_ for type_ in wanted if type_ is not None}
         if spec.query is not None:
             found |= {repr(field.type): field.type for field in msgspec.structs.fields(spec.query)}
-    found.pop(repr(msgspec.Raw))
     return found.values()
 
 
@@ -117,7 +116,7 @@ def _request_body(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     spec = route.spec
     if spec.body is None:
         return {}
-    schema = schemas[repr(spec.body.type)]
+    schema = schemas[repr(spec.body.shown)]
     content: dict[str, Any] = {_JSON: _media(schema, spec.examples.get("body"))}
     if spec.lines:
         content[NDJSON.decode()] = {"schema": {"type": "string"}}

@@ -36,7 +36,6 @@ _CONTEXT: Final = JsonBody(ContextRequest)
         scope="personalization:write",
         body=_CONTEXT,
         answers={200: ContextUpdated},
-        problems=(409, 422),
         examples={"body": {"user_id": "ada", "context": {"cart_items": 3}}, "answer": {"updated": True}},
     ),
 )

@@ -12,13 +12,13 @@ from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 
 from clarion.adapters.postgres.idempotency import Kept
-from clarion.entrypoints.api.body import JsonBody, check_media, read_body, refusal_of
+from clarion.entrypoints.api.body import JsonBody, check_media, read_body, to_invalid
 from clarion.entrypoints.api.edge import Trip, trip_of
 from clarion.entrypoints.api.errors import reply_to_error
 from clarion.entrypoints.api.idempotency import REPLAYED, read_claim
 from clarion.entrypoints.api.replies import Reply
 from clarion.entrypoints.api.services import Services
-from clarion.entrypoints.api.throttle import RouteClass
+from clarion.entrypoints.api.throttle import RouteClass, make_take, rate_headers, refusal_of
 from clarion.kernel.errors import Invalid
 from clarion.kernel.text import check_storable
 from clarion.orchestration.errors import KeyInUse, KeyMismatch
@@ -41,10 +41,11 @@ ANY_KEY: Final = ""
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """What a route asks and gives.
 
-    `scope`: what the caller's key must have, `ANY_KEY`, or None where the route is public. `rate`: the bucket it is
-    charged to. `body`: what it reads. `query`: a struct of its parameters. `answers`: the type of the body by status,
-    None for none. `problems`: error statuses beyond those that follow from the rest. `claims`: it settles its
-    idempotency keys itself. `lines`: the body may come as NDJSON. `examples`: `body` and `answer`, for the description.
+    `scope`: what the caller's key must have, `ANY_KEY`, or None where the route is public. `rate`: the bucket that it
+    is charged to. `body`: what it reads; `lines`: as NDJSON too. `query`: a struct of its parameters. `answers`: the
+    type of the body by status, None for none. `problems`: error statuses beyond those that follow from the rest.
+    `accepts`: its tokens and keys are settled by the batch, on the way into `orchestration.accept`. `examples`: `body`
+    and `answer`, for the description.
     """
 
     tag: str
@@ -54,7 +55,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     query: type[msgspec.Struct] | None = None
     answers: dict[int, Any]
     problems: tuple[int, ...] = ()
-    claims: bool = False
+    accepts: bool = False
     lines: bool = False
     examples: dict[str, Any] = {}
 
@@ -78,9 +79,14 @@ class Call:
         return self.principal.tenant_id
 
     async def charge(self, cost: int) -> None:
-        """Take tokens from the tenant's bucket for this class of route. Raises Throttled, HttpError (413)."""
+        """Take tokens from the tenant's bucket for this class of route. Raises Throttled, TooMuch."""
         config = await self.services.gateway.accept.configs.get(self.tenant_id)
-        await self.services.throttle.charge(config.tenant, self.route.spec.rate, cost, self.trip.answer)
+        take = make_take(config.tenant, self.route.spec.rate, cost)
+        verdict = await self.services.throttle.charge(take)
+        self.trip.answer[:] = rate_headers(take, verdict)
+        refusal = refusal_of(take, verdict)
+        if refusal is not None:
+            raise refusal
 
     async def raw(self) -> bytes:
         """The body's bytes. Raises HttpError."""
@@ -126,7 +132,7 @@ class Call:
         try:
             return msgspec.convert(dict(pairs), type_, strict=False)
         except msgspec.ValidationError as error:
-            raise refusal_of(error) from None
+            raise to_invalid(error) from None
 
 
 Handler: TypeAlias = Callable[[Call], Awaitable[Reply]]
@@ -163,7 +169,7 @@ def serve(route: Route, services: Services) -> HTTPRouteHandler:
     """Litestar's handler of a route: it admits the caller, answers a repeat, and tells errors."""
     spec = route.spec
     is_public = spec.scope is None
-    is_keyed = route.method == "POST" and not spec.claims and not is_public
+    is_keyed = route.method == "POST" and not spec.accepts and not is_public
 
     async def endpoint(request: Request[Any, Any, Any]) -> Reply:
         call = Call(request, route, services)
@@ -189,7 +195,8 @@ async def _admit(call: Call) -> None:
     call.principal = await services.authenticator.identify(call.trip.headers)
     if spec.scope:
         require_scope(call.principal, spec.scope)
-    await call.charge(1)
+    if not spec.accepts:
+        await call.charge(1)
 
 
 async def _answer_once(call: Call) -> Reply:

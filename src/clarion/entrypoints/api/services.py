@@ -11,36 +11,69 @@ from clarion.adapters.postgres.idempotency import PostgresIdempotency
 from clarion.bootstrap import Gateway
 from clarion.entrypoints.api.auth import Authenticator
 from clarion.entrypoints.api.cards import CardKeeper
-from clarion.entrypoints.api.throttle import Throttle
+from clarion.entrypoints.api.replies import Header
+from clarion.entrypoints.api.throttle import Throttle, make_take, rate_headers, refusal_of
 from clarion.kernel.batch import Coalescer
 from clarion.kernel.errors import ClarionError
 from clarion.orchestration.accept import Answer, Ask, accept
+from clarion.tenancy.model import Tenant
 
 ACCEPT_BATCH: Final = 500
 """Single requests that are accepted together at most; design section 2 has its times for this size."""
 
 
-class Acceptor:
-    """The way into `orchestration.accept`: single requests together, batches one at a time, both counted."""
+class Admitted(msgspec.Struct, frozen=True):
+    """What became of an ask: its answer, or why there is none; and what is left in its tenant's bucket."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    outcome: Answer | ClarionError
+    headers: list[Header]
+
+
+class Acceptor:
+    """The way into `orchestration.accept`: single requests together, batches one at a time.
+
+    Tokens are taken by the batch too, one call for all: this is the path that a rate limit is made for.
+    """
+
+    def __init__(self, gateway: Gateway, throttle: Throttle) -> None:
         concurrency = gateway.region.settings.accept_concurrency
-        self._gateway = gateway
+        self._ports = gateway.accept
         self._metrics = gateway.region.metrics
         self._clock = gateway.region.clock
-        self._singles: Coalescer[Ask, Answer] = Coalescer(
+        self._throttle = throttle
+        self._singles: Coalescer[Ask, Admitted] = Coalescer(
             self._run, limit=ACCEPT_BATCH, concurrency=concurrency
         )
-        self._batches: Coalescer[Ask, Answer] = Coalescer(self._run, limit=1, concurrency=concurrency)
+        self._batches: Coalescer[Ask, Admitted] = Coalescer(self._run, limit=1, concurrency=concurrency)
 
-    async def submit(self, ask: Ask) -> Answer:
-        """The answer to one request. Raises what it is refused with."""
-        return await (self._batches if ask.batch else self._singles).submit(ask)
+    async def submit(self, ask: Ask, answer: list[Header]) -> Answer:
+        """The answer to one request; `answer` gets the `RateLimit-*` headers. Raises what it is refused with."""
+        admitted = await (self._batches if ask.batch else self._singles).submit(ask)
+        answer[:] = admitted.headers
+        if isinstance(admitted.outcome, ClarionError):
+            raise admitted.outcome
+        return admitted.outcome
 
-    async def _run(self, asks: list[Ask]) -> Sequence[Answer | ClarionError]:
+    async def _run(self, asks: list[Ask]) -> Sequence[Admitted]:
         began_s = self._clock.monotonic()
-        answers = await accept(asks, self._gateway.accept)
+        tenants = {tenant_id: await self._tenant(tenant_id) for tenant_id in {ask.tenant_id for ask in asks}}
+        takes = [make_take(tenants[ask.tenant_id], "accept", max(1, len(ask.items))) for ask in asks]
+        verdicts = await self._throttle.charge_all(takes)
+        refusals = [refusal_of(take, verdict) for take, verdict in zip(takes, verdicts, strict=True)]
+        allowed = [ask for ask, refusal in zip(asks, refusals, strict=True) if refusal is None]
+        answers = await accept(allowed, self._ports) if allowed else []
+        self._count(answers)
         self._metrics.stage_seconds.labels("accept").observe(self._clock.monotonic() - began_s)
+        rest = iter(answers)
+        return [
+            Admitted(next(rest) if refusal is None else refusal, rate_headers(take, verdict))
+            for take, verdict, refusal in zip(takes, verdicts, refusals, strict=True)
+        ]
+
+    async def _tenant(self, tenant_id: bytes) -> Tenant:
+        return (await self._ports.configs.get(tenant_id)).tenant
+
+    def _count(self, answers: Sequence[Answer | ClarionError]) -> None:
         accepted = 0
         rules: dict[tuple[str, ...], int] = {}
         for answer in answers:
@@ -50,7 +83,6 @@ class Acceptor:
                     rules[rule,] = rules.get((rule,), 0) + 1
         self._metrics.accepts.inc(accepted)
         self._metrics.count(self._metrics.decisions, rules)
-        return answers
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -67,11 +99,12 @@ class Services(msgspec.Struct, frozen=True):
 def build_services(gateway: Gateway) -> Services:
     """The services of one application."""
     region = gateway.region
+    throttle = Throttle(gateway.limiter, gateway.local_limiter, region.clock)
     return Services(
         gateway=gateway,
         authenticator=Authenticator(region.keys, region.clock.monotonic),
-        throttle=Throttle(gateway.limiter, gateway.local_limiter, region.clock),
-        acceptor=Acceptor(gateway),
+        throttle=throttle,
+        acceptor=Acceptor(gateway, throttle),
         idempotency=PostgresIdempotency(
             region.pools, region.vault, holders=max(1, region.settings.pool_size // 3)
         ),

@@ -203,7 +203,6 @@ async def list_templates(call: Call) -> Reply:
         scope="templates:read",
         body=_PREVIEW,
         answers={200: PreviewView},
-        problems=(409, 422),
         examples={"body": {"user_id": "ada", "data": {"order": "1815", "day": "tomorrow"}}},
     ),
 )

@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
-from clarion.entrypoints.api.errors import HttpError
 from clarion.entrypoints.api.replies import Header
 from clarion.kernel.batch import Coalescer
 from clarion.kernel.clock import Clock
-from clarion.kernel.errors import Throttled, Transient
+from clarion.kernel.errors import Permanent, Throttled, Transient
 from clarion.orchestration.ports import RateLimiter
 from clarion.tenancy.model import Tenant
 from clarion.tenancy.quotas import LocalBuckets, Take, Verdict
@@ -25,32 +24,26 @@ by every request."""
 MAX_TAKES: Final = 1000
 
 
+class TooMuch(Permanent):
+    """One call that counts as more requests than the bucket ever holds (`413` at the HTTP edge)."""
+
+
 class Throttle:
-    """Takes tokens; gives the headers that tell what is left."""
+    """Asks the shared buckets, or this process's own while those are away."""
 
     def __init__(self, shared: RateLimiter, local: LocalBuckets, clock: Clock) -> None:
         self._shared = shared
         self._local = local
         self._clock = clock
         self._alone_until_s = 0.0
-        self._takes: Coalescer[Take, Verdict] = Coalescer(self._run, limit=MAX_TAKES, concurrency=2)
+        self._coalesced: Coalescer[Take, Verdict] = Coalescer(self.charge_all, limit=MAX_TAKES, concurrency=1)
 
-    async def charge(self, tenant: Tenant, route_class: RouteClass, cost: int, answer: list[Header]) -> None:
-        """Take `cost` tokens and put the `RateLimit-*` headers into `answer`.
+    async def charge(self, take: Take) -> Verdict:
+        """The verdict on one take, which rides along with those of other requests."""
+        return await self._coalesced.submit(take)
 
-        Raises Throttled where there are too few, HttpError (413) where there will never be as many.
-        """
-        take = Take(tenant.tenant_id, route_class, cost, tenant.rate_per_s, tenant.rate_burst)
-        verdict = await self._takes.submit(take)
-        answer[:] = _headers(take, verdict)
-        if verdict.outcome == "throttled":
-            raise Throttled("the tenant's requests come faster than its rate allows", verdict.retry_after_s)
-        if verdict.outcome == "too_large":
-            raise HttpError(
-                413, f"it counts as {cost} requests, where {verdict.limit} are the most at once: split it"
-            )
-
-    async def _run(self, takes: list[Take]) -> Sequence[Verdict]:
+    async def charge_all(self, takes: Sequence[Take]) -> Sequence[Verdict]:
+        """A verdict per take, in order, by one call."""
         now_s = self._clock.monotonic()
         if now_s >= self._alone_until_s:
             try:
@@ -60,7 +53,24 @@ class Throttle:
         return self._local.take(takes, now_s)
 
 
-def _headers(take: Take, verdict: Verdict) -> list[Header]:
+def make_take(tenant: Tenant, route_class: RouteClass, cost: int) -> Take:
+    """The wish for `cost` tokens of a tenant's bucket."""
+    return Take(tenant.tenant_id, route_class, cost, tenant.rate_per_s, tenant.rate_burst)
+
+
+def refusal_of(take: Take, verdict: Verdict) -> Throttled | TooMuch | None:
+    """What a verdict forbids; None where the tokens were taken."""
+    if verdict.outcome == "throttled":
+        return Throttled("the tenant's requests come faster than its rate allows", verdict.retry_after_s)
+    if verdict.outcome == "too_large":
+        return TooMuch(
+            f"it counts as {take.cost} requests, where {verdict.limit} are the most at once: split it"
+        )
+    return None
+
+
+def rate_headers(take: Take, verdict: Verdict) -> list[Header]:
+    """What the `RateLimit-*` headers tell the caller of her bucket."""
     return [
         (b"ratelimit-limit", b"%d" % verdict.limit),
         (b"ratelimit-remaining", b"%d" % verdict.remaining),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from clarion.audience.profile import UserItem, UserProfile, check_profile, write_profile
 from clarion.audience.users import Upserted, delete_user, get_user, upsert_users
@@ -18,9 +19,15 @@ from clarion.orchestration.rows import describe_error
 
 
 class UsersRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of `POST /api/v1/users/batch`: each user stands for itself."""
+    """`UserBatch` as it is read: each user stands for itself, and is decoded by itself."""
 
     users: list[msgspec.Raw]
+
+
+class UserBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of `POST /api/v1/users/batch`: up to 1000 users."""
+
+    users: Annotated[list[UserItem], Meta(min_length=1, max_length=MAX_ITEMS)]
 
 
 class UserResult(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -40,7 +47,7 @@ class UsersWritten(msgspec.Struct, frozen=True):
 
 _PROFILE: Final = JsonBody(UserProfile)
 _ITEM: Final = JsonBody(UserItem)
-_BATCH: Final = JsonBody(UsersRequest, max_bytes=MAX_BATCH_BYTES, envelope=True)
+_BATCH: Final = JsonBody(UsersRequest, max_bytes=MAX_BATCH_BYTES, envelope=True, shown=UserBatch)
 
 
 @route(
@@ -74,7 +81,6 @@ async def put_user(call: Call) -> Reply:
         scope="users:write",
         body=_BATCH,
         answers={200: UsersWritten},
-        problems=(409, 422),
         examples={"body": {"users": [{"user_id": "ada", **examples.USER}]}},
     ),
 )

@@ -11,6 +11,7 @@ import base64
 import hmac
 import re
 from typing import Annotated, Final, Literal
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
@@ -81,7 +82,7 @@ def receipt_address(config: ProviderConfig, sealer: Sealer, *, with_secret: bool
     if config.kind != SANDBOX:
         return None
     secret = base64.b64encode(_secret(config.tenant_id, config.name, sealer)).decode()
-    url = f"/api/v1/receipts/{config.name}?tenant={format_id(config.tenant_id)}"
+    url = f"/api/v1/receipts/{quote(config.name, safe='')}?tenant={format_id(config.tenant_id)}"
     return ReceiptAddress(url, PREFIX + secret if with_secret else None)
 
 
