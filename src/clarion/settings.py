@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     log_level: Annotated[str, Field(pattern=r"^(debug|info|warning|error)$")] = "info"
     pool_size: Annotated[int, Field(ge=2, le=200)] = 12
     claim_batch: Annotated[int, Field(ge=1, le=5_000)] = 500
-    dispatch_loops: Annotated[int, Field(ge=1, le=64)] = 2
+    dispatch_loops: Annotated[int, Field(ge=1, le=64)] = 4
     lease_s: Annotated[float, Field(gt=1, le=600)] = 30.0
     sweep_every_s: Annotated[float, Field(gt=0, le=600)] = 5.0
     accept_concurrency: Annotated[int, Field(ge=1, le=32)] = 2
