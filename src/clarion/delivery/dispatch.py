@@ -200,7 +200,7 @@ async def _send_group(
     ready: Sequence[_Ready], account: ProviderConfig, ports: DispatchPorts, report: Report
 ) -> None:
     capabilities = ports.providers.get(account).capabilities
-    size = capabilities.max_batch if capabilities.max_batch > 1 else capabilities.concurrency
+    size = capabilities.portion or capabilities.max_batch
     for start in range(0, len(ready), size):
         await _send_batch(ready[start : start + size], account, ports, report)
 

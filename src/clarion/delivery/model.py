@@ -104,12 +104,16 @@ class Conclusion(msgspec.Struct, frozen=True):
 
 
 class Capabilities(msgspec.Struct, frozen=True):
-    """What a provider can do. `idempotent`: a repeat of the same delivery id is sent once only."""
+    """What a provider can do. `idempotent`: a repeat of the same delivery id is sent once only.
+
+    `portion`: how many messages to have under way at a time, because those may be doubled by a crash (0: `max_batch`).
+    """
 
     channel: str
     max_batch: int = 1
     idempotent: bool = False
     concurrency: int = 20
+    portion: int = 0
 
 
 class Receipt(msgspec.Struct, frozen=True):

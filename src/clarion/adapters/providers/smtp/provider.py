@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 import aiosmtplib
 
@@ -16,6 +17,9 @@ from clarion.delivery.model import Capabilities, Outcome
 from clarion.kernel.clock import Clock
 from clarion.tenancy.config import ProviderConfig
 
+_ROUNDS: Final = 5
+"""Messages a connection in a full batch: enough that the slowest of them does not leave the others waiting."""
+
 
 class SmtpProvider(OneByOneProvider):
     """One account on one server. A batch is spread over `concurrency` connections, which are kept for the next."""
@@ -26,8 +30,10 @@ class SmtpProvider(OneByOneProvider):
         self, config: ProviderConfig, account: Account, clock: Clock, limits: PoolLimits | None = None
     ) -> None:
         concurrency = account.settings.concurrency
-        # One message a connection: what is under way when a worker dies may arrive twice, so little is at a time.
-        capabilities = Capabilities("email", max_batch=concurrency, concurrency=concurrency)
+        # What is under way when a worker dies may arrive twice: a portion is one message a connection.
+        capabilities = Capabilities(
+            "email", max_batch=_ROUNDS * concurrency, concurrency=concurrency, portion=concurrency
+        )
         super().__init__(config, capabilities, account.settings.timeout_s)
         self._letterhead = account.letterhead
         self._clock = clock
