@@ -65,7 +65,7 @@ def make_version(name: str, version: int, content: TemplateContent) -> TemplateV
 
 
 def _reads_context(compiled: CompiledTemplate) -> bool:
-    return CONTEXT in compiled.names
+    return compiled.may_read(CONTEXT)
 
 
 def _judge(verdict: TrialVerdict, channel: Channel) -> None:

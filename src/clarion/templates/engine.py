@@ -7,7 +7,6 @@ text of the template, never a value, and no engine's error is chained to it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -17,12 +16,13 @@ from clarion.contracts.channels import CHANNELS, Channel
 from clarion.templates.errors import Unrenderable
 from clarion.templates.filters import is_map, make_range, own_filters
 from clarion.templates.language import FUNCTIONS, REMOVED_FILTERS, REMOVED_FUNCTIONS, sweeps_lists
+from clarion.templates.markup import may_hold_script_link
 from clarion.templates.meter import CONTAINER_PRINTED, Meter, make_finalizer
 from clarion.templates.model import FailureKind, RenderFailure
 from clarion.templates.parts import Part
 from clarion.templates.syntax import Tag, free_names, longest_repeated_text, read_source, tags_of
 from clarion.templates.unguarded import may_go_unguarded, shows_container
-from clarion.templates.values import MAP_METHODS, SHOWN, Extent, freeze, is_plain
+from clarion.templates.values import MAP_METHODS, SHOWN, BadValueError, Extent, PlainTest, freeze
 
 FUEL: Final = 20_000
 """Instructions of one rendering: a table of a thousand rows with four columns takes about 15 000."""
@@ -39,6 +39,9 @@ a second at the worst."""
 MAX_REPEATED_CHARS: Final = 64 * 1024 * 1024
 """Characters of the template's own text that loops may print before fuel ends it. The meter does not see them."""
 
+PART_SEPARATOR: Final = "\x1e"
+"""Stands between the parts of a joined source. No source and no plain variable has a control character."""
+
 _UNDEFINED: Final = re.compile(r"`(.+)` is undefined")
 _MAX_QUOTED: Final = 80
 """Characters of the template that a failure quotes."""
@@ -51,35 +54,21 @@ _KINDS: Final[dict[str, FailureKind]] = {
 }
 
 
-class Variables:
-    """The variables of one message that its template may read.
+class _Tools(msgspec.Struct, frozen=True):
+    """What the compiled templates of one workshop share."""
 
-    `plain` says whether the engine may have them as they are. Raises BadValueError for what is no JSON value.
-    """
-
-    def __init__(self, names: Iterable[str], values: dict[str, Any]) -> None:
-        self.values = {name: values[name] for name in names if values.get(name) is not None}
-        self.plain = is_plain(self.values)
-        self._guarded: dict[str, Any] = {}
-        self.extent = Extent()
-        if not self.plain:
-            self.guarded()
-
-    def guarded(self) -> dict[str, Any]:
-        """Clean copies in containers without methods (but for the outermost, which the engine makes)."""
-        if not self._guarded:
-            self._guarded = {name: freeze(value, self.extent) for name, value in self.values.items()}
-        return self._guarded
+    meter: Meter
+    plain_test: PlainTest
 
 
 class Workshop:
-    """Makes compiled templates that share one meter, and so can only be rendered one at a time, in one thread."""
+    """Makes compiled templates that share a meter, and so can only be rendered one at a time, in one thread."""
 
     def __init__(self) -> None:
-        self._meter = Meter()
-        self._filters = own_filters(self._meter)
-        self._finalizer = make_finalizer(self._meter)
-        self._range = make_range(self._meter)
+        self._tools = _Tools(Meter(), PlainTest())
+        self._filters = own_filters(self._tools.meter)
+        self._finalizer = make_finalizer(self._tools.meter)
+        self._range = make_range(self._tools.meter)
 
     def compile(self, parts: list[Part]) -> CompiledTemplate:
         """Compile parts. A part with a syntax error is not compiled: `CompiledTemplate.broken` tells what it is.
@@ -88,7 +77,7 @@ class Workshop:
         """
         guarded = self._environment()
         guarded.finalizer = self._finalizer
-        return CompiledTemplate(parts, self._environment(), guarded, self._meter)
+        return CompiledTemplate(parts, self._environment(), guarded, self._tools)
 
     def _environment(self) -> Environment:
         environment = Environment(
@@ -121,18 +110,20 @@ class _CompiledPart(msgspec.Struct, frozen=True):
 
 
 class CompiledTemplate:
-    """One version of a template, ready to render. `names` holds at least every top-level name that it reads."""
+    """One version of a template, ready to render. `has_risky_links`: a link may begin with a request's variable."""
 
-    def __init__(self, parts: list[Part], plain: Environment, guarded: Environment, meter: Meter) -> None:
+    def __init__(self, parts: list[Part], plain: Environment, guarded: Environment, tools: _Tools) -> None:
         self._plain = plain
         self._guarded = guarded
-        self._meter = meter
+        self._meter = tools.meter
+        self._plain_test = tools.plain_test
         self._fuel = FUEL
         self._set_fuel = 0
         self._sweeps = False
         self._parts = [self._add(part) for part in parts]
-        self.names = tuple(frozenset[str]().union(*(compiled.names for compiled in self._parts)))
-        self._quick = {channel: self._quick_way(channel) for channel in CHANNELS}
+        self._names = tuple(frozenset[str]().union(*(compiled.names for compiled in self._parts)))
+        self.has_risky_links = any(part.is_html and may_hold_script_link(part.source) for part in parts)
+        self._joined = {channel: self._add_joined(channel) for channel in CHANNELS}
         self.size = sum(len(part.source) for part in parts)
         self._plain.fuel = self._fuel
 
@@ -141,7 +132,6 @@ class CompiledTemplate:
         engine_name = f"{part.label}/html.html" if part.is_html else f"{part.label}/plain.txt"
         pieces = read_source(part.source, part.path)
         try:
-            self._plain.add_template(engine_name, part.source)
             self._guarded.add_template(engine_name, part.source)
         except TemplateError as error:
             return _CompiledPart(part, engine_name, broken=_to_failure(error, part))
@@ -153,7 +143,7 @@ class CompiledTemplate:
         self._sweeps = self._sweeps or sweeps
         names = free_names(tags)
         required = self._required(part, engine_name, tags) if names & MAP_METHODS else ()
-        unguarded = not required and not sweeps and may_go_unguarded(pieces)
+        unguarded = not (required or sweeps or PART_SEPARATOR in part.source) and may_go_unguarded(pieces)
         return _CompiledPart(part, engine_name, names, required, unguarded=unguarded)
 
     def _required(self, part: Part, engine_name: str, tags: list[Tag]) -> tuple[RenderFailure, ...]:
@@ -164,12 +154,16 @@ class CompiledTemplate:
         )
 
     def _variables_of(self, engine_name: str) -> set[str]:
-        return self._plain.undeclared_variables_in_template(engine_name, nested=True) - FUNCTIONS
+        return self._guarded.undeclared_variables_in_template(engine_name, nested=True) - FUNCTIONS
 
     @property
     def broken(self) -> list[tuple[Part, RenderFailure]]:
         """The parts that the engine could not compile, with what it says."""
         return [(compiled.part, compiled.broken) for compiled in self._parts if compiled.broken is not None]
+
+    def may_read(self, name: str) -> bool:
+        """Whether a top-level name stands in one of the parts; it may be something else there than a variable."""
+        return name in self._names
 
     def variables(self) -> set[str]:
         """The variables that the parts ask for, with their attributes (`user.first_name`), as far as it shows."""
@@ -183,62 +177,79 @@ class CompiledTemplate:
         if fuel != self._set_fuel:
             self._guarded.fuel = self._set_fuel = fuel
 
-    def _quick_way(self, channel: Channel) -> list[tuple[str, str]]:
-        """Field and engine's name of each part of a channel, if all may go unguarded; else nothing."""
+    def _add_joined(self, channel: Channel) -> tuple[str, ...]:
+        """Make one source of a channel's parts, if all may go unguarded; the fields, in its order. Else nothing.
+
+        Each call of the engine costs as much as four variables, and most messages have two or three parts.
+        """
         parts = [compiled for compiled in self._parts if compiled.part.channel == channel]
         if not all(compiled.unguarded for compiled in parts):
-            return []
-        return [(compiled.part.field, compiled.engine_name) for compiled in parts]
-
-    def render(self, channel: Channel, variables: Variables) -> dict[str, str] | RenderFailure:
-        """The text of each part of a channel by field, or the first failure. Never raises for what a template does."""
-        if variables.plain and self._quick[channel]:
-            fields = self._render_unguarded(self._quick[channel], variables.values)
-            if fields is not None:
-                return fields
-        return self._render_guarded(channel, variables)
-
-    def _render_unguarded(
-        self, parts: list[tuple[str, str]], values: dict[str, Any]
-    ) -> dict[str, str] | None:
-        """The text of each part, or None where anything is wrong: what it is, a guarded rendering finds out."""
-        self._meter.start(one_line=False)
-        render = self._plain.render_template
-        fields: dict[str, str] = {}
+            return ()
         try:
-            for field, engine_name in parts:
-                text = fields[field] = render(engine_name, **values)
-                if shows_container(text):
-                    return None
-        except BaseException as error:
-            if not _is_from_template(error):
-                raise
-            return None
-        return fields
+            self._plain.add_template(channel, PART_SEPARATOR.join(_to_joinable(each.part) for each in parts))
+        except TemplateError:
+            return ()
+        return tuple(compiled.part.field for compiled in parts)
 
-    def _render_guarded(self, channel: Channel, variables: Variables) -> dict[str, str] | RenderFailure:
-        values = variables.guarded()
-        self._limit_fuel(variables.extent)
+    def render(self, channel: Channel, variables: dict[str, Any]) -> dict[str, str] | RenderFailure:
+        """The text of each part of a channel by field, or the first failure. Never raises for what a template does."""
+        needed = {name: value for name in self._names if (value := variables.get(name)) is not None}
+        fields = self._joined[channel]
+        if fields and self._plain_test.passes(needed):
+            self._meter.start(one_line=False)
+            try:
+                text = self._plain.render_template(channel, **needed)
+            except BaseException as error:
+                if not _is_from_template(error):
+                    raise
+            else:
+                if not shows_container(text):
+                    return _split(text, fields)
+        # Also where something went wrong above: what it was, comes out here.
+        return self._render_guarded(channel, needed)
+
+    def _render_guarded(self, channel: Channel, variables: dict[str, Any]) -> dict[str, str] | RenderFailure:
+        extent = Extent()
+        try:
+            # The outermost map is made by the engine, and has methods after all: see `required`.
+            frozen = {name: freeze(value, extent) for name, value in variables.items()}
+        except (BadValueError, RecursionError) as error:
+            return RenderFailure("bad_value", channel, f"the variables hold no plain JSON: {error}")
+        self._limit_fuel(extent)
         fields: dict[str, str] = {}
         for compiled in self._parts:
             if compiled.part.channel == channel:
-                text = self._render_part(compiled, values)
+                text = self._render_part(compiled, frozen)
                 if isinstance(text, RenderFailure):
                     return text
                 fields[compiled.part.field] = text
         return fields
 
-    def _render_part(self, compiled: _CompiledPart, values: dict[str, Any]) -> str | RenderFailure:
+    def _render_part(self, compiled: _CompiledPart, variables: dict[str, Any]) -> str | RenderFailure:
         if compiled.broken is not None:
             return compiled.broken
         for missing in compiled.required:
-            if missing.variable not in values:
+            if missing.variable not in variables:
                 return missing
         self._meter.start(one_line=compiled.part.is_one_line)
-        text = _run(self._guarded, compiled, values)
+        text = _run(self._guarded, compiled, variables)
         if isinstance(text, str) and SHOWN in text:
             return RenderFailure("operation", compiled.part.label, CONTAINER_PRINTED)
         return text
+
+
+def _to_joinable(part: Part) -> str:
+    # At its end, the engine leaves out a source's last line feed.
+    source = part.source.removesuffix("\n").removesuffix("\r")
+    return f"{{% autoescape true %}}{source}{{% endautoescape %}}" if part.is_html else source
+
+
+def _split(text: str, fields: tuple[str, ...]) -> dict[str, str]:
+    """The parts of a joined text by field. `str.split` takes ten times as long: it looks at each character."""
+    parts: dict[str, str] = {}
+    for field in fields:
+        parts[field], _, text = text.partition(PART_SEPARATOR)
+    return parts
 
 
 def _run(environment: Environment, compiled: _CompiledPart, variables: dict[str, Any]) -> str | RenderFailure:

@@ -253,7 +253,7 @@ def _batch(value: object, linecount: object, fill_with: object = None) -> Frozen
 def _items(value: object) -> FrozenList:
     if not is_map(value):
         raise _wrong(value, "`items` takes a map")
-    return FrozenList(dict[str, Any].items(value))
+    return FrozenList(FrozenList(pair) for pair in dict[str, Any].items(value))
 
 
 def _list(value: object) -> FrozenList:

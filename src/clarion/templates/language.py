@@ -127,6 +127,8 @@ def _check_names(tag: Tag, path: str) -> None:
                 raise _unknown(tag, path, f"test {token}", TESTS)
         elif tokens[i + 1] == "(":
             _check_call(tag, path, tokens, i)
+        elif token in FUNCTIONS and tokens[i - 1] != ".":
+            raise _refuse(tag, path, f"`{token}` is a function; call it, or read `data.{token}`")
 
 
 def _is_test(tokens: tuple[str, ...], i: int) -> bool:

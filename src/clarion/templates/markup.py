@@ -21,8 +21,10 @@ characters never come this far, and a variable's `&` is escaped, so no entity ca
 _MAYBE_SCRIPT_URL: Final = re.compile(r"""=["'\s]*+[jvdJVD]""")
 """A third of the cost of _SCRIPT_URL, for the mails that have nothing like it."""
 
-_URL_ATTRIBUTE: Final = re.compile(
-    r"(?:href|src|action|formaction|background|poster|data|cite|ping)\s*\Z", re.IGNORECASE
+_URL_ATTRIBUTES: Final = r"(?:href|src|action|background|poster|data|cite|ping)\s*"
+_URL_ATTRIBUTE: Final = re.compile(_URL_ATTRIBUTES + r"\Z", re.IGNORECASE)
+_URL_BEGINS_WITH_TAG: Final = re.compile(
+    _URL_ATTRIBUTES + r"""=\s*+["']?\s*+(?:\{[%#]|\{\{(?!-?\s*links\.\w+\s*-?\}\}))""", re.IGNORECASE
 )
 
 _MARKUP: Final = re.compile(
@@ -33,6 +35,11 @@ _IN_TAG: Final = re.compile(
 )
 _BARE_VALUE: Final = re.compile(r"[^\s>]*+")
 _DANGLING: Final = re.compile(r"</?\Z")
+
+
+def may_hold_script_link(source: str) -> bool:
+    """Whether a link in a template begins with a tag, other than one of the `links` that we make ourselves."""
+    return _URL_BEGINS_WITH_TAG.search(source) is not None
 
 
 def has_script_link(html: str) -> bool:

@@ -112,7 +112,7 @@ class RenderItem(msgspec.Struct, frozen=True, gc=False):
     variables: dict[str, Any]
 
 
-class Rendered(msgspec.Struct, frozen=True):
+class Rendered(msgspec.Struct, frozen=True, gc=False):
     """What a message says: `subject`, `html`, `text` (email); `title`, `body`, `data` (push); `body` (sms). All PII."""
 
     subject: str = ""
@@ -147,7 +147,7 @@ compiled, or the engine broke.
 """
 
 
-class RenderFailure(msgspec.Struct, frozen=True):
+class RenderFailure(msgspec.Struct, frozen=True, gc=False):
     """Why one message could not be made. Holds no value of any variable: names and template text only.
 
     `part` is the path inside the template (`email.html`), `line` counts from 1 (0: unknown), `variable` is the missing

@@ -10,7 +10,7 @@ import msgspec
 
 from clarion.contracts.channels import Channel
 from clarion.kernel.errors import Invalid
-from clarion.templates.engine import CompiledTemplate, Variables, Workshop, to_failure
+from clarion.templates.engine import CompiledTemplate, Workshop, to_failure
 from clarion.templates.errors import Unrenderable
 from clarion.templates.markup import has_script_link
 from clarion.templates.model import (
@@ -26,7 +26,7 @@ from clarion.templates.model import (
 )
 from clarion.templates.parts import DATA_PREFIX, parts_of
 from clarion.templates.plain_text import html_to_text
-from clarion.templates.values import BadValueError, clean
+from clarion.templates.values import clean
 
 MAX_CACHED: Final = 1000
 """Compiled versions that a renderer keeps."""
@@ -54,17 +54,14 @@ class Renderer:
             return _finish_inline(item.source, item.channel)
         try:
             compiled = self._compiled(item.tenant_id, item.source)
-            variables = Variables(compiled.names, item.variables)
         except Invalid as error:
             return RenderFailure("syntax", error.path.removeprefix("channels."), error.detail)
-        except (BadValueError, RecursionError) as error:
-            return RenderFailure("bad_value", item.channel, f"the variables hold no plain JSON: {error}")
-        fields = compiled.render(item.channel, variables)
+        fields = compiled.render(item.channel, item.variables)
         if isinstance(fields, RenderFailure):
             if fields.kind == "engine":
                 self._forget((item.tenant_id, item.source.name, item.source.version))
             return fields
-        if has_script_link(fields.get("html", "")):
+        if compiled.has_risky_links and has_script_link(fields.get("html", "")):
             return RenderFailure("unsafe_link", "email.html", "a link begins with `javascript:` or the like")
         return _finish(item.channel, fields)
 
@@ -103,20 +100,14 @@ def _finish(channel: Channel, fields: dict[str, str]) -> Rendered | RenderFailur
     if not fields:
         return RenderFailure("missing_part", channel, f"there is nothing for {channel}")
     for field, text in fields.items():
-        if _is_too_long(text):
+        # A character takes one to four bytes: most texts need no count.
+        if len(text) * 4 > MAX_OUTPUT_BYTES and len(text.encode()) > MAX_OUTPUT_BYTES:
             detail = f"it has more than {MAX_OUTPUT_BYTES} bytes"
             return RenderFailure("too_long", f"{channel}.{field}", detail)
     try:
         return _FINISHERS[channel](fields)
     except Unrenderable as error:
         return to_failure(error, channel)
-
-
-def _is_too_long(text: str) -> bool:
-    # A character takes one to four bytes: most texts need no count.
-    if len(text) * 4 <= MAX_OUTPUT_BYTES:
-        return False
-    return len(text) > MAX_OUTPUT_BYTES or len(text.encode()) > MAX_OUTPUT_BYTES
 
 
 def _finish_email(fields: dict[str, str]) -> Rendered:
@@ -132,7 +123,7 @@ def _finish_email(fields: dict[str, str]) -> Rendered:
     html, text = fields.get("html", ""), fields.get("text", "")
     if html and "text" not in fields:
         text = html_to_text(html)
-    if not html.strip() and not text.strip():
+    if (not html or html.isspace()) and (not text or text.isspace()):
         raise Unrenderable("empty", "html and text are empty")
     return Rendered(subject=subject, html=html, text=text)
 

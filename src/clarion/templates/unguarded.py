@@ -2,7 +2,7 @@
 
 The guard (`meter.make_finalizer` and `values.FrozenMap`) costs more than the rendering itself. It is there for what
 most templates do not do: print null, ask for a method's name, repeat long values in loops. Where the source shows that
-a template does none of this, and the variables are plain (`values.is_plain`), both ways give the same result, and the
+a template does none of this, and the variables are plain (`values.PlainTest`), both ways give the same result, and the
 quick one is taken. What goes wrong there, and a list or map that was printed (`shows_container`), is rendered again
 with the guard, which has the last word.
 """
@@ -14,7 +14,7 @@ from typing import Final
 
 from clarion.templates.language import weights_of
 from clarion.templates.syntax import QUOTES, Piece, is_name, tags_of
-from clarion.templates.values import CONTAINER_METHODS
+from clarion.templates.values import CONTAINER_METHODS, SHOWN
 
 MAX_WEIGHT: Final = 3
 """Variables that one output may put together. With MAX_PLAIN_BYTES of variables and the fuel for 7 000 outputs, an
@@ -24,8 +24,13 @@ _MAP_SHOWN: Final = re.compile(r"""\{(?:['"}]|&#x27;|&quot;)""")
 _LIST_SHOWN: Final = re.compile(r"""\[(?:['"\]\[{0-9TF-]|&#x27;|&quot;)""")
 """How Python writes a dict and a list, escaped for HTML or not."""
 
+_AFTER_BRACE: Final = frozenset("'\"}&")
+_FEW: Final = 4
+
 _BY_ATTRIBUTE: Final = frozenset({"groupby", "selectattr", "rejectattr"})
-_CAPTURES: Final = frozenset({"endset", "filter"})
+_BINDERS: Final = frozenset({"set", "filter"})
+"""Statements that reach beyond their part, when parts are joined, or print into a value."""
+
 _NULLS: Final = frozenset({"none", "None"})
 
 
@@ -36,14 +41,22 @@ def may_go_unguarded(pieces: list[Piece]) -> bool:
     tags = tags_of(pieces)
     if any(tag.kind == "output" and weight > MAX_WEIGHT for tag, weight in weights_of(tags)):
         return False
-    return not any(tag.word in _CAPTURES or _needs_guard(tag.tokens) for tag in tags)
+    return not any(tag.word in _BINDERS or _needs_guard(tag.tokens) for tag in tags)
 
 
 def shows_container(text: str) -> bool:
     """Whether a list or map was printed into `text`, or something that looks like one."""
-    return ("{" in text and _MAP_SHOWN.search(text) is not None) or (
-        "[" in text and _LIST_SHOWN.search(text) is not None
-    )
+    if SHOWN in text or ("[" in text and _LIST_SHOWN.search(text)):
+        return True
+    position = text.find("{")
+    # Most mails have a few braces in their style sheet. For these, `find` is much faster than the expression.
+    for _ in range(_FEW):
+        if position < 0:
+            return False
+        if text[position + 1 : position + 2] in _AFTER_BRACE:
+            break
+        position = text.find("{", position + 1)
+    return position >= 0 and _MAP_SHOWN.search(text, position) is not None
 
 
 def _needs_guard(tokens: tuple[str, ...]) -> bool:

@@ -22,11 +22,12 @@ MAX_PLAIN_BYTES: Final = 8_000
 """Most JSON that goes to the engine as it is."""
 
 _ENCODER: Final = msgspec.json.Encoder()
+_ORDER: Final = msgspec.json.Encoder(order="deterministic")
 _WIDE_CONTROLS: Final = re.compile(rb"\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]")
 """U+0080 to U+009F, U+2028 and U+2029 in UTF-8."""
 _LINE_BREAKS: Final = ("\r\n", "\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029")
 _UNSENDABLE: Final = dict.fromkeys(
-    set(range(0x20)) - {0x09, 0x0A} | set(range(0x7F, 0xA0)) | set(range(0xD800, 0xE000))
+    set(range(0x20)) - {0x09, 0x0A} | set(range(0x80, 0xA0)) | set(range(0xD800, 0xE000))
 )
 _SCALARS: Final = frozenset({int, float, bool})
 
@@ -68,6 +69,13 @@ class FrozenMap(dict[str, Any]):
     def __repr__(self) -> str:
         return SHOWN
 
+    # The engine asks for an order to find out about equality, and without one compares only the keys.
+    def __lt__(self, other: object) -> bool:
+        return _ORDER.encode(self) < _ORDER.encode(other)
+
+    def __gt__(self, other: object) -> bool:
+        return _ORDER.encode(self) > _ORDER.encode(other)
+
 
 class FrozenList(list[Any]):
     """A list without methods, which costs the engine nothing. Printed, it leaves SHOWN."""
@@ -100,23 +108,30 @@ def clean(text: str) -> str:
     return text.translate(_UNSENDABLE)
 
 
-def is_plain(values: dict[str, JsonValue]) -> bool:
-    """Whether `values` are small, with nothing to clean or leave out: then the engine may have them as they are.
+class PlainTest:
+    """Says which variables the engine may have as they are. Keeps a buffer: for one thread at a time."""
 
-    Looks at their JSON, which is faster than looking at each. May say no where yes would be right.
-    """
-    try:
-        written = _ENCODER.encode(values)
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        return False
-    return (
-        len(written) <= MAX_PLAIN_BYTES
-        # An escaped character: a control character, if it is no quote.
-        and b"\\" not in written
-        and b"null" not in written
-        and b"\x7f" not in written
-        and ((b"\xc2" not in written and b"\xe2" not in written) or not _WIDE_CONTROLS.search(written))
-    )
+    def __init__(self) -> None:
+        self._written = bytearray()
+
+    def passes(self, values: dict[str, JsonValue]) -> bool:
+        """Whether `values` are small, with nothing to clean or leave out.
+
+        Looks at their JSON, which is faster than looking at each. May say no where yes would be right.
+        """
+        written = self._written
+        try:
+            _ENCODER.encode_into(values, written)
+        except (TypeError, ValueError, OverflowError, RecursionError):
+            return False
+        return (
+            len(written) <= MAX_PLAIN_BYTES
+            # An escaped character: a control character, if it is no quote.
+            and b"\\" not in written
+            # Searched from the end because that takes a third of the time: CPython 3.11 skips ahead only there.
+            and written.rfind(b"null") < 0
+            and ((b"\xc2" not in written and b"\xe2" not in written) or not _WIDE_CONTROLS.search(written))
+        )
 
 
 def freeze(value: JsonValue, extent: Extent) -> JsonValue:
