@@ -6,6 +6,7 @@ import time
 from collections import Counter
 
 import pytest
+from msgspec.structs import replace
 
 from clarion.adapters.providers.smtp.sink_model import FaultStage
 from clarion.testing.smtp import Fault, SmtpSink
@@ -16,8 +17,8 @@ GREYLISTED = "451 4.7.1 <ada@example.org> greylisted, come back later"
 
 REFUSALS: dict[tuple[FaultStage, str], tuple[str, str, int]] = {
     ("rcpt", "550 5.1.1 <ada@example.org> User unknown"): ("permanent", "rcpt_550", 0),
-    ("rcpt", "450 4.2.0 <ada@example.org> Greylisted"): ("transient", "rcpt_450", 300),
-    ("rcpt", GREYLISTED): ("transient", "rcpt_451", 300),
+    ("rcpt", "450 4.2.0 <ada@example.org> Greylisted"): ("transient", "rcpt_450", 0),
+    ("rcpt", GREYLISTED): ("transient", "rcpt_451", 0),
     ("rcpt", "452 4.2.2 Mailbox full"): ("transient", "rcpt_452", 0),
     ("rcpt", "550-5.7.1 Two lines\r\n550 5.7.1 of refusal"): ("permanent", "rcpt_550", 0),
     ("mail", "553 5.7.1 not your address"): ("permanent", "mail_553", 0),
@@ -28,7 +29,7 @@ REFUSALS: dict[tuple[FaultStage, str], tuple[str, str, int]] = {
     ("data", "554 5.5.1 no valid recipients"): ("permanent", "data_554", 0),
     ("data", "250 what?"): ("transient", "data_250", 0),
     ("end", "552 5.3.4 too big"): ("permanent", "end_552", 0),
-    ("end", "451 4.3.0 error in processing"): ("transient", "end_451", 300),
+    ("end", "451 4.3.0 error in processing"): ("transient", "end_451", 0),
     ("end", "354 go on"): ("ambiguous", "end_354", 0),
     ("end", "hello world"): ("ambiguous", "malformed_reply", 0),
     ("mail", "hello world"): ("transient", "malformed_reply", 0),
@@ -50,6 +51,14 @@ async def test_a_reply_decides(
     assert "example.org" not in outcome.detail
     assert outcome.cost_micros == 0
     assert (await sink.report()).received == 0
+
+
+async def test_who_is_greylisted_asks_again_soon_and_then_ever_less_often(sink: SmtpSink, relay: MakeRelay):
+    provider = relay()
+    await sink.script(Fault("rcpt", "reply", GREYLISTED))
+    letters = [replace(email(), attempt=attempt) for attempt in (1, 2, 3, 4, 5, 30)]
+    pauses = [outcome.retry_after_s for outcome in await provider.send(letters)]
+    assert pauses == [0, 60, 120, 300, 300, 300]
 
 
 async def test_the_enhanced_code_is_told_in_words(sink: SmtpSink, relay: MakeRelay):

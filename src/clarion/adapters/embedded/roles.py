@@ -46,5 +46,6 @@ def role_child(role: Role) -> ChildSpec:
         port=role.port,
         ready=role.ready,
         ready_within=READY_WITHIN,
-        restart=RestartPolicy(initial=0.25, cap=15.0),
+        # What served for ten seconds was not ended by its start: it gets its first, short wait again.
+        restart=RestartPolicy(initial=0.25, cap=5.0, forgiven_after=10.0),
     )

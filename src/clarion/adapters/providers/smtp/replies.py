@@ -12,8 +12,12 @@ from clarion.delivery.model import Message, Outcome, OutcomeKind
 Stage: TypeAlias = Literal["mail", "rcpt", "data", "end"]
 """Where in the dialogue: `MAIL FROM`, `RCPT TO`, `DATA`, and the message's final dot."""
 
-GREYLIST_PAUSE_S: Final = 300.0
-"""Greylisting servers want the second attempt after 5 minutes or later (RFC 6647, 2.3): before that it is in vain."""
+GREYLIST_PAUSES_S: Final = (0.0, 60.0, 120.0, 300.0)
+"""The least pause after the first, second, … attempt that met a code of greylisting.
+
+Such servers let a message in after a minute to five (RFC 6647, 2.3), but most that answer with these codes are only
+busy: so the second attempt comes soon, and the fourth of a one-time code within its five minutes.
+"""
 
 BACK_OFF: Final = frozenset({421, 454})
 """The server wants less of us altogether: service closing, or (Amazon SES) "maximum sending rate exceeded"."""
@@ -64,8 +68,12 @@ def outcome_of(verdict: Verdict, message: Message) -> Outcome:
         _kind_of(verdict),
         code=f"{about}_{verdict.code}",
         detail=_describe(verdict),
-        retry_after_s=GREYLIST_PAUSE_S if verdict.code in _GREYLISTED else 0.0,
+        retry_after_s=_pause_s(message.attempt) if verdict.code in _GREYLISTED else 0.0,
     )
+
+
+def _pause_s(attempt: int) -> float:
+    return GREYLIST_PAUSES_S[min(attempt, len(GREYLIST_PAUSES_S)) - 1]
 
 
 def _kind_of(verdict: Verdict) -> OutcomeKind:
