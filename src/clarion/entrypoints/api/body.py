@@ -42,7 +42,7 @@ _ESCAPE: Final = re.compile(
 )
 """Any escape of JSON; the group is half of a surrogate pair."""
 
-_PATH: Final = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`\Z")
+_PATH: Final = re.compile(r" - at (?:`key` in )?`\$\.?([^`]*)`\Z")
 
 
 class JsonBody(Generic[T]):

@@ -128,9 +128,10 @@ class Call:
             )
         except ValueError:
             raise Invalid("the query is no list of names and values, or not UTF-8") from None
-        check_storable(pairs, "query")
+        named = dict(pairs)
+        check_storable(named, "")
         try:
-            return msgspec.convert(dict(pairs), type_, strict=False)
+            return msgspec.convert(named, type_, strict=False)
         except msgspec.ValidationError as error:
             raise to_invalid(error) from None
 

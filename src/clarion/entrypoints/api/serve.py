@@ -93,10 +93,10 @@ def _say_ready(port: int) -> None:
     notify_ready()
 
 
-def main(port: int | None = None) -> int:
+def main(port: int | None = None, region: str | None = None) -> int:
     """Serve with the settings of this process until SIGTERM; the exit code."""
     try:
-        settings = load_settings(port=port)
+        settings = load_settings(port=port, region=region)
         configure_logs("api", settings.log_level)
         uvloop.run(serve(settings, _say_ready))
     except ClarionError as error:

@@ -24,34 +24,61 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable outpu
 DEFAULT_DATA = Path(".clarion")
 
 
+RegionOption = Annotated[str | None, typer.Option("--region", help="The region; CLARION_REGION by default.")]
+
+
 @app.command()
 def up(
     data: DataOption = DEFAULT_DATA,
-    port: Annotated[int, typer.Option(help="Port of the API.")] = 8080,
+    port: Annotated[int, typer.Option(help="Port of the API; 0: a free one.")] = 8080,
+    regions: Annotated[
+        str | None, typer.Option(help="The region's name. Several regions are to come.")
+    ] = None,
+    no_console: Annotated[bool, typer.Option("--no-console", help="There is no console yet.")] = False,  # noqa: FBT002  typer makes a flag of it
     json: JsonOption = False,  # noqa: FBT002  typer makes a flag of it
 ) -> None:
     """Start Clarion on embedded stores: Postgres, Valkey, API and worker, until SIGTERM or Ctrl-C."""
     from clarion.entrypoints.cli.up import UpOptions, run_up
 
-    _exit(run_up(UpOptions(data, port, json)))
+    del no_console
+    _exit(run_up(UpOptions(data, port, json, regions)))
 
 
 @app.command()
 def worker(
     roles: Annotated[list[str] | None, typer.Argument(help="Roles to run; all by default.")] = None,
+    region: RegionOption = None,
 ) -> None:
     """Run the worker's roles against the stores of the CLARION_* settings."""
-    from clarion.entrypoints.workers.main import main
-
-    _exit(main(roles or []))
+    _run_roles(roles or [], region)
 
 
 @app.command()
-def api(port: Annotated[int | None, typer.Option(help="Port of the API.")] = None) -> None:
+def scheduler(region: RegionOption = None) -> None:
+    """Run the scheduler alone: what is due joins the queue."""
+    _run_roles(["scheduler"], region)
+
+
+@app.command()
+def events(region: RegionOption = None) -> None:
+    """Run the publisher of events alone."""
+    _run_roles(["events"], region)
+
+
+@app.command()
+def api(
+    port: Annotated[int | None, typer.Option(help="Port of the API.")] = None, region: RegionOption = None
+) -> None:
     """Run the API against the stores of the CLARION_* settings."""
     from clarion.entrypoints.api.serve import main
 
-    _exit(main(port))
+    _exit(main(port, region))
+
+
+def _run_roles(roles: list[str], region: str | None) -> None:
+    from clarion.entrypoints.workers.main import main
+
+    _exit(main(roles, region))
 
 
 ledger_app = typer.Typer(no_args_is_help=True, help="What was promised against what is there.")

@@ -30,6 +30,7 @@ from clarion.adapters.embedded import (
 )
 from clarion.adapters.telemetry.logs import configure_logs
 from clarion.entrypoints.cli.instance import FirstTenant, prepare_instance, role_overrides
+from clarion.kernel.errors import Invalid
 from clarion.settings import Settings, load_settings
 
 API_MODULE: Final = "clarion.entrypoints.api.serve"
@@ -44,11 +45,12 @@ _log = structlog.get_logger("supervisor")
 
 
 class UpOptions(msgspec.Struct, frozen=True):
-    """The command's options."""
+    """The command's options. `regions`: the name of the region, None as the settings say."""
 
     data: Path
     port: int
     json: bool
+    regions: str | None = None
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -64,7 +66,9 @@ class Ready(msgspec.Struct, frozen=True):
 
 def run_up(options: UpOptions) -> int:
     """Run until SIGTERM or SIGINT; the exit code. Raises ClarionError with one line where it cannot start."""
-    settings = load_settings(port=options.port)
+    if options.regions and "," in options.regions:
+        raise Invalid("one region at a time for now: give --regions a single name", "regions")
+    settings = load_settings(port=options.port, region=options.regions)
     configure_logs("supervisor", settings.log_level, pretty=sys.stderr.isatty())
     asyncio.run(_run(options, settings))
     return 0
@@ -90,7 +94,7 @@ async def _start(
     )
     urls = await start_stores(supervisor, stores)
     credentials = Credentials(directory)
-    overrides = role_overrides(settings, urls, credentials)
+    overrides = role_overrides(settings, urls, credentials) | {"region": settings.region}
     environment = role_environment(overrides)
     tenant = await prepare_instance(load_settings(**overrides), credentials)
     port = settings.port or Ports(directory).choose("api")

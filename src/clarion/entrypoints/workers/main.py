@@ -96,7 +96,7 @@ async def _main(settings: Settings, roles: Sequence[str]) -> None:
     await run_roles(settings, roles, stop)
 
 
-def main(arguments: Sequence[str] = ()) -> int:
+def main(arguments: Sequence[str] = (), region: str | None = None) -> int:
     """Run the named roles (none: all of them) until SIGTERM; the exit code."""
     roles = list(arguments) or list(ROLES)
     unknown = [role for role in roles if role not in ROLES]
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         sys.stderr.write(f"no role {unknown[0]!r}; there are: {', '.join(ROLES)}\n")
         return 2
     try:
-        settings = load_settings()
+        settings = load_settings(region=region)
         configure_logs("worker", settings.log_level)
         uvloop.run(_main(settings, roles))
     except ClarionError as error:
