@@ -96,19 +96,22 @@ def check_tree(raw: bytes) -> None:
     _check_width(tree, "")
 
 
-async def read_body(receive: Receive, headers: dict[bytes, bytes], max_bytes: int) -> bytes:
+async def read_body(
+    receive: Receive, headers: dict[bytes, bytes], max_bytes: int, within_s: float = ARRIVAL_S
+) -> bytes:
     """The whole body. Raises HttpError: 413 over `max_bytes`, 415 where it is compressed, 408 where it stays away."""
     encoding = headers.get(b"content-encoding", b"identity")
     if encoding.lower() != b"identity":
         raise HttpError(
             415, "compressed bodies are not read here; send it as it is", ((b"accept-encoding", b"identity"),)
         )
-    if int(headers.get(b"content-length", b"0")) > max_bytes:
+    length = headers.get(b"content-length", b"0")
+    if length.isdigit() and int(length) > max_bytes:
         raise _too_large(max_bytes)
     chunks: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(ARRIVAL_S):
+        async with asyncio.timeout(within_s):
             while True:
                 message = await receive()
                 if message["type"] != "http.request":
@@ -120,7 +123,7 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], max_bytes: in
                 if not message["more_body"]:
                     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
     except TimeoutError:
-        detail = f"the body did not arrive within {ARRIVAL_S:g} seconds"
+        detail = f"the body did not arrive within {within_s:g} seconds"
         raise HttpError(408, detail, ((b"connection", b"close"),)) from None
 
 
