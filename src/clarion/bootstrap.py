@@ -46,6 +46,7 @@ from clarion.audience.seals import Seals
 from clarion.delivery.circuit import Circuits
 from clarion.delivery.compose import ComposePorts, MessageComposer
 from clarion.delivery.dispatch import DispatchPorts
+from clarion.delivery.gates import Gates
 from clarion.delivery.ports import Watcher
 from clarion.delivery.template_cache import CachedTemplates
 from clarion.intelligence.serving import NeutralPrior
@@ -271,6 +272,7 @@ async def open_worker(settings: Settings, watcher: Watcher) -> AsyncGenerator[Wo
             policies=region.configs,
             providers=providers,
             circuits=Circuits(),
+            gates=Gates(),
             clock=region.clock,
             random=random.random,
             pause=asyncio.sleep,

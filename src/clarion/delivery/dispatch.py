@@ -6,21 +6,27 @@ What stands in brackets happens per sub-batch, of what a provider takes at a tim
 call before the message leaves. The intent is committed before the call, and the outcome with its events after it: a
 worker that dies in between leaves an attempt whose end nobody saw, and `triage` settles it. An intent compares and
 moves the lease epoch, so that of two workers with the same delivery one sends, and a late outcome is refused.
+
+The queue is only an index of work (`claimed.Claimed`): where it is away, what was begun goes on without it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from clarion.compliance.model import NO_CONSENT, ConsentState
 from clarion.contracts.work import WorkItem
-from clarion.delivery.circuit import Circuits
+from clarion.delivery.circuit import CircuitKey, Circuits
+from clarion.delivery.claimed import Claimed
 from clarion.delivery.conclude import Attempt, Closing, conclusion_of, event_of, settle
+from clarion.delivery.gates import Gates
 from clarion.delivery.model import Job, Message, Outcome
 from clarion.delivery.permission import (
     cap_requests,
@@ -53,6 +59,12 @@ NO_PROVIDER_WAIT_MS: Final = 60_000
 CONCLUDE_PATIENCE_S: Final = 300.0
 """How long an outcome is held while Postgres is away. After that the sweeper settles the attempt as an unseen one."""
 
+CALL_SHARE: Final = 0.7
+"""Of a lease: a call that hangs is given up before anybody else may take its deliveries, in time to record the rest."""
+
+AGAIN_MS: Final = 1_000
+"""How soon claimed work is offered again where a store was away before anything was sent."""
+
 RELEASED: Final = frozenset({"failed", "expired", "blocked", "cancelled"})
 
 
@@ -67,6 +79,7 @@ class DispatchPorts(msgspec.Struct, frozen=True):
     policies: Policies
     providers: ProviderPool
     circuits: Circuits
+    gates: Gates
     clock: Clock
     random: Callable[[], float]
     pause: Callable[[float], Awaitable[None]]
@@ -95,26 +108,52 @@ class _Ready(msgspec.Struct, frozen=True):
     caps: list[CapRequest]
 
 
+class _Group(msgspec.Struct, frozen=True):
+    """Jobs for one account. `probing`: its breaker was not closed when it let them through."""
+
+    account: ProviderConfig
+    ready: list[_Ready]
+    probing: bool
+
+    @property
+    def key(self) -> CircuitKey:
+        """The account's name in the world."""
+        return (self.account.tenant_id, self.account.name)
+
+
 async def dispatch(items: Sequence[WorkItem], ports: DispatchPorts) -> Report:
     """Take claimed items as far as they go now. Afterwards each is acked, or queued for later.
 
-    Raises Transient where a store is away before anything was sent: the leases then end, and the items come back.
+    Raises Transient where a store is away: what was not sent by then is offered again after AGAIN_MS.
     """
     report = Report()
+    claimed = Claimed(items, ports.queue)
+    try:
+        await _dispatch(items, ports, claimed, report)
+    except Transient:
+        await claimed.give_back(ports.clock.now_ms() + AGAIN_MS)
+        raise
+    return report
+
+
+async def _dispatch(
+    items: Sequence[WorkItem], ports: DispatchPorts, claimed: Claimed, report: Report
+) -> None:
     jobs = await ports.store.load(items)
     configs = {tenant: await ports.policies.get(tenant) for tenant in {job.item.tenant_id for job in jobs}}
     ports.watcher.reached("loaded", len(jobs))
     now_ms = ports.clock.now_ms()
     early = [job.item for job in jobs if is_early(job, now_ms)]
+    held = [job for job in jobs if held_elsewhere(job) and not is_early(job, now_ms)]
     live = [job for job in jobs if not is_early(job, now_ms) and not held_elsewhere(job)]
+    opened = {job.item.delivery_id for job in jobs}
+    await claimed.ack([item for item in items if item.delivery_id not in opened])
+    # Whoever holds the others may be dead: then they are needed as soon as the lease ends.
+    await claimed.postpone([*early, *(replace(job.item, due_ms=job.leased_until_ms) for job in held)])
     closings, open_jobs = _triage(live, configs, ports, now_ms)
     ready = await _prepare(open_jobs, configs, ports, closings)
-    await _finish(closings, ports, report)
-    waiting = await _send_all(ready, ports, report)
-    await ports.queue.postpone([*early, *waiting])
-    settled = {job.item.delivery_id for job in live} | {item.delivery_id for item in early}
-    await ports.queue.ack([item for item in items if item.delivery_id not in settled])
-    return report
+    await _finish(closings, ports, claimed, report)
+    await _send_all(ready, ports, claimed, report)
 
 
 def _triage(
@@ -173,42 +212,79 @@ async def _prepare(
     return allowed
 
 
-async def _send_all(ready: Sequence[_Ready], ports: DispatchPorts, report: Report) -> list[WorkItem]:
-    """Route, and send at every provider at once. Gives the items that wait for a provider."""
+async def _send_all(ready: Sequence[_Ready], ports: DispatchPorts, claimed: Claimed, report: Report) -> None:
+    """Route, and send at every provider at once. What has to wait for a provider is queued for that time."""
     if not ready:
-        return []
+        return
     now_ms = ports.clock.now_ms()
     configs = {one.config.tenant.tenant_id: one.config for one in ready}
     accounts = {(c.tenant_id, c.name): c for config in configs.values() for c in config.providers}
-    table = RouteTable(accounts.values())
+    closed = {key for key in accounts if ports.circuits.state_of(key).state == "closed"}
     waiting: list[WorkItem] = []
-    groups: dict[tuple[bytes, str], list[_Ready]] = {}
-    assignments = choose([one.job.item for one in ready], table, ports.circuits, now_ms)
+    groups: dict[CircuitKey, _Group] = {}
+    assignments = choose(
+        [one.job.item for one in ready],
+        RouteTable(accounts.values()),
+        ports.circuits,
+        now_ms,
+        retried={one.job.item.delivery_id for one in ready if one.job.attempts},
+    )
     for one, assignment in zip(ready, assignments, strict=True):
         if assignment.provider:
-            groups.setdefault((one.job.item.tenant_id, assignment.provider), []).append(one)
+            key = (one.job.item.tenant_id, assignment.provider)
+            group = groups.setdefault(key, _Group(accounts[key], [], probing=key not in closed))
+            group.ready.append(one)
         else:
             due_ms = assignment.wait_until_ms or now_ms + NO_PROVIDER_WAIT_MS
-            waiting.append(msgspec.structs.replace(one.job.item, due_ms=due_ms))
-    await asyncio.gather(
-        *(_send_group(group, accounts[account], ports, report) for account, group in groups.items())
+            waiting.append(replace(one.job.item, due_ms=due_ms))
+    await claimed.postpone(waiting)
+    ended = await asyncio.gather(
+        *(_send_group(group, ports, claimed, report) for group in groups.values()), return_exceptions=True
     )
-    return waiting
+    # Only now: no group is left alone in the middle of its sends because another one failed.
+    for failure in filter(None, ended):
+        raise failure
 
 
-async def _send_group(
-    ready: Sequence[_Ready], account: ProviderConfig, ports: DispatchPorts, report: Report
-) -> None:
-    capabilities = ports.providers.get(account).capabilities
+async def _send_group(group: _Group, ports: DispatchPorts, claimed: Claimed, report: Report) -> None:
+    """Send as many at a time as the account takes, while its breaker does not open over it."""
+    capabilities = ports.providers.get(group.account).capabilities
     size = capabilities.portion or capabilities.max_batch
-    for start in range(0, len(ready), size):
-        await _send_batch(ready[start : start + size], account, ports, report)
+    for start in range(0, len(group.ready), size):
+        if not await _send_batch(group, slice(start, start + size), ports, claimed, report):
+            rest = [replace(one.job.item, due_ms=ports.clock.now_ms()) for one in group.ready[start:]]
+            await claimed.postpone(rest)
+            return
 
 
 async def _send_batch(
-    ready: Sequence[_Ready], account: ProviderConfig, ports: DispatchPorts, report: Report
-) -> None:
-    """Consent, intent, call, outcome: for what a provider takes at a time."""
+    group: _Group, part: slice, ports: DispatchPorts, claimed: Claimed, report: Report
+) -> bool:
+    """Consent, intent, call, outcome: for what a provider takes at a time. False: its breaker opened before."""
+    ready = group.ready[part]
+    async with ports.gates.of(group.key, ports.providers.get(group.account).capabilities):
+        if not group.probing and ports.circuits.state_of(group.key).state == "open":
+            return False
+        outcomes, closings = await _send(ready, group.account, ports)
+    report.attempts.update((group.account.kind, outcome.kind) for outcome in outcomes)
+    await _finish(closings, ports, claimed, report)
+    ports.watcher.reached("recorded", len(closings))
+    ours = {closing.job.item.delivery_id for closing in closings}
+    await claimed.postpone(_after_a_lease([one.job for one in ready], ours, ports))
+    await _release(ready, closings, ports)
+    return True
+
+
+def _after_a_lease(jobs: Sequence[Job], ours: set[bytes], ports: DispatchPorts) -> list[WorkItem]:
+    """The items of jobs that are not `ours`, for when whoever took them over should have ended them."""
+    due_ms = ports.clock.now_ms() + ports.lease_ms
+    return [replace(job.item, due_ms=due_ms) for job in jobs if job.item.delivery_id not in ours]
+
+
+async def _send(
+    ready: Sequence[_Ready], account: ProviderConfig, ports: DispatchPorts
+) -> tuple[list[Outcome], list[Closing]]:
+    """Consent, intent, call. Gives the outcomes of those that were sent, and closings of all that are ours."""
     consents, closings, permitted = await _check_consent(ready, ports)
     epochs = await ports.store.begin(
         [Intent(one.job.item.delivery_id, one.job.lease_epoch, account.name) for one in permitted],
@@ -222,10 +298,9 @@ async def _send_batch(
     ports.watcher.reached("answered", len(begun))
     now_ms = ports.clock.now_ms()
     ports.circuits.observe((account.tenant_id, account.name), outcomes, now_ms)
+    idempotent = ports.providers.get(account).capabilities.idempotent
     for one, outcome in zip(begun, outcomes, strict=True):
-        report.attempts[account.kind, outcome.kind] += 1
         category = one.config.categories.get(one.job.category)
-        idempotent = ports.providers.get(account).capabilities.idempotent
         attempt = Attempt(
             epoch=epochs[one.job.item.delivery_id],
             at_ms=now_ms,
@@ -236,9 +311,7 @@ async def _send_batch(
             random=ports.random(),
         )
         closings.append(settle(one.job, outcome, attempt))
-    await _finish(closings, ports, report)
-    ports.watcher.reached("recorded", len(closings))
-    await _release(ready, closings, ports)
+    return outcomes, closings
 
 
 async def _check_consent(
@@ -271,21 +344,13 @@ async def _check_consent(
 async def _call(begun: Sequence[_Ready], account: ProviderConfig, ports: DispatchPorts) -> list[Outcome]:
     if not begun:
         return []
-    # Shorter than the lease: a call that hangs is given up before anybody else may take its deliveries.
-    deadline_s = ports.lease_ms / 1000 * 0.8
-    try:
-        async with asyncio.timeout(deadline_s):
-            return await ports.providers.get(account).send([one.message for one in begun])
-    except TimeoutError:
-        return [
-            Outcome(
-                one.job.item.delivery_id, "ambiguous", code="deadline", detail="the provider did not answer"
-            )
-            for one in begun
-        ]
+    within_s = ports.lease_ms / 1000 * CALL_SHARE
+    return await ports.providers.get(account).send([one.message for one in begun], within_s)
 
 
-async def _finish(closings: Sequence[Closing], ports: DispatchPorts, report: Report) -> None:
+async def _finish(
+    closings: Sequence[Closing], ports: DispatchPorts, claimed: Claimed, report: Report
+) -> None:
     """Record closings with their events, then tell the queue. Outcomes outlast an outage of Postgres."""
     if not closings:
         return
@@ -297,12 +362,14 @@ async def _finish(closings: Sequence[Closing], ports: DispatchPorts, report: Rep
             report.fenced += 1
     report.closed.extend(closings)
     again = [
-        msgspec.structs.replace(closing.job.item, due_ms=closing.due_ms)
+        replace(closing.job.item, due_ms=closing.due_ms)
         for closing in closings
-        if not closing.final
+        if not closing.final and closing.job.item.delivery_id in done
     ]
-    await ports.queue.postpone(again)
-    await ports.queue.ack([closing.job.item for closing in closings if closing.final])
+    await claimed.postpone([*again, *_after_a_lease([closing.job for closing in closings], done, ports)])
+    await claimed.ack(
+        [closing.job.item for closing in closings if closing.final and closing.job.item.delivery_id in done]
+    )
 
 
 async def _conclude(closings: Sequence[Closing], ports: DispatchPorts) -> set[bytes]:
@@ -322,7 +389,9 @@ async def _release(ready: Sequence[_Ready], closings: Sequence[Closing], ports: 
     unsent = {c.job.item.delivery_id for c in closings if c.status in RELEASED}
     caps = [request for one in ready if one.job.item.delivery_id in unsent for request in one.caps]
     if caps:
-        await ports.allowances.release(caps)
+        with contextlib.suppress(Transient):
+            # The message is settled. A place that cannot be given back now stays taken until its day ends.
+            await ports.allowances.release(caps)
 
 
 def _snapshot(consent: ConsentState | None) -> bytes:

@@ -16,8 +16,9 @@ OutcomeKind: TypeAlias = Literal["sent", "transient", "throttled", "permanent", 
 class Job(msgspec.Struct, frozen=True):
     """An open delivery as Postgres holds it, with what its user's row says at this moment.
 
-    `state` is `ready` or `sending`; with `lease_live` another worker holds it. `sealed` is the user's sealed profile
-    (b"" where the user is gone). Times are UTC milliseconds of the store's clock; `expires_ms` 0: never.
+    `state` is `ready` or `sending`; with `lease_live` another worker holds it, until `leased_until_ms`. `sealed` is the
+    user's sealed profile (b"" where the user is gone). Times are UTC milliseconds of the store's clock; `expires_ms` 0:
+    never.
     """
 
     item: WorkItem
@@ -43,6 +44,7 @@ class Job(msgspec.Struct, frozen=True):
     journey_id: str = ""
     quiet_hours: QuietHours | None = None
     preferences: dict[str, int] = {}
+    leased_until_ms: int = 0
 
 
 class Message(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -108,8 +109,12 @@ class Provider(Protocol):
         """What this provider can do; constant for its life."""
         ...
 
-    async def send(self, batch: Sequence[Message]) -> list[Outcome]:
-        """Send up to `max_batch` messages; exactly one outcome per message, in order. Cancelled calls are ambiguous."""
+    async def send(self, batch: Sequence[Message], within_s: float = math.inf) -> list[Outcome]:
+        """Send up to `max_batch` messages, in `within_s` seconds or less (a provider may have a deadline of its own).
+
+        Exactly one outcome per message, in order: the deadline takes none from those that were answered before it.
+        Cancelled calls are ambiguous.
+        """
         ...
 
     async def close(self) -> None:

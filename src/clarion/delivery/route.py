@@ -7,14 +7,14 @@ let through, so that a retry meets the provider that can recognise it. Where its
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import accumulate
 from typing import Final
 
 import msgspec
 
 from clarion.contracts.work import URGENT_PRIORITY, WorkItem
-from clarion.delivery.circuit import Circuits
+from clarion.delivery.circuit import CLOSED, Circuits
 from clarion.kernel.ids import hash64
 from clarion.tenancy.config import ProviderConfig
 
@@ -71,14 +71,22 @@ class RouteTable:
                 enabled.setdefault((config.tenant_id, config.channel), []).append(config)
         self._choices = {key: _Choice(sorted(found, key=_name_of)) for key, found in enabled.items()}
 
-    def assign(self, item: WorkItem, circuits: Circuits, now_ms: int) -> Assignment:
-        """The provider of one delivery now, counted at its breaker."""
+    def assign(self, item: WorkItem, circuits: Circuits, now_ms: int, *, retried: bool = False) -> Assignment:
+        """The provider of one delivery now, counted at its breaker.
+
+        One that failed before goes to a provider that works, if there is one: it has been a probe already.
+        """
         tenant = item.tenant_id
         choice = self._choices.get((tenant, item.channel))
         if choice is None:
             return _NOBODY
         lot = hash64(item.delivery_id) >> _CHANNEL_BITS
         place = choice.preferred(lot)
+        if retried:
+            names = choice.fallbacks(lot) if place is None else [choice.names[place], *choice.fallbacks(lot)]
+            for name in names:
+                if circuits.state_of((tenant, name)) == CLOSED:
+                    return choice.assignments[name]
         if place is not None and circuits.admit((tenant, choice.names[place]), now_ms):
             return choice.assignments[choice.names[place]]
         for name in choice.fallbacks(lot):
@@ -90,13 +98,21 @@ class RouteTable:
         return Assignment(wait_until_ms=soonest + spread_ms)
 
 
-def choose(items: Sequence[WorkItem], table: RouteTable, circuits: Circuits, now_ms: int) -> list[Assignment]:
+def choose(
+    items: Sequence[WorkItem],
+    table: RouteTable,
+    circuits: Circuits,
+    now_ms: int,
+    retried: Collection[bytes] = (),
+) -> list[Assignment]:
     """One assignment per item, in order. `now_ms` is on the clock of the items' `due_ms`.
+
+    `retried`: ids of the deliveries that failed before.
 
     Every assignment to a provider whose breaker is not closed uses up a part of what that breaker lets through, so
     assign only what is going to be sent.
     """
-    return [table.assign(item, circuits, now_ms) for item in items]
+    return [table.assign(item, circuits, now_ms, retried=item.delivery_id in retried) for item in items]
 
 
 def _name_of(config: ProviderConfig) -> str:

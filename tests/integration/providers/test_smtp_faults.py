@@ -61,6 +61,19 @@ async def test_who_is_greylisted_asks_again_soon_and_then_ever_less_often(sink: 
     assert pauses == [0, 60, 120, 300, 300, 300]
 
 
+async def test_a_server_that_is_only_busy_is_not_taken_for_greylisting(sink: SmtpSink, relay: MakeRelay):
+    provider = relay()
+    busy: dict[FaultStage, str] = {
+        "mail": "451 4.3.2 not now",
+        "rcpt": "450 4.2.1 busy",
+        "end": "451 4.3.0 error",
+    }
+    for stage, reply in busy.items():
+        await sink.script(Fault(stage, "reply", reply))
+        (outcome,) = await provider.send([replace(email(), attempt=3)])
+        assert (outcome.kind, outcome.retry_after_s) == ("transient", 0)
+
+
 async def test_the_enhanced_code_is_told_in_words(sink: SmtpSink, relay: MakeRelay):
     await sink.script(Fault("rcpt", "reply", "550 5.7.26 unauthenticated mail is refused"))
     outcome = await send_one(relay())

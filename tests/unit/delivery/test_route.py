@@ -31,6 +31,12 @@ def broken(*names: str) -> Circuits:
     return circuits
 
 
+def one_failure(name: str) -> Circuits:
+    circuits = Circuits()
+    circuits.observe((TENANT, name), [Outcome(b"d" * 16, "transient")], NOW)
+    return circuits
+
+
 def names_of(assignments: list[Assignment]) -> list[str]:
     return [assignment.provider for assignment in assignments]
 
@@ -55,6 +61,18 @@ def test_a_delivery_goes_to_the_same_provider_each_time_whatever_the_order_of_th
     once = choose(work, RouteTable(configs), Circuits(), NOW)
     again = choose(work[::-1], RouteTable(configs[::-1]), Circuits(), NOW + 5000)
     assert names_of(once) == names_of(again)[::-1]
+
+
+def test_what_failed_once_goes_to_a_provider_that_works_and_is_no_probe_again():
+    table, work = RouteTable([provider("a"), provider("b")]), items(100)
+    first = choose(work, table, Circuits(), NOW)
+    late = NOW + 5_000
+
+    for circuits in (broken("a"), one_failure("a")):
+        again = choose(work, table, circuits, late, retried={item.delivery_id for item in work})
+        assert names_of(again) == ["b"] * 100
+    healthy = choose(work, table, Circuits(), late, retried={item.delivery_id for item in work})
+    assert names_of(healthy) == names_of(first)
 
 
 def test_only_what_was_broken_moves_and_it_is_spread_over_the_others():

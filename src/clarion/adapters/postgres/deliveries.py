@@ -51,6 +51,7 @@ def _job(record: asyncpg.Record) -> Job:
         state=record["state"],
         lease_epoch=record["lease_epoch"],
         lease_live=record["lease_live"],
+        leased_until_ms=record["leased_until"] or 0,
         attempts=record["attempts"],
         provider=record["provider"],
         expires_ms=record["expires_at"] or 0,

@@ -14,6 +14,7 @@ left on which it could act? Without either the message surely was not sent (`tra
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -90,8 +91,8 @@ class BaseProvider(ABC):
         """What this provider can do; constant for its life."""
         return self._capabilities
 
-    async def send(self, batch: Sequence[Message]) -> list[Outcome]:
-        """Send up to `max_batch` messages within the deadline; exactly one outcome per message, in order.
+    async def send(self, batch: Sequence[Message], within_s: float = math.inf) -> list[Outcome]:
+        """Send up to `max_batch` messages within `within_s` and our own deadline; one outcome per message, in order.
 
         Raises Invalid on a larger batch, of which nothing is sent: the caller has a defect. A cancelled call raises
         CancelledError, its messages are ambiguous.
@@ -103,7 +104,7 @@ class BaseProvider(ABC):
         for flight in flights:
             flight.outcome = self._refusal(flight.message)
         if airborne := [flight for flight in flights if flight.outcome is None]:
-            await self._fly(airborne)
+            await self._fly(airborne, min(within_s, self._deadline_s))
         return [flight.outcome or self._unsettled(flight, "no_verdict") for flight in flights]
 
     async def close(self) -> None:
@@ -132,13 +133,13 @@ class BaseProvider(ABC):
         """The outcome of a message that the vendor took responsibility for."""
         return Outcome(message.delivery_id, "sent", provider_message_id, self._cost_micros)
 
-    async def _fly(self, flights: Sequence[Flight]) -> None:
+    async def _fly(self, flights: Sequence[Flight], deadline_s: float) -> None:
         if self._closed:
             for flight in flights:
                 flight.outcome = _outcome(flight.message, "transient", "closed", "the provider was closed")
             return
         try:
-            async with asyncio.timeout(self._deadline_s):
+            async with asyncio.timeout(deadline_s):
                 await self._transmit(flights)
         except TimeoutError:
             self._settle(flights, "deadline")

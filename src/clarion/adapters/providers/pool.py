@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -50,8 +51,9 @@ class MisconfiguredProvider:
         """As large as any, so that refusing costs little."""
         return Capabilities(self._channel, max_batch=1000)
 
-    async def send(self, batch: Sequence[Message]) -> list[Outcome]:
+    async def send(self, batch: Sequence[Message], within_s: float = math.inf) -> list[Outcome]:
         """Refuse every message for now, saying what to mend."""
+        del within_s
         return [
             Outcome(message.delivery_id, "transient", code="misconfigured", detail=self._detail)
             for message in batch

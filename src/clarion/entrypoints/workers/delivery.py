@@ -23,9 +23,6 @@ IDLE_WAIT_S: Final = 1.0
 URGENT_BATCH: Final = 100
 """Small, so that a code that comes a moment later does not wait for a long batch to end."""
 
-CLAIM_LEASES: Final = 2
-"""A claim's lease in Valkey, in leases of one attempt: a long batch is still being sent when its first attempts end."""
-
 
 async def run_delivery(worker: Worker, stop: asyncio.Event) -> None:
     """Claim and dispatch until `stop` is set; what is under way then is finished."""
@@ -41,7 +38,7 @@ async def run_delivery(worker: Worker, stop: asyncio.Event) -> None:
 
 
 async def _step(worker: Worker, channel: str, *, limit: int, urgent_only: bool) -> float:
-    lease_ms = worker.dispatch.lease_ms * CLAIM_LEASES
+    lease_ms = worker.dispatch.lease_ms
     items = await worker.queue.claim(channel, limit, lease_ms=lease_ms, urgent_only=urgent_only)
     if not items:
         await worker.queue.wait(channel, IDLE_WAIT_S, urgent_only=urgent_only)

@@ -1,7 +1,7 @@
 -- name: load_jobs
 -- Open deliveries with what their notification and their user's row say at this moment.
 SELECT o.global_id, o.tenant_id, o.channel, o.priority, o.due_at, o.state, o.lease_epoch, o.attempts, o.provider,
-       coalesce(o.leased_until > now(), false) AS lease_live,
+       coalesce(o.leased_until > now(), false) AS lease_live, o.leased_until,
        n.user_id, n.category, n.template, n.template_version, n.payload, n.personalization, n.expires_at, n.traceparent,
        n.journey_id, u.external_id, u.timezone, u.language, u.country, u.sealed, u.quiet_hours, u.preferences
 FROM unnest($1::uuid[], $2::timestamptz[]) AS t (global_id, created_at)

@@ -13,10 +13,10 @@ Stage: TypeAlias = Literal["mail", "rcpt", "data", "end"]
 """Where in the dialogue: `MAIL FROM`, `RCPT TO`, `DATA`, and the message's final dot."""
 
 GREYLIST_PAUSES_S: Final = (0.0, 60.0, 120.0, 300.0)
-"""The least pause after the first, second, … attempt that met a code of greylisting.
+"""The least pause after the first, second, … attempt that was greylisted.
 
-Such servers let a message in after a minute to five (RFC 6647, 2.3), but most that answer with these codes are only
-busy: so the second attempt comes soon, and the fourth of a one-time code within its five minutes.
+Such servers let a message in after a minute to five (RFC 6647, 2.3), some at the second attempt: so that one comes
+soon, and the fourth of a one-time code within its five minutes.
 """
 
 BACK_OFF: Final = frozenset({421, 454})
@@ -28,7 +28,10 @@ UNAUTHORISED: Final = frozenset({530, 534, 535, 538})
 _SUCCESS, _TRANSIENT, _PERMANENT = 2, 4, 5
 """The first digit of a reply code (RFC 5321, 4.2.1)."""
 
-_GREYLISTED: Final = frozenset({450, 451})
+_GREYLISTING: Final = frozenset({450, 451})
+_GREYLISTED: Final = re.compile(r"4\.7\.1\b|gr[ae]y-?list", re.IGNORECASE)
+"""How greylisting tells itself apart from a server that is only busy, which answers with the same codes."""
+
 _ENHANCED: Final = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
 _SUBJECTS: Final = {
     "1": "address",
@@ -68,8 +71,12 @@ def outcome_of(verdict: Verdict, message: Message) -> Outcome:
         _kind_of(verdict),
         code=f"{about}_{verdict.code}",
         detail=_describe(verdict),
-        retry_after_s=_pause_s(message.attempt) if verdict.code in _GREYLISTED else 0.0,
+        retry_after_s=_pause_s(message.attempt) if _is_greylisting(verdict) else 0.0,
     )
+
+
+def _is_greylisting(verdict: Verdict) -> bool:
+    return verdict.code in _GREYLISTING and _GREYLISTED.search(verdict.text) is not None
 
 
 def _pause_s(attempt: int) -> float:
