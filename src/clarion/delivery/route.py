@@ -7,14 +7,14 @@ let through, so that a retry meets the provider that can recognise it. Where its
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Final
 
 import msgspec
 
 from clarion.contracts.work import URGENT_PRIORITY, WorkItem
-from clarion.delivery.circuit import CLOSED, Circuits
+from clarion.delivery.circuit import CLOSED, Circuit, Circuits
 from clarion.kernel.ids import hash64
 from clarion.tenancy.config import ProviderConfig
 
@@ -74,7 +74,7 @@ class RouteTable:
     def assign(self, item: WorkItem, circuits: Circuits, now_ms: int, *, retried: bool = False) -> Assignment:
         """The provider of one delivery now, counted at its breaker.
 
-        One that failed before goes to a provider that works, if there is one: it has been a probe already.
+        One that failed before is no probe again: while any provider is up it goes to such a one, or waits for it.
         """
         tenant = item.tenant_id
         choice = self._choices.get((tenant, item.channel))
@@ -82,17 +82,16 @@ class RouteTable:
             return _NOBODY
         lot = hash64(item.delivery_id) >> _CHANNEL_BITS
         place = choice.preferred(lot)
+        first = [] if place is None else [choice.names[place]]
+        if first and not retried and circuits.admit((tenant, first[0]), now_ms):
+            return choice.assignments[first[0]]
+        names = first + choice.fallbacks(lot)
         if retried:
-            names = choice.fallbacks(lot) if place is None else [choice.names[place], *choice.fallbacks(lot)]
-            for name in names:
-                if circuits.state_of((tenant, name)) == CLOSED:
-                    return choice.assignments[name]
-        if place is not None and circuits.admit((tenant, choice.names[place]), now_ms):
-            return choice.assignments[choice.names[place]]
-        for name in choice.fallbacks(lot):
+            names = _spared(names, {name: circuits.state_of((tenant, name)) for name in names})
+        for name in names:
             if circuits.admit((tenant, name), now_ms):
                 return choice.assignments[name]
-        soonest = min(circuits.admits_from((tenant, name), now_ms) for name in choice.assignments)
+        soonest = min(circuits.admits_from((tenant, name), now_ms) for name in names)
         # One-time codes are few and cannot wait: they make the probes.
         spread_ms = 0 if item.priority <= URGENT_PRIORITY else lot % WAIT_SPREAD_MS
         return Assignment(wait_until_ms=soonest + spread_ms)
@@ -113,6 +112,12 @@ def choose(
     assign only what is going to be sent.
     """
     return [table.assign(item, circuits, now_ms, retried=item.delivery_id in retried) for item in items]
+
+
+def _spared(names: Sequence[str], states: Mapping[str, Circuit]) -> list[str]:
+    """The providers to ask for a delivery that failed before: those that did not fail last come first."""
+    up = [name for name in names if states[name].state != "open"] or list(names)
+    return sorted(up, key=lambda name: states[name] != CLOSED)
 
 
 def _name_of(config: ProviderConfig) -> str:
