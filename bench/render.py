@@ -26,10 +26,10 @@ from clarion.templates import (
 
 BAR_MS: Final = 20.0
 BAR_RATIO: Final = 4.0
-ROUNDS: Final = 40
+ROUNDS: Final = 30
 """Rounds of one batch by each engine in turn: a busy moment of the machine hits both."""
 
-BATCH: Final = 200
+BATCH: Final = 500
 SINGLES: Final = 5_000
 """E-mails rendered one at a time, for the percentiles."""
 

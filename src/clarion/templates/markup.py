@@ -11,7 +11,7 @@ from clarion.kernel.errors import Invalid
 from clarion.templates.syntax import Piece, Tag
 
 _SCRIPT_URL: Final = re.compile(
-    r"""=\s*+["']?\s*+(?:j\s*a\s*v\s*a\s*s\s*c\s*r\s*i\s*p\s*t|v\s*b\s*s\s*c\s*r\s*i\s*p\s*t"""
+    r"""=\s*+["']?\s*+(?:(?:j\s*a\s*v\s*a|v\s*b)\s*s\s*c\s*r\s*i\s*p\s*t\s*:"""
     r"""|d\s*a\s*t\s*a\s*:\s*t\s*e\s*x\s*t\s*(?:/|&\#x2f;)\s*h\s*t\s*m\s*l\s*[;,])""",
     re.IGNORECASE,
 )

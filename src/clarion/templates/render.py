@@ -99,11 +99,12 @@ def _finish(channel: Channel, fields: dict[str, str]) -> Rendered | RenderFailur
     """Hold rendered fields against what the channel can carry."""
     if not fields:
         return RenderFailure("missing_part", channel, f"there is nothing for {channel}")
-    for field, text in fields.items():
-        # A character takes one to four bytes: most texts need no count.
-        if len(text) * 4 > MAX_OUTPUT_BYTES and len(text.encode()) > MAX_OUTPUT_BYTES:
-            detail = f"it has more than {MAX_OUTPUT_BYTES} bytes"
-            return RenderFailure("too_long", f"{channel}.{field}", detail)
+    # A character takes one to four bytes: most messages need no count.
+    if sum(map(len, fields.values())) * 4 > MAX_OUTPUT_BYTES:
+        for field, text in fields.items():
+            if len(text.encode()) > MAX_OUTPUT_BYTES:
+                detail = f"it has more than {MAX_OUTPUT_BYTES} bytes"
+                return RenderFailure("too_long", f"{channel}.{field}", detail)
     try:
         return _FINISHERS[channel](fields)
     except Unrenderable as error:
@@ -120,12 +121,12 @@ def _finish_email(fields: dict[str, str]) -> Rendered:
     if len(subject) > MAX_SUBJECT_CHARS:
         detail = f"the subject has more than {MAX_SUBJECT_CHARS} characters"
         raise Unrenderable("too_long", detail)
-    html, text = fields.get("html", ""), fields.get("text", "")
-    if html and "text" not in fields:
+    html, text = fields.get("html", ""), fields.get("text")
+    if text is None:
         text = html_to_text(html)
     if (not html or html.isspace()) and (not text or text.isspace()):
         raise Unrenderable("empty", "html and text are empty")
-    return Rendered(subject=subject, html=html, text=text)
+    return Rendered(subject, html, text)
 
 
 def _finish_push(fields: dict[str, str]) -> Rendered:

@@ -24,6 +24,8 @@ QUOTES: Final = "\"'"
 KEYWORDS: Final = frozenset({"and", "elif", "else", "for", "if", "in", "is", "not", "or", "set", "with"})
 """Names that the language keeps for itself."""
 
+_BEFORE_NO_VARIABLE: Final = frozenset({".", "|", "is"})
+
 _OPENING: Final = re.compile(r"\{\{|\{%|\{#")
 _END_OF_RAW: Final = re.compile(r"\{%[-+]?\s*endraw\s*[-+]?%\}")
 _TOKEN: Final = re.compile(
@@ -81,14 +83,14 @@ def is_name(token: str) -> bool:
 
 
 def free_names(tags: list[Tag]) -> frozenset[str]:
-    """Every name that may stand for a variable. Some are none (loop variables, functions), but none is missing."""
+    """Every name that may stand for a variable. Some are none (a loop's, functions), but none is missing."""
     names: set[str] = set()
     for tag in tags:
         tokens = tag.tokens[1:] if tag.kind == "statement" else tag.tokens
         names.update(
             token
             for before, token in pairwise(("", *tokens))
-            if is_name(token) and before not in {".", "|"} and token not in KEYWORDS
+            if before not in _BEFORE_NO_VARIABLE and is_name(token) and token not in KEYWORDS
         )
     return frozenset(names)
 

@@ -27,7 +27,7 @@ _WIDE_CONTROLS: Final = re.compile(rb"\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]")
 """U+0080 to U+009F, U+2028 and U+2029 in UTF-8."""
 _LINE_BREAKS: Final = ("\r\n", "\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029")
 _UNSENDABLE: Final = dict.fromkeys(
-    set(range(0x20)) - {0x09, 0x0A} | set(range(0x80, 0xA0)) | set(range(0xD800, 0xE000))
+    set(range(0x20)) - {0x09, 0x0A} | set(range(0x7F, 0xA0)) | set(range(0xD800, 0xE000))
 )
 _SCALARS: Final = frozenset({int, float, bool})
 
@@ -128,6 +128,7 @@ class PlainTest:
             len(written) <= MAX_PLAIN_BYTES
             # An escaped character: a control character, if it is no quote.
             and b"\\" not in written
+            and b"\x7f" not in written
             # Searched from the end because that takes a third of the time: CPython 3.11 skips ahead only there.
             and written.rfind(b"null") < 0
             and ((b"\xc2" not in written and b"\xe2" not in written) or not _WIDE_CONTROLS.search(written))

@@ -34,21 +34,30 @@ class ChildTrialRenderer:
 
     async def attempt(self, content: TemplateContent, channel: Channel) -> TrialVerdict:
         """See `templates.TrialRenderer`. Raises Transient where the child cannot be started."""
+        request = TrialRequest(content, channel)
         async with self._turn:
-            try:
-                async with asyncio.timeout(self._deadline_s):
-                    report = await self._ask(TrialRequest(content, channel))
-            except TimeoutError:
-                await self._kill()
-                return TrialVerdict("timed_out")
-            except (asyncio.IncompleteReadError, ConnectionError):
-                status = await self._kill()
-                return TrialVerdict("timed_out" if status == -signal.SIGXCPU else "crashed")
-            except BaseException:
-                # Cancelled: the child's report would be taken for the next one's.
-                await self._kill()
-                raise
-            return TrialVerdict("finished", report.failure)
+            was_running = self._child is not None
+            verdict = await self._try(request)
+            if verdict.kind == "crashed" and was_running:
+                # It may have died before, of something else: only a child of its own speaks against a template.
+                verdict = await self._try(request)
+            return verdict
+
+    async def _try(self, request: TrialRequest) -> TrialVerdict:
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                report = await self._ask(request)
+        except TimeoutError:
+            await self._kill()
+            return TrialVerdict("timed_out")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            status = await self._kill()
+            return TrialVerdict("timed_out" if status == -signal.SIGXCPU else "crashed")
+        except BaseException:
+            # Cancelled: the child's report would be taken for the next one's.
+            await self._kill()
+            raise
+        return TrialVerdict("finished", report.failure)
 
     async def close(self) -> None:
         """End the child, if there is one. Idempotent."""

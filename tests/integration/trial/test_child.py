@@ -1,0 +1,126 @@
+"""Templates that would take the worker with them, in the process that is there for it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from clarion.adapters.trial import ChildTrialRenderer
+from clarion.kernel.errors import Invalid
+from clarion.templates import (
+    ChannelParts,
+    SmsParts,
+    TemplateContent,
+    TrialVerdict,
+    check_template,
+    try_template,
+)
+
+# None of these passes `check_template`: the trial is the second fence, for what the first one may not know.
+DOUBLING = "{% set x = 'aaaaaaaaaaaaaaaa' %}" + "{% set x = x ~ x %}" * 40 + "{{ x }}"
+REPETITION = "".join(f"{{% set x{i} = 'x' * 90000000 %}}" for i in range(12))
+GREEDY = "{% for i in range(1000) %}{% for j in range(1000) %}{% set q = ([1] * 500000)|sort %}{% endfor %}{% endfor %}"
+
+
+def _sms(body: str) -> TemplateContent:
+    return TemplateContent("service", ChannelParts(sms=SmsParts(body)))
+
+
+@pytest.fixture
+async def trials() -> AsyncIterator[ChildTrialRenderer]:
+    renderer = ChildTrialRenderer()
+    yield renderer
+    await renderer.close()
+
+
+def _environment_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def _children() -> set[int]:
+    """Trial processes of this process that run."""
+    found: set[int] = set()
+    for task in Path("/proc/self/task").iterdir():
+        for pid in (task / "children").read_text().split():
+            if b"clarion.adapters.trial.child" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.add(int(pid))
+    return found
+
+
+async def test_a_harmless_template_finishes(trials: ChildTrialRenderer):
+    assert await trials.attempt(_sms("Hello"), "sms") == TrialVerdict("finished")
+    await try_template(check_template(_sms("Hello {{ user.first_name }}")), trials)
+
+
+async def test_what_rendering_says_comes_back(trials: ChildTrialRenderer):
+    loops = "{% for i in range(1000) %}{% for j in range(1000) %}{% endfor %}{% endfor %}"
+    verdict = await trials.attempt(_sms("\n" + loops), "sms")
+    assert verdict.kind == "finished"
+    assert verdict.failure is not None
+    assert (verdict.failure.kind, verdict.failure.line) == ("too_much_work", 2)
+
+
+@pytest.mark.parametrize(
+    ("bomb", "kind"), [(DOUBLING, "crashed"), (REPETITION, "crashed"), (GREEDY, "timed_out")]
+)
+async def test_a_bomb_harms_nobody_and_the_next_trial_is_fine(
+    trials: ChildTrialRenderer, bomb: str, kind: str
+):
+    assert (await trials.attempt(_sms(bomb), "sms")).kind == kind
+    assert await trials.attempt(_sms("Hello"), "sms") == TrialVerdict("finished")
+
+
+async def test_a_trial_that_ends_badly_refuses_the_template(trials: ChildTrialRenderer):
+    checked = check_template(_sms("Hello"))
+    with pytest.raises(Invalid, match="more memory"):
+        await try_template(type(checked)(_sms(DOUBLING), 4, uses_context=False, variables=()), trials)
+
+
+async def test_a_trial_has_a_deadline_in_real_time():
+    renderer = ChildTrialRenderer(deadline_s=0.0)
+    assert await renderer.attempt(_sms("Hello"), "sms") == TrialVerdict("timed_out")
+    await renderer.close()
+
+
+async def test_concurrent_trials_take_turns(trials: ChildTrialRenderer):
+    bodies = ["Hello", DOUBLING, "Hello"]
+    verdicts = await asyncio.gather(*(trials.attempt(_sms(body), "sms") for body in bodies))
+    assert [verdict.kind for verdict in verdicts] == ["finished", "crashed", "finished"]
+
+
+async def test_a_cancelled_trial_leaves_no_answer_for_the_next(trials: ChildTrialRenderer):
+    await trials.attempt(_sms("Hello"), "sms")
+    slow = asyncio.create_task(trials.attempt(_sms(GREEDY), "sms"))
+    await asyncio.sleep(0)
+    slow.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await slow
+    assert await trials.attempt(_sms("Hello"), "sms") == TrialVerdict("finished")
+
+
+async def test_a_child_that_was_killed_meanwhile_is_replaced(trials: ChildTrialRenderer):
+    await trials.attempt(_sms("Hello"), "sms")
+    (pid,) = _children()
+    os.kill(pid, signal.SIGKILL)
+    assert await trials.attempt(_sms("Hello"), "sms") == TrialVerdict("finished")
+
+
+async def test_closing_ends_the_child_and_may_be_repeated():
+    renderer = ChildTrialRenderer()
+    await renderer.attempt(_sms("Hello"), "sms")
+    assert _children()
+    await renderer.close()
+    await renderer.close()
+    assert not _children()
+
+
+async def test_the_child_sees_no_secret(monkeypatch: pytest.MonkeyPatch, trials: ChildTrialRenderer):
+    monkeypatch.setenv("CLARION_MASTER_KEY", "s3cr3t")
+    await trials.attempt(_sms("Hello"), "sms")
+    (pid,) = _children()
+    assert b"s3cr3t" not in _environment_of(pid)
