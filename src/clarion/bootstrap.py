@@ -55,6 +55,7 @@ from clarion.kernel.errors import Invalid
 from clarion.orchestration.accept import AcceptPorts
 from clarion.orchestration.cards import CachedCards
 from clarion.orchestration.configs import CachedConfigs
+from clarion.orchestration.owed import PatientSink
 from clarion.settings import Settings
 from clarion.templates import Renderer
 from clarion.templates.ports import TrialRenderer
@@ -133,6 +134,7 @@ class Gateway(msgspec.Struct, frozen=True):
 
     region: Region
     accept: AcceptPorts
+    work: PatientSink
     limiter: ValkeyRateLimiter
     local_limiter: LocalBuckets
     trials: TrialRenderer
@@ -225,11 +227,12 @@ def _build_region(
 async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
     """The API's side of a region; closed when the block ends. Raises as `open_region`."""
     async with open_region(settings, "api") as region:
+        work = PatientSink(region.queue)
         accept = AcceptPorts(
             store=region.accepts,
             cards=region.cards,
             configs=region.configs,
-            queue=region.queue,
+            queue=work,
             allowances=region.allowances,
             predictor=NeutralPrior(),
             clock=region.clock,
@@ -239,6 +242,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
             yield Gateway(
                 region=region,
                 accept=accept,
+                work=work,
                 limiter=ValkeyRateLimiter(region.valkey),
                 local_limiter=LocalBuckets(),
                 trials=trials,

@@ -12,6 +12,9 @@ from clarion.delivery.ports import CapRequest
 LIFE_MS: Final = 3 * 24 * 3600 * 1000
 """From the first place taken: a calendar day lasts 50 hours around the world, and its deliveries may be retried."""
 
+USED_TIMEOUT_S: Final = 0.2
+"""A request waits for it, and is decided without it; the binding reservation may take its time."""
+
 
 class ValkeyReservations:
     """`delivery.ports.Reservations` on Valkey: one script call a batch (on a cluster: one a bucket of users)."""
@@ -20,7 +23,7 @@ class ValkeyReservations:
         self._clients = clients
         self._reserve = KeyedScript(load_script("caps_reserve"), (LIFE_MS,))
         self._release = KeyedScript(load_script("caps_release"))
-        self._used = KeyedScript(load_script("caps_used"))
+        self._used = KeyedScript(load_script("caps_used"), timeout_s=USED_TIMEOUT_S)
 
     async def reserve(self, requests: Sequence[CapRequest]) -> list[bool]:
         """Whether each request has a place. Raises Transient: then ask again, which takes no place twice."""

@@ -84,7 +84,7 @@ def _on_routing_error(request: Request[Any, Any, Any], error: Exception) -> Resp
 
 @asynccontextmanager
 async def _chores(services: Services) -> AsyncGenerator[None]:
-    """What an API process does besides answering: it keeps the time, and pays the cards that it owes."""
+    """What an API process does besides answering: it keeps the time, and pays the cards and the work that it owes."""
     stop = asyncio.Event()
     region = services.gateway.region
 
@@ -96,9 +96,14 @@ async def _chores(services: Services) -> AsyncGenerator[None]:
         await services.cards.settle()
         return SETTLE_EVERY_S
 
+    async def settle_work() -> float:
+        await services.gateway.work.settle()
+        return SETTLE_EVERY_S
+
     async with asyncio.TaskGroup() as group:
         group.create_task(run_lane("clock", keep_time, stop))
         group.create_task(run_lane("cards", settle_cards, stop))
+        group.create_task(run_lane("work", settle_work, stop))
         try:
             yield
         finally:
