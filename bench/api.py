@@ -1,4 +1,4 @@
-"""`api`: single notifications over HTTP, against an empty Litestar handler that is served the same way.
+"""`api`: single notifications over HTTP, against an empty Litestar handler of the same body, served the same way.
 
 64 kept connections, each with one request under way; the generator has a process of its own and no more to do than to
 tell a 201 from another answer. The worker is stopped meanwhile: what is measured is the way from the socket to the

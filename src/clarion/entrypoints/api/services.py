@@ -22,6 +22,10 @@ ACCEPT_BATCH: Final = 500
 """Single requests that are accepted together at most; design section 2 has its times for this size."""
 
 
+ACCEPT_CROWD: Final = 16
+"""Single requests for which it pays to begin a batch beside another: a batch costs 3 ms, an item 0.03."""
+
+
 class Admitted(msgspec.Struct, frozen=True):
     """What became of an ask: its answer, or why there is none; and what is left in its tenant's bucket."""
 
@@ -42,7 +46,7 @@ class Acceptor:
         self._clock = gateway.region.clock
         self._throttle = throttle
         self._singles: Coalescer[Ask, Admitted] = Coalescer(
-            self._run, limit=ACCEPT_BATCH, concurrency=concurrency
+            self._run, limit=ACCEPT_BATCH, concurrency=concurrency, crowd=ACCEPT_CROWD
         )
         self._batches: Coalescer[Ask, Admitted] = Coalescer(self._run, limit=1, concurrency=concurrency)
 
