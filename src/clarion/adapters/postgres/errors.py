@@ -34,6 +34,10 @@ def map_error(exc: BaseException) -> ClarionError | None:
         return exc
     if isinstance(exc, asyncpg.UniqueViolationError):
         return Conflict(f"already there ({exc.constraint_name})")
+    if isinstance(exc, asyncpg.InvalidAuthorizationSpecificationError):
+        return Transient(
+            "the database refuses our password: CLARION_MASTER_KEY is not the key it was prepared with"
+        )
     if isinstance(exc, _TRANSIENT):
         return Transient("the database cannot be reached or is busy; try again")
     if isinstance(exc, asyncpg.DataError):
