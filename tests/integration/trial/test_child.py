@@ -43,7 +43,7 @@ def _environment_of(pid: int) -> bytes:
 
 
 def _children() -> set[int]:
-    """Trial processes of this process that run."""
+    """Trial processes of this process that run. Other tests' may be among them: look before and after."""
     found: set[int] = set()
     for task in Path("/proc/self/task").iterdir():
         for pid in (task / "children").read_text().split():
@@ -104,23 +104,26 @@ async def test_a_cancelled_trial_leaves_no_answer_for_the_next(trials: ChildTria
 
 
 async def test_a_child_that_was_killed_meanwhile_is_replaced(trials: ChildTrialRenderer):
+    others = _children()
     await trials.attempt(_sms("Hello"), "sms")
-    (pid,) = _children()
+    (pid,) = _children() - others
     os.kill(pid, signal.SIGKILL)
     assert await trials.attempt(_sms("Hello"), "sms") == TrialVerdict("finished")
 
 
 async def test_closing_ends_the_child_and_may_be_repeated():
+    others = _children()
     renderer = ChildTrialRenderer()
     await renderer.attempt(_sms("Hello"), "sms")
-    assert _children()
+    assert _children() - others
     await renderer.close()
     await renderer.close()
-    assert not _children()
+    assert _children() == others
 
 
 async def test_the_child_sees_no_secret(monkeypatch: pytest.MonkeyPatch, trials: ChildTrialRenderer):
     monkeypatch.setenv("CLARION_MASTER_KEY", "s3cr3t")
+    others = _children()
     await trials.attempt(_sms("Hello"), "sms")
-    (pid,) = _children()
+    (pid,) = _children() - others
     assert b"s3cr3t" not in _environment_of(pid)
