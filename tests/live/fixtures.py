@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import pytest
 import pytest_asyncio
@@ -19,7 +19,7 @@ from clarion.testing.http import HttpClient
 from clarion.testing.instance import Instance, clarion_up
 from clarion.testing.smtp import SinkOptions, SmtpSink
 from clarion.testing.waiting import eventually
-from tests.live.support import Person, move_in, scrape
+from tests.live.support import Person, fetch, move_in, scrape
 
 LEASE_S: Final = 4.0
 """A lease short enough for tests to wait for its end, and longer than a busy machine keeps a worker waiting."""
@@ -29,10 +29,14 @@ KEPT_MESSAGES: Final = 2_000
 
 @dataclass(frozen=True)
 class Live:
-    """The instance. A batch that gets to the point named in the file `crash` ends the worker, once."""
+    """The instance. A batch that gets to the point named in the file `crash` ends the worker, once.
+
+    `clocks` is the file that sets roles' wall clocks wrong (`tests/live/clock`).
+    """
 
     instance: Instance
     crash: Path
+    clocks: Path
     metrics_port: int
 
     async def well(self) -> None:
@@ -49,11 +53,20 @@ class Live:
 
         await eventually(is_well)
 
+    async def cut_connections(self) -> None:
+        """End every session of our processes at Postgres."""
+        ended = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'clarion-%'"
+        )
+        await fetch(self.instance, ended)
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the measures of the faults that were injected, as a table for `docs/explanation/delivery-guarantees.md`."""
-    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
-    rows = [value for report in reports for name, value in report.user_properties if name == "fault"]
+    # What a fixture records when it ends is in the report of the teardown, which has no category.
+    ends: list[pytest.TestReport] = terminalreporter.getreports("")
+    told = (fact for report in ends for fact in report.user_properties)
+    rows = [cast("dict[str, object]", value) for name, value in told if name == "fault"]
     if rows:
         terminalreporter.section("faults")
         terminalreporter.line(
@@ -66,16 +79,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Generator[Live]:
     folder = tmp_path_factory.mktemp("live")
-    data, crash = folder / "data", folder / "crash"
+    data, crash, clocks = folder / "data", folder / "crash", folder / "clocks"
     metrics_port = Ports(DataDirectory.open(data)).choose("worker-metrics")
     settings = {
         "CLARION_LEASE_S": f"{LEASE_S}",
         "CLARION_SWEEP_EVERY_S": "0.5",
         "CLARION_METRICS_PORT": f"{metrics_port}",
         "CLARION_CRASH_AT": f"{crash}",
+        "CLARION_TEST_CLOCKS": f"{clocks}",
+        "PYTHONPATH": f"{Path(__file__).with_name('clock')}",
     }
     with clarion_up(data, settings) as instance:
-        yield Live(instance, crash, metrics_port)
+        yield Live(instance, crash, clocks, metrics_port)
 
 
 @pytest.fixture(scope="session")
