@@ -88,6 +88,11 @@ _BY_STATUS: Final = {
     415: "unsupported-media-type",
 }
 
+KINDS: Final = frozenset(
+    {(status, kind) for _, status, kind in _BY_ERROR} | {*_BY_STATUS.items(), (500, "internal")}
+)
+"""Every status and kind of problem that there is."""
+
 _FRAMEWORK: Final = {
     400: "the request line or its headers are malformed",
     404: "there is no such route",
