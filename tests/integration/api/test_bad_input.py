@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from clarion.entrypoints.api.body import ARRIVAL_S, MAX_BATCH_BYTES, MAX_BYTES
+from clarion.entrypoints.api.body import MAX_BATCH_BYTES, MAX_BYTES
 from clarion.testing.http import HttpAnswer, request_head
 from tests.integration.api.support import Api, Caller, notification
 
@@ -323,7 +323,6 @@ async def test_a_connection_that_ends_inside_its_body_disturbs_nobody(api: Api, 
             sent = {**caller.client.headers, "content-length": "500"}
             await connection.send(request_head("POST /api/v1/notifications", sent, None) + b'{"user_id"')
     await caller.notify()
-    assert ARRIVAL_S <= 60
 
 
 @pytest.mark.parametrize(

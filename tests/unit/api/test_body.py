@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from clarion.entrypoints.api.body import JsonBody, read_body, tame
 from clarion.entrypoints.api.errors import HttpError
+from clarion.entrypoints.api.patience import ARRIVAL_S, Patience
 from clarion.kernel.errors import Invalid
 
 
@@ -31,22 +32,59 @@ def never() -> asyncio.Future[Any]:
     return asyncio.get_running_loop().create_future()
 
 
-async def test_a_body_that_stays_away_is_given_up():
+class Hands:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.mark.parametrize("chunks", [[], [b"{"], [b"{", b"1"]], ids=["nothing", "a-part", "parts"])
+async def test_a_body_that_stays_away_is_given_up(chunks: list[bytes]):
+    hands = Hands()
+    patience = Patience(hands)
+    left = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+
+    async def receive() -> Any:
+        return left.pop(0) if left else await never()
+
+    reading = asyncio.create_task(read_body(receive, {}, 100, patience))
+    await asyncio.sleep(0)
+    hands.seconds = ARRIVAL_S - 0.1
+    patience.sweep()
+    await asyncio.sleep(0)
+    assert not reading.done()
+    hands.seconds = ARRIVAL_S
+    patience.sweep()
+    patience.sweep()
     with pytest.raises(HttpError) as caught:
-        await read_body(never, {}, 100, within_s=0.01)
+        await reading
     assert caught.value.status == 408
     assert (b"connection", b"close") in caught.value.headers
 
 
-async def test_a_body_that_stops_half_way_is_given_up():
-    chunks = iter([{"type": "http.request", "body": b"{", "more_body": True}])
+async def test_a_reader_that_others_cancel_is_cancelled():
+    reading = asyncio.create_task(read_body(never, {}, 100, Patience(Hands())))
+    await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+
+async def test_who_has_read_is_left_in_peace():
+    hands = Hands()
+    patience = Patience(hands)
 
     async def receive() -> Any:
-        return next(chunks, None) or await never()
+        return {"type": "http.request", "body": b"{}", "more_body": False}
 
-    with pytest.raises(HttpError) as caught:
-        await read_body(receive, {}, 100, within_s=0.01)
-    assert caught.value.status == 408
+    assert await read_body(receive, {}, 100, patience) == b"{}"
+    hands.seconds = 2 * ARRIVAL_S
+    patience.sweep()
+    await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("length", [b"x", b"-1", b"1e3"])
@@ -54,7 +92,7 @@ async def test_a_length_that_is_none_is_not_believed(length: bytes):
     async def receive() -> Any:
         return {"type": "http.request", "body": b"{}", "more_body": False}
 
-    assert await read_body(receive, {b"content-length": length}, 100) == b"{}"
+    assert await read_body(receive, {b"content-length": length}, 100, Patience(Hands())) == b"{}"
 
 
 def decoded(raw: bytes) -> Told | Invalid:

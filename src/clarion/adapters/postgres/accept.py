@@ -190,10 +190,8 @@ class PostgresAcceptStore:
         waiting = [row for row in rows if row.open]
         if waiting:
             await self._copy(connection, "open_deliveries", _OPEN, _encode_open(waiting))
-        await connection.execute(self._sql["record_promise"], *_promises(rows))
-        await connection.execute(
-            self._sql["append_outbox"], NOTIFICATION_EVENTS.name, len(events), encode_events(list(events))
-        )
+        outbox = (NOTIFICATION_EVENTS.name, len(events), encode_events(list(events)))
+        await connection.execute(self._sql["record_promise"], *_promises(rows), *outbox)
 
     async def _resolve_keys(
         self, connection: PoolConnectionProxy, groups: Sequence[AcceptGroup]

@@ -28,6 +28,7 @@ from clarion.entrypoints.api.body import MAX_BATCH_BYTES
 from clarion.entrypoints.api.edge import Edge, trip_of
 from clarion.entrypoints.api.errors import reply_to_error
 from clarion.entrypoints.api.openapi import describe
+from clarion.entrypoints.api.patience import SWEEP_EVERY_S
 from clarion.entrypoints.api.routing import Route, serve
 from clarion.entrypoints.api.services import Services, build_services
 from clarion.entrypoints.hooks import receipts
@@ -84,7 +85,7 @@ def _on_routing_error(request: Request[Any, Any, Any], error: Exception) -> Resp
 
 @asynccontextmanager
 async def _chores(services: Services) -> AsyncGenerator[None]:
-    """What an API process does besides answering: it keeps the time, and pays the cards and the work that it owes."""
+    """What an API process does besides answering: it keeps the time, ends waits, and pays cards and work."""
     stop = asyncio.Event()
     region = services.gateway.region
 
@@ -100,7 +101,12 @@ async def _chores(services: Services) -> AsyncGenerator[None]:
         await services.gateway.work.settle()
         return SETTLE_EVERY_S
 
+    async def end_waits() -> float:
+        services.patience.sweep()
+        return SWEEP_EVERY_S
+
     async with asyncio.TaskGroup() as group:
+        group.create_task(run_lane("patience", end_waits, stop))
         group.create_task(run_lane("clock", keep_time, stop))
         group.create_task(run_lane("cards", settle_cards, stop))
         group.create_task(run_lane("work", settle_work, stop))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 import msgspec
 
 from clarion.entrypoints.api.errors import HttpError
+from clarion.entrypoints.api.patience import Patience
 from clarion.kernel.errors import Invalid
 from clarion.kernel.text import MAX_DEPTH, check_storable
 
@@ -25,9 +26,6 @@ MAX_BYTES: Final = 1 << 20
 MAX_BATCH_BYTES: Final = 8 << 20
 MAX_ITEMS: Final = 1000
 """Most items of an array, members of an object, and items of a batch."""
-
-ARRIVAL_S: Final = 30.0
-"""How long a body may take to arrive: whoever sends it byte by byte does not hold a request for longer."""
 
 NDJSON: Final = b"application/x-ndjson"
 _JSON: Final = b"application/json"
@@ -97,7 +95,7 @@ def check_tree(raw: bytes) -> None:
 
 
 async def read_body(
-    receive: Receive, headers: dict[bytes, bytes], max_bytes: int, within_s: float = ARRIVAL_S
+    receive: Receive, headers: dict[bytes, bytes], max_bytes: int, patience: Patience
 ) -> bytes:
     """The whole body. Raises HttpError: 413 over `max_bytes`, 415 where it is compressed, 408 where it stays away."""
     encoding = headers.get(b"content-encoding", b"identity")
@@ -108,23 +106,33 @@ async def read_body(
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length) > max_bytes:
         raise _too_large(max_bytes)
+    task = patience.begin()
+    try:
+        return await _collect(receive, max_bytes)
+    except asyncio.CancelledError:
+        try:
+            patience.explain(task)
+        except TimeoutError:
+            detail = f"the body did not arrive within {patience.within_s:g} seconds"
+            raise HttpError(408, detail, ((b"connection", b"close"),)) from None
+        raise
+    finally:
+        patience.end(task)
+
+
+async def _collect(receive: Receive, max_bytes: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
-    try:
-        async with asyncio.timeout(within_s):
-            while True:
-                message = await receive()
-                if message["type"] != "http.request":
-                    raise HttpError(400, "the connection ended inside the body")
-                size += len(message["body"])
-                if size > max_bytes:
-                    raise _too_large(max_bytes)
-                chunks.append(message["body"])
-                if not message["more_body"]:
-                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    except TimeoutError:
-        detail = f"the body did not arrive within {within_s:g} seconds"
-        raise HttpError(408, detail, ((b"connection", b"close"),)) from None
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise HttpError(400, "the connection ended inside the body")
+        size += len(message["body"])
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        chunks.append(message["body"])
+        if not message["more_body"]:
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def check_media(headers: dict[bytes, bytes], *, or_lines: bool) -> bytes:

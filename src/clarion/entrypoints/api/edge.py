@@ -70,7 +70,9 @@ class Edge:
         scope["state"]["trip"] = trip
         # Routing goes by the path as it was sent: an encoded slash inside a user id separates nothing.
         scope["path"] = scope["raw_path"].decode("latin-1")
-        began_s, began_ms = self._clock.monotonic(), self._clock.now_ms()
+        is_traced = self._traces.enabled and is_sampled(trip.traceparent)
+        began_ms = self._clock.now_ms() if is_traced else 0
+        began_s = self._clock.monotonic()
         status = 500
 
         async def send_marked(message: Message) -> None:
@@ -91,15 +93,14 @@ class Edge:
         finally:
             route: str = cast("dict[str, Any]", scope).get("path_template", _UNMATCHED)
             self._meter.count(route, scope["method"], status, self._clock.monotonic() - began_s)
-            if self._traces.enabled and is_sampled(trip.traceparent):
+            if is_traced:
                 self._record(trip, f"{scope['method']} {route}", began_ms, status)
 
     def _begin(self, headers: dict[bytes, bytes]) -> Trip:
-        given_id = headers.get(b"x-request-id", b"")
-        given_trace = headers.get(b"traceparent", b"")
+        given_id, given_trace = headers.get(b"x-request-id"), headers.get(b"traceparent")
         chance = os.urandom(40).hex()
-        request_id = given_id.decode() if _REQUEST_ID.fullmatch(given_id) else chance[:32]
-        if _TRACEPARENT.fullmatch(given_trace):
+        request_id = given_id.decode() if given_id and _REQUEST_ID.fullmatch(given_id) else chance[:32]
+        if given_trace and _TRACEPARENT.fullmatch(given_trace):
             return Trip(headers, request_id, "00" + given_trace[2:_TRACEPARENT_LENGTH].decode())
         flag = "01" if self._traces.enabled and self._sampler.takes() else "00"
         return Trip(headers, request_id, f"00-{chance[32:64]}-{chance[64:]}-{flag}")

@@ -95,7 +95,8 @@ class Call:
             if body is None:
                 return b""
             check_media(self.trip.headers, or_lines=self.route.spec.lines)
-            self._raw = await read_body(self.request.receive, self.trip.headers, body.max_bytes)
+            receive, patience = self.request.receive, self.services.patience
+            self._raw = await read_body(receive, self.trip.headers, body.max_bytes, patience)
         return self._raw
 
     async def read(self, body: JsonBody[T]) -> T:

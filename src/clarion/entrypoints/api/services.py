@@ -11,6 +11,7 @@ from clarion.adapters.postgres.idempotency import PostgresIdempotency
 from clarion.bootstrap import Gateway
 from clarion.entrypoints.api.auth import Authenticator
 from clarion.entrypoints.api.cards import CardKeeper
+from clarion.entrypoints.api.patience import Patience
 from clarion.entrypoints.api.replies import Header
 from clarion.entrypoints.api.throttle import Throttle, make_take, rate_headers, refusal_of
 from clarion.kernel.batch import Coalescer
@@ -98,6 +99,7 @@ class Services(msgspec.Struct, frozen=True):
     acceptor: Acceptor
     idempotency: PostgresIdempotency
     cards: CardKeeper
+    patience: Patience
 
 
 def build_services(gateway: Gateway) -> Services:
@@ -113,4 +115,5 @@ def build_services(gateway: Gateway) -> Services:
             region.pools, region.vault, holders=max(1, region.settings.pool_size // 3)
         ),
         cards=CardKeeper(region.card_cache, region.users),
+        patience=Patience(region.clock.monotonic),
     )

@@ -19,9 +19,12 @@ ON CONFLICT (tenant_id, environment, route, key) DO UPDATE
 SET fingerprint = excluded.fingerprint, status = excluded.status, body = excluded.body, created_at = now()
 
 -- name: record_promise
--- What was promised: compared with the rows by `clarion ledger verify`.
-INSERT INTO accept_batches (tenant_id, day, deliveries, id_sum)
-SELECT * FROM unnest($1::uuid[], $2::date[], $3::int[], $4::numeric[])
+-- What was promised, compared with the rows by `clarion ledger verify`; and the events, as one row. One round trip for both.
+WITH promised AS (
+    INSERT INTO accept_batches (tenant_id, day, deliveries, id_sum)
+    SELECT * FROM unnest($1::uuid[], $2::date[], $3::int[], $4::numeric[])
+)
+INSERT INTO outbox (topic, events, payload) VALUES ($5, $6, $7)
 
 -- name: append_outbox
 -- One row a batch of events, in the transaction that made them.
