@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -253,8 +253,13 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
 
 
 @asynccontextmanager
-async def open_worker(settings: Settings, watcher: Watcher) -> AsyncGenerator[Worker]:
-    """The worker's side of a region; closed when the block ends. Raises as `open_region`."""
+async def open_worker(
+    settings: Settings, watcher: Watcher, stopping: Callable[[], bool]
+) -> AsyncGenerator[Worker]:
+    """The worker's side of a region; closed when the block ends. Raises as `open_region`.
+
+    `stopping`: whether what can wait should be left to others.
+    """
     async with open_region(settings, "worker") as region:
         providers = Providers(region.receipts, region.clock)
         store = PostgresDeliveryStore(region.pools)
@@ -281,6 +286,7 @@ async def open_worker(settings: Settings, watcher: Watcher) -> AsyncGenerator[Wo
             random=random.random,
             pause=asyncio.sleep,
             watcher=watcher,
+            stopping=stopping,
             lease_ms=int(settings.lease_s * 1000),
         )
         try:

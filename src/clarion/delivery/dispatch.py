@@ -69,7 +69,10 @@ RELEASED: Final = frozenset({"failed", "expired", "blocked", "cancelled"})
 
 
 class DispatchPorts(msgspec.Struct, frozen=True):
-    """The outside, as dispatching uses it. `random` gives [0, 1); `pause` waits that many seconds."""
+    """The outside, as dispatching uses it. `random` gives [0, 1); `pause` waits that many seconds.
+
+    Once `stopping` says so no further portion is begun: the rest of what was claimed is given back.
+    """
 
     store: DeliveryStore
     queue: WorkSource
@@ -84,6 +87,7 @@ class DispatchPorts(msgspec.Struct, frozen=True):
     random: Callable[[], float]
     pause: Callable[[float], Awaitable[None]]
     watcher: Watcher
+    stopping: Callable[[], bool]
     lease_ms: int
 
 
@@ -247,11 +251,13 @@ async def _send_all(ready: Sequence[_Ready], ports: DispatchPorts, claimed: Clai
 
 
 async def _send_group(group: _Group, ports: DispatchPorts, claimed: Claimed, report: Report) -> None:
-    """Send as many at a time as the account takes, while its breaker does not open over it."""
+    """Send as many at a time as the account takes, until its breaker opens over it or we are to stop."""
     capabilities = ports.providers.get(group.account).capabilities
     size = capabilities.portion or capabilities.max_batch
     for start in range(0, len(group.ready), size):
-        if not await _send_batch(group, slice(start, start + size), ports, claimed, report):
+        if ports.stopping() or not await _send_batch(
+            group, slice(start, start + size), ports, claimed, report
+        ):
             rest = [replace(one.job.item, due_ms=ports.clock.now_ms()) for one in group.ready[start:]]
             await claimed.postpone(rest)
             return

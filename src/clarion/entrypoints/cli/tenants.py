@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from clarion.adapters.globaldb.store import close_global_pool, open_global_pool
 from clarion.adapters.globaldb.tenants import GlobalTenants
@@ -31,6 +31,10 @@ from clarion.tenancy.ports import KeyRecord
 from clarion.tenancy.provision import NewTenant, create_tenant
 
 DAY_MS: Final = 86_400_000
+ID_WIDTH: Final = 36
+"""A UUID's characters."""
+
+PIPE_WIDTH: Final = 240
 
 
 class NewAccount(msgspec.Struct, frozen=True):
@@ -133,15 +137,15 @@ async def _find(settings: Settings, pools: Pools, name: str) -> bytes:
 
 def print_tenants(data: Path) -> None:
     """A table of the tenants."""
-    table = Table("tenant", "id", "home region")
+    table = Table("tenant", _id_column("id"), "home region")
     for entry in asyncio.run(list_tenants(data)):
         table.add_row(entry.name, format_id(entry.tenant_id), entry.home_region)
-    Console().print(table)
+    _print(table)
 
 
 def print_keys(data: Path, tenant: str) -> None:
     """A table of a tenant's keys; their texts are not known to anybody."""
-    table = Table("id", "name", "ends in", "environment", "scopes", "expires", "revoked")
+    table = Table(_id_column("id"), "name", "ends in", "environment", "scopes", "expires", "revoked")
     for key in asyncio.run(list_keys(data, tenant)):
         table.add_row(
             key.key_id,
@@ -152,7 +156,18 @@ def print_keys(data: Path, tenant: str) -> None:
             _day(key.expires_ms),
             _day(key.revoked_ms),
         )
-    Console().print(table)
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    """Show a table; at full width where no screen limits it, for programs that read it."""
+    console = Console()
+    (console if console.is_terminal else Console(width=PIPE_WIDTH)).print(table)
+
+
+def _id_column(name: str) -> Column:
+    """A column that is never cut, however narrow the terminal: what it shows is to be copied."""
+    return Column(name, min_width=ID_WIDTH, no_wrap=True)
 
 
 def _day(ms: int | None) -> str:

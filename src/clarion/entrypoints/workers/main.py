@@ -36,8 +36,11 @@ ROLES: Final[dict[str, Role]] = {
     "events": run_events,
 }
 
-DRAIN_S: Final = 20.0
-"""How long work under way may take to end after SIGTERM; what does not end by then, its lease ends."""
+DRAIN_S: Final = 10.0
+"""How long a portion under way may take to end after SIGTERM; what does not end by then, its lease ends.
+
+Less than the 12 s after which `clarion up` would kill us in the middle of it.
+"""
 
 CRASH_FILE: Final = "CLARION_CRASH_AT"
 """For the chaos tests: a file. While it names a point of dispatching (`intended`, …), the batch that gets there ends
@@ -73,7 +76,10 @@ async def run_roles(settings: Settings, roles: Sequence[str], stop: asyncio.Even
     """Run roles until `stop` is set, then let them finish what is under way, DRAIN_S at most."""
     order = os.environ.get(CRASH_FILE)
     watcher = CrashOnce(Path(order)) if order else Unwatched()
-    async with open_worker(settings, watcher) as worker, serve_metrics(worker.metrics, settings):
+    async with (
+        open_worker(settings, watcher, stop.is_set) as worker,
+        serve_metrics(worker.metrics, settings),
+    ):
         _log.info("worker_ready", roles=list(roles))
         settle_memory()
         notify_ready()
