@@ -28,7 +28,9 @@ def build(kind: str, settings: dict[str, Any], channel: str = "email", **credent
 def test_the_kinds_that_clarion_brings():
     assert {"sandbox", "smtp"} <= set(known_kinds())
     assert build("sandbox", {}, "push").capabilities == Capabilities("push", max_batch=1000)
-    assert build("smtp", GOOD).capabilities == Capabilities("email", max_batch=100, concurrency=20, portion=20)
+    assert build("smtp", GOOD).capabilities == Capabilities(
+        "email", max_batch=100, concurrency=20, portion=20
+    )
 
 
 def test_an_unknown_kind_is_refused_with_those_that_are_known():
