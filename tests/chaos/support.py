@@ -25,7 +25,7 @@ def slow(milliseconds: int) -> Fault:
 
 @dataclass
 class Measure:
-    """One row of the table of faults: from the fault to the last arrival."""
+    """One row of the table of faults. Made when the fault begins; `recovered` is told of the last arrival."""
 
     fault: str
     n: int
@@ -34,10 +34,6 @@ class Measure:
     bound: int = 0
     recovery_s: float = 0.0
     _began: float = field(default_factory=time.monotonic, repr=False)
-
-    def begin(self) -> None:
-        """The fault happens now."""
-        self._began = time.monotonic()
 
     def recovered(self) -> None:
         """All that was to arrive has arrived."""

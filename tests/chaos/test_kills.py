@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import pytest
@@ -73,6 +74,26 @@ async def test_postgres_killed_in_mid_campaign(
     assert (await verify_ledger(live.instance.data)).code == 0
     measured.settle(await sink.report())
     assert measured.recovery_s < LEASE_S + DRAIN_S
+
+
+async def test_the_api_killed_while_clients_post(
+    live: Live, sender: Person, sink: SmtpSink, measure: Measuring
+):
+    """Who got no answer asks again under the same key: what was told is kept, and nothing is promised twice."""
+    n = 120
+    users = await sender.users(n)
+    posting = [asyncio.create_task(sender.notify(user_id=name)) for name in users]
+    measured = measure("API killed while clients post", n)
+    live.instance.signal("api")
+
+    told = [answer["notification_id"] for answer in await asyncio.gather(*posting)]
+
+    await sink.wait_for(n, timeout_s=60)
+    measured.recovered()
+    assert len(set(told)) == n
+    assert await sender.all_over(n) == {"sent": n}
+    assert await ledger_holds(live.instance.data)
+    measured.settle(await sink.report())
 
 
 @pytest.mark.parametrize("point", ["loaded", "intended", "answered", "recorded"])

@@ -7,12 +7,15 @@ import os
 import shutil
 import signal
 from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import pytest
 
 from clarion.adapters.embedded import DataDirectory
+from clarion.adapters.valkey.client import connect
 from clarion.testing.http import HttpAnswer
 from clarion.testing.smtp import SmtpSink
 from clarion.testing.waiting import eventually
@@ -77,6 +80,37 @@ async def test_accepts_go_on_while_valkey_hangs(
     measured.recovered()
     assert await ledger_holds(live.instance.data)
     measured.settle(await sink.report())
+
+
+async def test_accepts_go_on_while_valkey_has_no_memory_left(
+    live: Live, sender: Person, sink: SmtpSink, measure: Measuring
+):
+    """It refuses whatever needs memory, and evicts nothing: leases least of all."""
+    n = 100
+    users = await sender.users(n)
+    measured = measure("Valkey out of memory", n)
+    async with valkey_limited_to(live, "1mb"):
+        await sender.campaign(users)
+        readiness = await sender.client.request("GET /readyz")
+
+    await sink.wait_for(n, timeout_s=SOON_S)
+    measured.recovered()
+    assert readiness.status == 200
+    assert await ledger_holds(live.instance.data)
+    measured.settle(await sink.report())
+
+
+@asynccontextmanager
+async def valkey_limited_to(live: Live, size: str) -> AsyncGenerator[None]:
+    """Less memory than Valkey uses already, while the block lasts."""
+    clients = await connect(live.instance.environment_of("worker")["CLARION_REDIS_URL"])
+    try:
+        _, before = await clients.write.execute_command("CONFIG", "GET", "maxmemory")
+        await clients.write.execute_command("CONFIG", "SET", "maxmemory", size)
+        yield
+        await clients.write.execute_command("CONFIG", "SET", "maxmemory", before)
+    finally:
+        await clients.close()
 
 
 async def test_valkey_that_lost_its_data_is_filled_from_postgres(
