@@ -104,6 +104,15 @@ def _render(content: TemplateContent, *many: dict[str, Any]) -> list[Rendered | 
     return Renderer().render_batch([RenderItem(b"t", version, "email", one) for one in many])
 
 
+@example(
+    source="{% for row in user.name ~ user|default('-') %}{{ 1|default('-') }}{% endfor %}",
+    given_variables={
+        "user": {"name": "", "x": ""},
+        "order": {"name": "", "x": None},
+        "items": [],
+        "name": "",
+    },
+)
 @given(pieces, variables)
 @example(
     "{{ order.name }}{% for row in items %}{{ row.x }}{% endfor %}",

@@ -31,6 +31,9 @@ _BY_ATTRIBUTE: Final = frozenset({"groupby", "selectattr", "rejectattr"})
 _BINDERS: Final = frozenset({"set", "filter"})
 """Statements that reach beyond their part, when parts are joined, or print into a value."""
 
+_TO_TEXT: Final = frozenset({"string", "urlencode"})
+"""Filters that, as `~` does, make text of a list or map, which may then be walked over and never be seen."""
+
 _NULLS: Final = frozenset({"none", "None"})
 
 
@@ -67,6 +70,8 @@ def _needs_guard(tokens: tuple[str, ...]) -> bool:
 def _is_doubtful(tokens: tuple[str, ...], i: int) -> bool:
     """Whether a token may stand for null, for a container's method, or for an attribute that a variable names."""
     before, here, after = tokens[i - 1 : i + 2]
+    if here == "~" or (before == "|" and here in _TO_TEXT):
+        return True
     if here in _NULLS or (before == "." and here in CONTAINER_METHODS):
         return True
     if here[0] in QUOTES:
