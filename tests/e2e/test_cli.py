@@ -110,7 +110,6 @@ async def test_a_second_up_on_the_same_directory_is_refused_in_one_line(live: Li
     ("words", "names"),
     [
         (("ledger", "verify", "--data", "/nowhere/at/all"), "/nowhere/at/all"),
-        (("send", "ada", "--data", "/nowhere/at/all"), "/nowhere/at/all"),
         (("worker", "juggler"), "juggler"),
     ],
 )
