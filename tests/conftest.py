@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import sys
 from typing import Any
 
@@ -12,7 +13,10 @@ import pytest
 pytest_plugins = ["tests.live.fixtures"]
 
 # How fast an example runs depends on what else this machine does: pytest's time-out guards against hanging.
-hypothesis.settings.register_profile("clarion", deadline=None, print_blob=True)
+# CI tries the same examples each time, so that a change is judged by what it changes; everybody else explores.
+hypothesis.settings.register_profile(
+    "clarion", deadline=None, print_blob=True, derandomize=bool(os.environ.get("CI"))
+)
 hypothesis.settings.load_profile("clarion")
 
 
