@@ -22,7 +22,7 @@ import msgspec
 from msgspec.structs import replace
 
 from clarion.compliance.model import NO_CONSENT, ConsentState
-from clarion.contracts.work import WorkItem
+from clarion.contracts.work import URGENT_PRIORITY, WorkItem
 from clarion.delivery.circuit import CircuitKey, Circuits
 from clarion.delivery.claimed import Claimed
 from clarion.delivery.conclude import Attempt, Closing, conclusion_of, event_of, settle
@@ -268,7 +268,9 @@ async def _send_batch(
 ) -> bool:
     """Consent, intent, call, outcome: for what a provider takes at a time. False: its breaker opened before."""
     ready = group.ready[part]
-    async with ports.gates.of(group.key, ports.providers.get(group.account).capabilities):
+    capabilities = ports.providers.get(group.account).capabilities
+    urgent = any(one.job.item.priority <= URGENT_PRIORITY for one in ready)
+    async with ports.gates.through(group.key, capabilities, urgent=urgent):
         if not group.probing and ports.circuits.state_of(group.key).state == "open":
             return False
         outcomes, closings = await _send(ready, group.account, ports)
