@@ -155,6 +155,16 @@ async def test_work_queued_twice_is_not_leased_twice(world: QueueWorld) -> None:
     assert set(await claim(queue, 20)) == set(items), "what was dropped comes back with its lease's end"
 
 
+async def test_claims_of_one_millisecond_do_not_share_what_is_queued_twice(world: QueueWorld) -> None:
+    claimed: list[WorkItem] = []
+    items = work(50)
+    for item in items:
+        await world.queue.enqueue([item, item])
+        claims = await asyncio.gather(*(claim(queue, 1) for queue in (world.queue, world.another())))
+        claimed += [leased for batch in claims for leased in batch]
+    assert claimed == items
+
+
 # --------------------------------------------------------------------------------------------------------- schedules
 
 

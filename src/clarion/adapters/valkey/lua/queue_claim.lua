@@ -131,22 +131,24 @@ local function pop()
 end
 
 -- Lease entries that nobody holds. An entry that is queued twice (the sweeper was too careful) and already leased is
--- dropped here: if its holder dies, the reaper brings it back.
+-- dropped here: if its holder dies, the reaper brings it back. Holders are asked for first: by the deadline they cannot
+-- be told apart, because two claims of one millisecond share it.
 local function lease(entries, deadline)
-  local added = 0
-  for i = 1, #entries, CHUNK / 2 do
-    local flat = {}
-    for j = i, math.min(i + CHUNK / 2 - 1, #entries) do
-      flat[#flat + 1] = deadline
-      flat[#flat + 1] = entries[j]
-    end
-    added = added + redis.call('ZADD', INFLIGHT, 'NX', unpack(flat))
-  end
-  if added == #entries then return entries end
   local ours, seen = {}, {}
-  for _, entry in ipairs(entries) do
-    if not seen[entry] and tonumber(redis.call('ZSCORE', INFLIGHT, entry)) == deadline then ours[#ours + 1] = entry end
-    seen[entry] = true
+  for i = 1, #entries, CHUNK / 2 do
+    local last_of_chunk = math.min(i + CHUNK / 2 - 1, #entries)
+    local held = redis.call('ZMSCORE', INFLIGHT, unpack(entries, i, last_of_chunk))
+    local flat = {}
+    for j = i, last_of_chunk do
+      local entry = entries[j]
+      if not held[j - i + 1] and not seen[entry] then
+        ours[#ours + 1] = entry
+        flat[#flat + 1] = deadline
+        flat[#flat + 1] = entry
+      end
+      seen[entry] = true
+    end
+    if #flat > 0 then redis.call('ZADD', INFLIGHT, unpack(flat)) end
   end
   return ours
 end
