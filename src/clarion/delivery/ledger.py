@@ -24,11 +24,15 @@ class DayBalance(msgspec.Struct, frozen=True):
 
 
 class OpenCount(msgspec.Struct, frozen=True):
-    """Open deliveries in all, those not due yet, and those overdue without a live lease."""
+    """Open deliveries in all, those not due yet, those overdue without a live lease, and the sends in flight.
+
+    `sending`: attempts that began and are not recorded. Right after a worker's death it is what may arrive twice.
+    """
 
     open: int
     waiting: int
     overdue: int
+    sending: int
 
     @property
     def under_way(self) -> int:

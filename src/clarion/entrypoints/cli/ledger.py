@@ -41,6 +41,7 @@ def verify(options: VerifyOptions) -> int:
             "open": report.open.open,
             "waiting": report.open.waiting,
             "overdue": report.open.overdue,
+            "sending": report.open.sending,
             "promised": sum(b.promised for b in report.balances),
             "kept": sum(b.kept for b in report.balances),
             "problems": report.problems,
@@ -81,7 +82,10 @@ def _print(report: LedgerReport, *, passed: bool) -> None:
         )
     console.print(table)
     counts = ", ".join(f"{count:,} {status}" for status, count in report.statuses.items()) or "no deliveries"
-    console.print(f"{counts}; open {report.open.open:,} ({report.open.waiting:,} wait for their time)")
+    console.print(
+        f"{counts}; open {report.open.open:,} "
+        f"({report.open.waiting:,} wait for their time, {report.open.sending:,} are being sent)"
+    )
     for problem in report.problems:
         console.print(f"[red]✗[/red] {problem}", highlight=False)
     if not report.settled:

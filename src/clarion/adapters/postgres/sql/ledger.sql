@@ -20,10 +20,12 @@ ORDER BY 1, 2
 SELECT status, count(*) AS deliveries FROM notifications GROUP BY status ORDER BY status
 
 -- name: count_open
--- Open deliveries: all, and those that are due and have waited longer than $1 seconds without a live lease.
+-- Open deliveries: all, those not due yet, those that are due and have waited longer than $1 seconds without a live lease,
+-- and those whose attempt has begun and is not recorded.
 SELECT count(*) AS open,
        count(*) FILTER (WHERE due_at > now()) AS waiting,
-       count(*) FILTER (WHERE due_at < now() - $1 * interval '1 second' AND (leased_until IS NULL OR leased_until < now())) AS overdue
+       count(*) FILTER (WHERE due_at < now() - $1 * interval '1 second' AND (leased_until IS NULL OR leased_until < now())) AS overdue,
+       count(*) FILTER (WHERE state = 'sending') AS sending
 FROM open_deliveries
 
 -- name: find_contradictions
