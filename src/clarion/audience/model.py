@@ -46,3 +46,23 @@ class Card(msgspec.Struct, frozen=True, array_like=True, gc=False):
     consent: ConsentState = NO_CONSENT
     preferences: dict[str, int] = {}
     quiet_hours: QuietHours | None = None
+
+
+class ResolvedSegment(msgspec.Struct, frozen=True):
+    """A segment as it stood when somebody asked for it: later edits of the segment change nothing about this one.
+
+    May be stored and read back. `expression` is its CEL, `as_of_ms` the instant (ms since the epoch, the store's
+    clock) that `ago(...)` counts from; together with a user's data they decide whether she is in it.
+    """
+
+    name: str
+    expression: str
+    as_of_ms: int
+
+
+class Member(msgspec.Struct, frozen=True, gc=False):
+    """Somebody who is in a segment. `timezone` is an IANA name or "" (unknown)."""
+
+    user_id: int
+    external_id: str
+    timezone: str

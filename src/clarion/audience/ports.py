@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from clarion.audience.model import Card
+from clarion.audience.model import Card, Member, ResolvedSegment
 from clarion.tenancy.model import QuietHours
 
 
@@ -71,6 +71,24 @@ class UserStore(Protocol):
 
     async def delete(self, tenant_id: bytes, user_id: int) -> bool:
         """Remove the user with her present consent. What she said stays on record in the events. False: not there."""
+        ...
+
+
+class AudienceReader(Protocol):
+    """Who is in a segment, for whoever sends to one."""
+
+    async def resolve(self, tenant_id: bytes, segment: str) -> ResolvedSegment:
+        """The tenant's segment of this name as it is now. Raises NotFound."""
+        ...
+
+    async def page(
+        self, tenant_id: bytes, segment: ResolvedSegment, after_user_id: int, limit: int
+    ) -> list[Member]:
+        """The next members by rising `user_id`, at most `limit`; an empty list is the end. Begin after 0.
+
+        A shorter list is not the end. Users are judged as they are when their page is read: who comes or changes
+        between two pages may be in or out, and nobody comes twice.
+        """
         ...
 
 
