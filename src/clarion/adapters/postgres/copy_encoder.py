@@ -18,7 +18,9 @@ _HEADER: Final = b"PGCOPY\n\xff\r\n\0" + b"\0" * 8
 _TRAILER: Final = b"\xff\xff"
 _length = struct.Struct(">i").pack
 _JSONB_VERSION: Final = b"\1"
-WIDTHS: Final = {"V16": 16, ">i8": 8, ">f8": 8, ">i4": 4, ">i2": 2}
+_NULL: Final = b"\xff\xff\xff\xff"
+"""Instead of a length: no value at all."""
+WIDTHS: Final = {"V16": 16, ">i8": 8, ">f8": 8, ">i4": 4, ">i2": 2, "?": 1}
 
 
 def encode_text(values: Sequence[str]) -> list[bytes]:
@@ -34,9 +36,14 @@ def encode_text(values: Sequence[str]) -> list[bytes]:
     return out
 
 
-def encode_jsonb(values: Sequence[bytes]) -> list[bytes]:
-    """Length-prefixed jsonb of each value (UTF-8 JSON)."""
-    return [_length(len(raw) + 1) + _JSONB_VERSION + raw for raw in values]
+def encode_jsonb(values: Sequence[bytes | None]) -> list[bytes]:
+    """Length-prefixed jsonb of each value (UTF-8 JSON; None: NULL)."""
+    return [_NULL if raw is None else _length(len(raw) + 1) + _JSONB_VERSION + raw for raw in values]
+
+
+def encode_bytes(values: Sequence[bytes | None]) -> list[bytes]:
+    """Length-prefixed bytea of each value (None: NULL)."""
+    return [_NULL if raw is None else _length(len(raw)) + raw for raw in values]
 
 
 class CopyLayout(msgspec.Struct, frozen=True):
