@@ -7,6 +7,7 @@ consumers can drop it.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 import msgspec
 
@@ -29,6 +30,7 @@ class NotificationEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     cost_micros: int = 0
     detail: str = ""
     traceparent: str = ""
+    is_test: bool = False
 
 
 class EventBatch(msgspec.Struct, frozen=True, array_like=True):
@@ -43,8 +45,18 @@ _decoder = msgspec.msgpack.Decoder(EventBatch)
 
 
 def derive_event_id(delivery_id: bytes, kind: str, attempt: int = 0) -> bytes:
-    """16 bytes that are the same for the same change of the same delivery, whoever computes them."""
-    return hashlib.blake2b(b"%s%s%d" % (delivery_id, kind.encode(), attempt), digest_size=16).digest()
+    """16 bytes that are the same for the same change of the same delivery, whoever computes them.
+
+    The delivery's id, masked with a hash of the change: two deliveries never share one, and two changes of a delivery
+    have different masks (but for one pair in 2¹²⁸).
+    """
+    return (int.from_bytes(delivery_id, "big") ^ _mask_of(kind, attempt)).to_bytes(16, "big")
+
+
+@lru_cache(maxsize=1024)
+def _mask_of(kind: str, attempt: int) -> int:
+    digest = hashlib.blake2b(b"%s%d" % (kind.encode(), attempt), digest_size=16).digest()
+    return int.from_bytes(digest, "big")
 
 
 def encode_events(events: list[NotificationEvent]) -> bytes:

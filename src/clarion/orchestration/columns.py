@@ -102,7 +102,8 @@ def _barred(drafts: Sequence[Draft], cards: Sequence[Card], accounts: Accounts) 
     barred = np.array([_first_rules(_forbidding(*row)) for row in zip(drafts, cards, strict=True)])
     used_up = accounts.quota[accounts.account] < 1
     too_dear = accounts.cost > accounts.budget[accounts.account, None]
-    return np.select([barred > 0, used_up, too_dear], [barred, CODE[Rule.QUOTA], CODE[Rule.BUDGET]], 0)
+    by_limits = np.where(used_up, CODE[Rule.QUOTA], np.where(too_dear, CODE[Rule.BUDGET], 0))
+    return np.where(barred > 0, barred, by_limits)
 
 
 def _forbidding(draft: Draft, card: Card) -> tuple[int, ...]:

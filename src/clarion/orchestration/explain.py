@@ -70,11 +70,9 @@ def _verdict(board: Board, choice: Choice, moved_by: IntArray) -> IntArray:
     expiring = columns.expires_ms < board.start_ms[:, 0] + HORIZON_HOURS * HOUR_MS
     when[shut.all(1) & expiring] = CODE[Rule.EXPIRY]
     moved = np.where(moved_by > 0, moved_by + len(Rule), 0)
-    return np.select(
-        [board.barred > 0, choice.dropped > 0, choice.taken, shut],
-        [board.barred, choice.dropped, moved, when],
-        CODE[Rule.LOWER_SCORE],
-    )
+    # Nested, for `np.select` costs four times as much on a small batch.
+    open_ = np.where(choice.taken, moved, np.where(shut, when, CODE[Rule.LOWER_SCORE]))
+    return np.where(board.barred > 0, board.barred, np.where(choice.dropped > 0, choice.dropped, open_))
 
 
 def _choices(

@@ -17,7 +17,7 @@ from clarion.contracts.work import WorkItem, delivery_id_for
 from clarion.kernel.errors import ClarionError, Invalid, Unknown
 from clarion.kernel.ids import format_id
 from clarion.orchestration.draft import Checked
-from clarion.orchestration.model import Decision, Row
+from clarion.orchestration.model import ChannelChoice, Decision, Row
 
 _encode: Final = msgspec.json.Encoder().encode
 _SENTENCES: Final[dict[str, str]] = {rule.value: sentence for rule, sentence in EXPLANATIONS.items()}
@@ -80,76 +80,59 @@ def _record(decided: Decided) -> bytes:
 
 def build_rows(decided: Decided) -> list[Row]:
     """The rows of one decision: one a chosen channel, or a single one with channel `none` where all is blocked."""
-    decision = decided.decision
-    blocked = _blocked_row(decided)
-    if not decision.choices:
-        return [blocked]
-    return [
-        msgspec.structs.replace(
-            blocked,
-            delivery_id=delivery_id_for(decided.notification_id, choice.channel),
-            channel=CHANNELS[choice.channel],
-            status=choice.status,
-            send_ms=choice.due_ms or decided.created_ms,
-            score=choice.score,
-            open=True,
-        )
-        for choice in decision.choices
-    ]
+    record = _record(decided)
+    return [_build_row(decided, choice, record) for choice in decided.decision.choices or (None,)]
 
 
-def _blocked_row(decided: Decided) -> Row:
+def _build_row(decided: Decided, choice: ChannelChoice | None, record: bytes) -> Row:
     checked = decided.checked
     request, draft = checked.request, checked.draft
     personalization = request.personalization
     plain = personalization.enabled and not personalization.context
+    ident, created_ms = decided.notification_id, decided.created_ms
     return Row(
-        delivery_id=delivery_id_for(decided.notification_id, None),
-        notification_id=decided.notification_id,
+        delivery_id=delivery_id_for(ident, choice.channel if choice else None),
+        notification_id=ident,
         tenant_id=decided.tenant_id,
         user_id=checked.card.user_id,
-        created_ms=decided.created_ms,
+        created_ms=created_ms,
         category=draft.category.name,
-        channel=NO_CHANNEL,
+        channel=CHANNELS[choice.channel] if choice else NO_CHANNEL,
         priority=draft.priority,
-        status="blocked",
+        status=choice.status if choice else "blocked",
         template=checked.template.name,
         template_version=checked.template.version,
         payload=_encode(request.data) if request.data else _EMPTY,
         personalization=_PERSONALIZED if plain else _encode(personalization),
         metadata=_encode(request.metadata) if request.metadata else _EMPTY,
-        decision=_record(decided),
+        decision=record,
         journey_id=request.journey_id or "",
         traceparent=decided.traceparent,
-        send_ms=decided.created_ms,
-        score=0.0,
+        send_ms=(choice.due_ms if choice else 0) or created_ms,
+        score=choice.score if choice else 0.0,
         expires_ms=draft.expires_ms,
-        open=False,
+        open=choice is not None,
     )
 
 
 def build_events(rows: Sequence[Row], decided: Decided) -> list[NotificationEvent]:
     """One `accepted` or `blocked` event a row."""
-    reasons = decided.decision.reasons
-    events: list[NotificationEvent] = []
-    for row in rows:
-        kind = "accepted" if row.open else "blocked"
-        events.append(
-            NotificationEvent(
-                event_id=derive_event_id(row.delivery_id, kind),
-                type=kind,
-                at_ms=row.created_ms,
-                tenant_id=row.tenant_id,
-                notification_id=row.notification_id,
-                delivery_id=row.delivery_id,
-                user_id=row.user_id,
-                category=row.category,
-                channel=row.channel,
-                detail="" if row.open else ",".join(sorted({reason.rule for reason in reasons})),
-                traceparent=row.traceparent,
-            )
+    return [
+        NotificationEvent(
+            event_id=derive_event_id(row.delivery_id, "accepted" if row.open else "blocked"),
+            type="accepted" if row.open else "blocked",
+            at_ms=row.created_ms,
+            tenant_id=row.tenant_id,
+            notification_id=row.notification_id,
+            delivery_id=row.delivery_id,
+            user_id=row.user_id,
+            category=row.category,
+            channel=row.channel,
+            detail="" if row.open else ",".join(sorted({reason.rule for reason in decided.decision.reasons})),
+            traceparent=row.traceparent,
         )
-    return events
+        for row in rows
+    ]
 
 
 def build_work(rows: Sequence[Row]) -> list[WorkItem]:
