@@ -12,6 +12,7 @@ from email_validator import EmailNotValidError, validate_email
 from msgspec import Meta
 
 from clarion.audience.model import DeviceToken, SealedProfile
+from clarion.audience.phone import to_e164
 from clarion.contracts.channels import CHANNELS, Channel, mask_of
 from clarion.contracts.commands import Name
 from clarion.kernel.errors import Invalid
@@ -37,6 +38,8 @@ _PLAIN_LOCAL: Final = re.compile(
     r"(?=.{1,64}$)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
 )
 _CLOCK: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+
+_ESCAPED_NUL: Final = b"\\u0000"
 
 _json = msgspec.json.Encoder()
 
@@ -175,16 +178,13 @@ def _email(text: str | None) -> str:
 def _phone(text: str | None, country: str) -> str:
     if not text:
         return ""
-    try:
-        number = phonenumbers.parse(text, country or None)
-    except phonenumbers.NumberParseException:
-        number = None
-    if number is None or not phonenumbers.is_possible_number(number):
+    number = to_e164(text, country)
+    if number is None:
         detail = (
             "is no telephone number: give it with + and country code (+14155550123), or give `country` too"
         )
         raise Invalid(detail, "phone")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return number
 
 
 def _devices(tokens: list[DeviceToken]) -> list[DeviceToken]:
@@ -196,8 +196,14 @@ def _devices(tokens: list[DeviceToken]) -> list[DeviceToken]:
 def _attributes(attributes: dict[str, Any]) -> dict[str, Any]:
     if not attributes:
         return {}
-    check_storable(attributes, "attributes", ATTRIBUTE_DEPTH)
-    if len(_json.encode(attributes)) > MAX_ATTRIBUTE_BYTES:
+    try:
+        raw = _json.encode(attributes)
+    except (UnicodeEncodeError, RecursionError):  # a lone surrogate, or too deep: the check says where
+        raw = _ESCAPED_NUL
+    # The walk is half of what a profile costs, and only these can make it find something.
+    if _ESCAPED_NUL in raw or raw.count(b"{") + raw.count(b"[") >= ATTRIBUTE_DEPTH:
+        check_storable(attributes, "attributes", ATTRIBUTE_DEPTH)
+    if len(raw) > MAX_ATTRIBUTE_BYTES:
         detail = f"has more than {MAX_ATTRIBUTE_BYTES} bytes as JSON: keep what templates need, no more"
         raise Invalid(detail, "attributes")
     return attributes
