@@ -15,6 +15,7 @@ class UserRow(msgspec.Struct, frozen=True, gc=False):
     """A user as stored. What is personal is in `sealed`; `email_hmac` and `phone_hmac` only find it (b"": none).
 
     `fingerprint` is a keyed hash of all that the tenant wrote. `reachable` and `preferences` are channel masks.
+    `traits`: the terms of the blind index (`audience.traits`); written, never read back.
     """
 
     user_id: int
@@ -32,6 +33,7 @@ class UserRow(msgspec.Struct, frozen=True, gc=False):
     preferences: dict[str, int]
     quiet_hours: QuietHours | None
     version: int = 0
+    traits: Sequence[bytes] = ()
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):

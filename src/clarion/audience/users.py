@@ -11,6 +11,7 @@ from clarion.audience.keyring import Keyring
 from clarion.audience.ports import Place, Sealer, UserRow, UserStore
 from clarion.audience.profile import CheckedProfile, UserItem, UserProfile, check_profile, write_profile
 from clarion.audience.seals import SealedOf, Seals, encode_profile, profile_context
+from clarion.audience.traits import TraitBlinder
 from clarion.kernel.errors import ClarionError, Invalid, NotFound, Permanent, Transient
 
 ROUNDS: Final = 4
@@ -129,9 +130,10 @@ async def _write(
     }
     fresh = [(item, place) for item, place in placed if not place.version]
     known = [(item, place) for item, place in placed if place.version and item.external_id not in done]
+    blinder = TraitBlinder(tenant_id, sealer)
     if fresh:
         keys = await keyring.create([place.user_id for _, place in fresh])
-        rows = [_row(tenant_id, item, place, keys, sealer) for item, place in fresh if place.user_id in keys]
+        rows = [_row(item, place, keys, blinder, sealer) for item, place in fresh if place.user_id in keys]
         versions = await users.insert(tenant_id, rows)
         lost = [place.user_id for _, place in fresh if place.user_id not in versions]
         if lost:
@@ -139,7 +141,7 @@ async def _write(
         done |= _done(fresh, versions, "created")
     if known:
         keys = await keyring.ensure([place.user_id for _, place in known])
-        rows = [_row(tenant_id, item, place, keys, sealer) for item, place in known if place.user_id in keys]
+        rows = [_row(item, place, keys, blinder, sealer) for item, place in known if place.user_id in keys]
         done |= _done(known, await users.update(tenant_id, rows), "updated")
     return done
 
@@ -154,7 +156,8 @@ def _done(
     }
 
 
-def _row(tenant_id: bytes, item: _Item, place: Place, keys: dict[int, bytes], sealer: Sealer) -> UserRow:
+def _row(item: _Item, place: Place, keys: dict[int, bytes], blinder: TraitBlinder, sealer: Sealer) -> UserRow:
+    tenant_id = blinder.tenant_id
     checked = item.checked
     personal = checked.personal
     return UserRow(
@@ -175,4 +178,5 @@ def _row(tenant_id: bytes, item: _Item, place: Place, keys: dict[int, bytes], se
         preferred_channel=checked.preferred_channel,
         preferences=checked.preferences,
         quiet_hours=checked.quiet_hours,
+        traits=blinder.terms(personal.attributes),
     )

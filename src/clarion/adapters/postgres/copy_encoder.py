@@ -20,6 +20,11 @@ _length = struct.Struct(">i").pack
 _JSONB_VERSION: Final = b"\1"
 _NULL: Final = b"\xff\xff\xff\xff"
 """Instead of a length: no value at all."""
+_BIGINT_OID: Final = 20
+_array_head = struct.Struct(">6i").pack
+"""Length in bytes; dimensions, whether there are NULLs, the type of the elements; their number, the first index."""
+_NO_ITEMS: Final = struct.pack(">4i", 12, 0, 0, _BIGINT_OID)
+_EIGHT: Final = b"\0\0\0\x08"
 WIDTHS: Final = {"V16": 16, ">i8": 8, ">f8": 8, ">i4": 4, ">i2": 2, "?": 1}
 
 
@@ -44,6 +49,17 @@ def encode_jsonb(values: Sequence[bytes | None]) -> list[bytes]:
 def encode_bytes(values: Sequence[bytes | None]) -> list[bytes]:
     """Length-prefixed bytea of each value (None: NULL)."""
     return [_NULL if raw is None else _length(len(raw)) + raw for raw in values]
+
+
+def encode_bigint_arrays(values: Sequence[Sequence[bytes]]) -> list[bytes]:
+    """Length-prefixed bigint[] of each value: its elements as 8 bytes each, big-endian."""
+    return [
+        _array_head(20 + 12 * len(items), 1, 0, _BIGINT_OID, len(items), 1)
+        + b"".join([_EIGHT + item for item in items])
+        if items
+        else _NO_ITEMS
+        for items in values
+    ]
 
 
 class CopyLayout(msgspec.Struct, frozen=True):

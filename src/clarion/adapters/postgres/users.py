@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
@@ -11,6 +12,7 @@ import numpy as np
 
 from clarion.adapters.postgres.copy_encoder import (
     CopyLayout,
+    encode_bigint_arrays,
     encode_bytes,
     encode_jsonb,
     encode_text,
@@ -19,6 +21,7 @@ from clarion.adapters.postgres.copy_encoder import (
 from clarion.adapters.postgres.queries import load_queries
 from clarion.audience.model import Card
 from clarion.audience.ports import Place, UserRow
+from clarion.audience.traits import term_number
 from clarion.compliance.consent import fold
 from clarion.compliance.model import NO_CONSENT
 from clarion.compliance.ports import ConsentRecord
@@ -34,6 +37,9 @@ SEQUENCE_BITS: Final = 48
 
 FIRST_VERSION: Final = 1
 """Of a row that nobody changed yet: the column's default."""
+
+COPY_FROM: Final = 20
+"""Users for whom it pays to COPY: a COPY that fails is a line in the server's log."""
 
 _COPIED: Final = CopyLayout(
     fixed=(("user_id", ">i8"), ("tenant_id", "V16"), ("reachable", ">i2")),
@@ -51,6 +57,7 @@ _COPIED: Final = CopyLayout(
         "preferred_channel",
         "preferences",
         "quiet_hours",
+        "traits",
     ),
 )
 
@@ -83,16 +90,14 @@ class PostgresUserStore:
     async def insert(self, tenant_id: bytes, rows: Sequence[UserRow]) -> dict[int, int]:
         """Add users; see `UserStore.insert`. One COPY, and where somebody else made one of them, a slower statement."""
         ids, names = [row.user_id for row in rows], [row.external_id for row in rows]
-        encoded = _encode(tenant_id, self._region, rows)
         async with self._pools.pipeline() as connection:
-            try:
-                await connection.copy_to_table(
-                    "user_profiles", source=stream(encoded), columns=_COPIED.columns, format="binary"
-                )
-            except asyncpg.UniqueViolationError:
-                pass
-            else:
-                return dict.fromkeys(ids, FIRST_VERSION)
+            if len(rows) >= COPY_FROM:
+                encoded = _encode(tenant_id, self._region, rows)
+                with suppress(asyncpg.UniqueViolationError):
+                    await connection.copy_to_table(
+                        "user_profiles", source=stream(encoded), columns=_COPIED.columns, format="binary"
+                    )
+                    return dict.fromkeys(ids, FIRST_VERSION)
             records = await connection.fetch(
                 self._sql["insert_users"], tenant_id, self._region, ids, names, *_columns(rows)
             )
@@ -161,6 +166,7 @@ def _encode(tenant_id: bytes, region: str, rows: Sequence[UserRow]) -> bytes:
             encode_text([row.preferred_channel for row in rows]),
             encode_jsonb([_json.encode(row.preferences) for row in rows]),
             encode_jsonb([row.quiet_hours and _json.encode(row.quiet_hours) for row in rows]),
+            encode_bigint_arrays([row.traits for row in rows]),
         ),
     )
 
@@ -180,7 +186,13 @@ def _columns(rows: Sequence[UserRow]) -> tuple[list[Any], ...]:
         [row.preferred_channel for row in rows],
         [_json.encode(row.preferences) for row in rows],
         [None if row.quiet_hours is None else _json.encode(row.quiet_hours) for row in rows],
+        [_array_text(row.traits) for row in rows],
     )
+
+
+def _array_text(terms: Sequence[bytes]) -> str:
+    """A bigint[] as PostgreSQL reads it from text: arrays of arrays of different lengths do not cross otherwise."""
+    return f"{{{','.join([str(term_number(term)) for term in terms])}}}"
 
 
 def _row(record: asyncpg.Record) -> UserRow:

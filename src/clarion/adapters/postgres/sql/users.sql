@@ -8,39 +8,40 @@ ORDER BY t.i
 -- name: insert_users
 -- New users. One whom somebody else made meanwhile is left as she is, and absent from the answer.
 INSERT INTO user_profiles (tenant_id, home_region, user_id, external_id, sealed, fingerprint, email_hmac, phone_hmac, reachable,
-                           timezone, language, country, region, preferred_channel, preferences, quiet_hours)
+                           timezone, language, country, region, preferred_channel, preferences, quiet_hours, traits)
 SELECT $1, $2, t.user_id, t.external_id, t.sealed, t.fingerprint, nullif(t.email_hmac, ''), nullif(t.phone_hmac, ''), t.reachable,
-       t.timezone, t.language, t.country, t.region, t.preferred_channel, t.preferences, t.quiet_hours
+       t.timezone, t.language, t.country, t.region, t.preferred_channel, t.preferences, t.quiet_hours, t.traits::bigint[]
 FROM unnest($3::bigint[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bytea[], $9::smallint[],
-            $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::jsonb[], $16::jsonb[])
+            $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::jsonb[], $16::jsonb[], $17::text[])
      AS t (user_id, external_id, sealed, fingerprint, email_hmac, phone_hmac, reachable,
-           timezone, language, country, region, preferred_channel, preferences, quiet_hours)
+           timezone, language, country, region, preferred_channel, preferences, quiet_hours, traits)
 ON CONFLICT (tenant_id, external_id) DO NOTHING
 RETURNING user_id, version
 
 -- name: update_users
 -- What the tenant wrote of users who are there; the version moves, so that no older card comes back. A new address ends what was
--- known of the old one ($15: those reasons; a push token may be new wherever there is one).
+-- known of the old one ($16: those reasons; a push token may be new wherever there is one).
 WITH t AS (
     SELECT * FROM unnest($2::bigint[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[], $7::smallint[],
-                         $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::jsonb[])
+                         $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::jsonb[],
+                         $15::text[])
          AS t (user_id, sealed, fingerprint, email_hmac, phone_hmac, reachable,
-               timezone, language, country, region, preferred_channel, preferences, quiet_hours)
+               timezone, language, country, region, preferred_channel, preferences, quiet_hours, traits)
 ), old AS (
     SELECT user_id, coalesce(email_hmac, '') AS email_hmac, coalesce(phone_hmac, '') AS phone_hmac
     FROM user_profiles WHERE tenant_id = $1 AND user_id = ANY($2::bigint[]) ORDER BY user_id FOR UPDATE
 ), freed AS (
     DELETE FROM suppressions s USING old JOIN t USING (user_id)
-    WHERE s.user_id = old.user_id AND s.reason = ANY($15::text[])
+    WHERE s.user_id = old.user_id AND s.reason = ANY($16::text[])
           AND CASE s.channel WHEN 'email' THEN old.email_hmac <> t.email_hmac
                              WHEN 'sms' THEN old.phone_hmac <> t.phone_hmac
-                             ELSE t.reachable >> $16::int & 1 = 1 END
+                             ELSE t.reachable >> $17::int & 1 = 1 END
 )
 UPDATE user_profiles p
 SET sealed = t.sealed, fingerprint = t.fingerprint, email_hmac = nullif(t.email_hmac, ''), phone_hmac = nullif(t.phone_hmac, ''),
     reachable = t.reachable, timezone = t.timezone, language = t.language, country = t.country, region = t.region,
     preferred_channel = t.preferred_channel, preferences = t.preferences, quiet_hours = t.quiet_hours,
-    version = p.version + 1, updated_at = now()
+    traits = t.traits::bigint[], version = p.version + 1, updated_at = now()
 FROM t JOIN old USING (user_id)
 WHERE p.user_id = old.user_id
 RETURNING p.user_id, p.version
@@ -70,5 +71,8 @@ SELECT external_id, user_id FROM user_profiles WHERE tenant_id = $1 AND external
 -- The user with her present consent. What she said stays in consent_events, as proof, without a name.
 WITH gone AS (DELETE FROM user_profiles WHERE tenant_id = $1 AND user_id = $2 RETURNING user_id),
      words AS (DELETE FROM consent_records c USING gone WHERE c.user_id = gone.user_id),
-     silenced AS (DELETE FROM suppressions s USING gone WHERE s.user_id = gone.user_id)
+     silenced AS (DELETE FROM suppressions s USING gone WHERE s.user_id = gone.user_id),
+     done AS (DELETE FROM user_events e USING gone WHERE e.user_id = gone.user_id),
+     counted AS (DELETE FROM event_rollups e USING gone WHERE e.user_id = gone.user_id),
+     belonged AS (DELETE FROM segment_members m USING gone WHERE m.user_id = gone.user_id)
 SELECT count(*) = 1 FROM gone
