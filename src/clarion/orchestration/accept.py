@@ -17,24 +17,28 @@ import msgspec
 from clarion.contracts.events import NotificationEvent
 from clarion.contracts.responses import BatchAccepted
 from clarion.kernel.errors import ClarionError, Invalid, Permanent, Transient
-from clarion.kernel.ids import make_ids, split_ids
+from clarion.kernel.ids import make_block, make_ids, split_ids
+from clarion.orchestration.chunks import record_progress
 from clarion.orchestration.decide import decide
 from clarion.orchestration.draft import Checked, cap_requests, check_request, with_caps_used
-from clarion.orchestration.errors import KeyInUse, KeyMismatch
+from clarion.orchestration.errors import ChunkOvertaken, KeyInUse, KeyMismatch
 from clarion.orchestration.limits import Limits
 from clarion.orchestration.model import (
     AcceptGroup,
     Candidate,
+    ChunkRef,
     Committed,
     GroupOutcome,
     IdempotencyClaim,
     KeyBusy,
     KeyReused,
+    Overtaken,
     Replayed,
     Row,
     Submission,
 )
 from clarion.orchestration.rows import Decided, build_answer, build_events, build_item, build_rows, build_work
+from clarion.tenancy.model import TEST
 
 if TYPE_CHECKING:
     from clarion.audience.model import Card
@@ -62,7 +66,8 @@ class AcceptPorts(msgspec.Struct, frozen=True):
 class Ask(msgspec.Struct, frozen=True):
     """What one HTTP request asks: its items (already refused ones as errors) under at most one idempotency claim.
 
-    `batch` says how to answer: one `NotificationAccepted`, or `BatchAccepted` with an entry an item.
+    `batch` says how to answer: one `NotificationAccepted`, or `BatchAccepted` with an entry an item. `chunk`: the
+    items are this chunk of a broadcast, in full; such an ask is a batch, comes alone, and its answer has no body.
     """
 
     tenant_id: bytes
@@ -70,6 +75,12 @@ class Ask(msgspec.Struct, frozen=True):
     items: list[Submission | ClarionError]
     claim: IdempotencyClaim | None = None
     batch: bool = False
+    chunk: ChunkRef | None = None
+
+    @property
+    def is_test(self) -> bool:
+        """Whether a test credential asks: what comes of it goes to sandboxes."""
+        return self.environment == TEST
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -88,6 +99,7 @@ class _Plan(msgspec.Struct):
     results: list[Checked | Decided | ClarionError]
     rows: dict[int, list[Row]] = {}
     response: bytes = b""
+    decided_ms: int = 0
 
     @property
     def live(self) -> bool:
@@ -118,6 +130,14 @@ async def accept(asks: Sequence[Ask], ports: AcceptPorts) -> list[Answer | Clari
     for i, leader in followers:
         answers[i] = _follow(asks[i], asks[leader], answers[leader])
     return [answer for answer in answers if answer is not None]
+
+
+async def foresee(ask: Ask, ports: AcceptPorts, at_ms: int) -> list[Decided | ClarionError]:
+    """What would be decided of each item at an instant (UTC ms), in order. Writes nothing, and promises nothing."""
+    plans = await _check_all([ask], ports, at_ms)
+    await _read_allowances(plans, ports, at_ms)
+    _decide(plans, ports, at_ms)
+    return cast("list[Decided | ClarionError]", plans[0].results)
 
 
 def _split_repeats(asks: Sequence[Ask]) -> tuple[list[int], list[tuple[int, int]]]:
@@ -184,7 +204,7 @@ async def _read_allowances(plans: Sequence[_Plan], ports: AcceptPorts, now_ms: i
         (plan, i, requests)
         for plan in plans
         for i, checked in enumerate(plan.results)
-        if isinstance(checked, Checked) and (requests := cap_requests(checked, now_ms))
+        if isinstance(checked, Checked) and (requests := cap_requests(checked, now_ms, is_test=plan.ask.is_test))
     ]
     if not wanted:
         return
@@ -210,11 +230,16 @@ def _decide(plans: Sequence[_Plan], ports: AcceptPorts, now_ms: int) -> None:
     ]
     candidates = [Candidate(checked.draft, checked.card) for _, _, checked in places]
     decisions = decide(candidates, ports.predictor, Limits(), now_ms)
-    idents = split_ids(make_ids(len(places), now_ms))
+    for plan in plans:
+        plan.decided_ms = now_ms
+    is_chunk = any(plan.ask.chunk is not None for plan in plans)
+    idents = split_ids((make_block if is_chunk else make_ids)(len(places), now_ms))
     for (plan, i, checked), decision, ident in zip(places, decisions, idents, strict=True):
         item = plan.ask.items[i]
         traceparent = item.traceparent if isinstance(item, Submission) else ""
-        plan.results[i] = Decided(checked, decision, ident, plan.ask.tenant_id, traceparent, now_ms)
+        plan.results[i] = Decided(
+            checked, decision, ident, plan.ask.tenant_id, traceparent, now_ms, plan.ask.is_test
+        )
 
 
 async def _commit(plans: Sequence[_Plan], ports: AcceptPorts) -> list[Answer | ClarionError]:
@@ -239,11 +264,11 @@ async def _write(plans: Sequence[_Plan], ports: AcceptPorts) -> list[GroupOutcom
     groups: list[AcceptGroup] = []
     events: list[NotificationEvent] = []
     for plan in plans:
-        plan.response = _respond(plan) if plan.live else b""
+        ask = plan.ask
+        plan.response = _respond(plan) if plan.live and ask.chunk is None else b""
         rows = [row for rows in plan.rows.values() for row in rows]
-        groups.append(
-            AcceptGroup(plan.ask.tenant_id, plan.ask.environment, rows, plan.ask.claim, plan.response)
-        )
+        progress = ask.chunk and record_progress(ask.chunk, plan.results, plan.decided_ms)
+        groups.append(AcceptGroup(ask.tenant_id, ask.environment, rows, ask.claim, plan.response, progress))
         for i, item_rows in plan.rows.items():
             events.extend(build_events(item_rows, cast("Decided", plan.results[i])))
     return await ports.store.commit(groups, events)
@@ -281,10 +306,10 @@ async def _enqueue(plans: Sequence[_Plan], outcomes: Sequence[GroupOutcome], que
 
 
 def _respond(plan: _Plan) -> bytes:
-    results = [build_answer(r) if isinstance(r, Decided) else cast("ClarionError", r) for r in plan.results]
+    results = cast("list[Decided | ClarionError]", plan.results)
     if plan.ask.batch:
         return _encode(BatchAccepted([build_item(i, result) for i, result in enumerate(results)]))
-    return _encode(results[0])
+    return _encode(build_answer(cast("Decided", results[0])))
 
 
 def _answer(plan: _Plan, outcome: GroupOutcome) -> Answer | ClarionError:
@@ -301,3 +326,5 @@ def _answer(plan: _Plan, outcome: GroupOutcome) -> Answer | ClarionError:
             return KeyInUse()
         case KeyReused():
             return KeyMismatch()
+        case Overtaken():
+            return ChunkOvertaken()

@@ -50,6 +50,7 @@ class Decided(msgspec.Struct, frozen=True):
     tenant_id: bytes
     traceparent: str
     created_ms: int
+    is_test: bool = False
 
 
 @lru_cache(maxsize=1024)
@@ -112,6 +113,7 @@ def _build_row(decided: Decided, choice: ChannelChoice | None, record: bytes) ->
         score=choice.score if choice else 0.0,
         expires_ms=draft.expires_ms,
         open=choice is not None,
+        is_test=decided.is_test,
     )
 
 
@@ -130,6 +132,7 @@ def build_events(rows: Sequence[Row], decided: Decided) -> list[NotificationEven
             channel=row.channel,
             detail="" if row.open else ",".join(sorted({reason.rule for reason in decided.decision.reasons})),
             traceparent=row.traceparent,
+            is_test=row.is_test,
         )
         for row in rows
     ]
@@ -152,35 +155,36 @@ def build_work(rows: Sequence[Row]) -> list[WorkItem]:
 
 def build_answer(decided: Decided) -> NotificationAccepted:
     """The public answer to one accepted request."""
+    return NotificationAccepted(*_answer_fields(decided))
+
+
+def build_item(index: int, result: Decided | ClarionError) -> BatchItem:
+    """One entry of a batch's answer."""
+    if isinstance(result, ClarionError):
+        return BatchItem(index, error=describe_error(result))
+    return BatchItem(index, *_answer_fields(result))
+
+
+def _answer_fields(decided: Decided) -> tuple[str, str, list[str], PredictionView, list[ReasonView]]:
+    """What `NotificationAccepted` and `BatchItem` have in common, in their order."""
     decision = decided.decision
-    return NotificationAccepted(
-        notification_id=format_id(decided.notification_id),
-        status=decision.status,
-        channels=[CHANNELS[choice.channel] for choice in decision.choices],
-        ml_predictions=PredictionView(
+    return (
+        format_id(decided.notification_id),
+        decision.status,
+        [CHANNELS[choice.channel] for choice in decision.choices],
+        PredictionView(
             optimal_send_time=format_time(decision.optimal_ms) if decision.optimal_ms else None,
             channel_scores=dict(zip(CHANNELS, decision.scores, strict=True)),
             predicted_engagement=decision.engagement,
             confidence=decision.confidence,
         ),
-        reasons=[
-            ReasonView(reason.channel, reason.rule, _SENTENCES[reason.rule]) for reason in decision.reasons
-        ],
+        [_view_reason(reason.channel, reason.rule) for reason in decision.reasons],
     )
 
 
-def build_item(index: int, result: NotificationAccepted | ClarionError) -> BatchItem:
-    """One entry of a batch's answer."""
-    if isinstance(result, ClarionError):
-        return BatchItem(index, error=describe_error(result))
-    return BatchItem(
-        index,
-        result.notification_id,
-        result.status,
-        result.channels,
-        result.ml_predictions,
-        result.reasons,
-    )
+@lru_cache(maxsize=256)
+def _view_reason(channel: str, rule: str) -> ReasonView:
+    return ReasonView(channel, rule, _SENTENCES[rule])
 
 
 def describe_error(error: ClarionError) -> ItemError:
