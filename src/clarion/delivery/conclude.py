@@ -107,6 +107,7 @@ def event_of(closing: Closing) -> NotificationEvent:
         cost_micros=closing.cost_micros,
         detail=entry.rule or entry.code,
         traceparent=job.traceparent,
+        is_test=job.is_test,
     )
 
 

@@ -52,6 +52,7 @@ from clarion.delivery.triage import close_early, held_elsewhere, is_early
 from clarion.kernel.clock import Clock
 from clarion.kernel.errors import Transient
 from clarion.tenancy.config import ProviderConfig, TenantConfig
+from clarion.tenancy.environments import accounts_for
 
 NO_PROVIDER_WAIT_MS: Final = 60_000
 """How long a delivery waits when its tenant has no provider for it: one may be configured before it expires."""
@@ -181,7 +182,8 @@ def _triage(
 def _deduplicates(job: Job, config: TenantConfig, ports: DispatchPorts) -> bool:
     if job.state != "sending":
         return False
-    used = next((p for p in config.providers if p.name == job.provider), None)
+    accounts = accounts_for(config, is_test=job.is_test)
+    used = next((account for account in accounts if account.name == job.provider), None)
     return used is not None and ports.providers.get(used).capabilities.idempotent
 
 
@@ -220,9 +222,32 @@ async def _send_all(ready: Sequence[_Ready], ports: DispatchPorts, claimed: Clai
     """Route, and send at every provider at once. What has to wait for a provider is queued for that time."""
     if not ready:
         return
+    groups: list[_Group] = []
+    for is_test in (False, True):
+        mine = [one for one in ready if one.job.is_test == is_test]
+        if mine:
+            routed, waiting = _route(mine, ports, is_test=is_test)
+            groups += routed
+            await claimed.postpone(waiting)
+    ended = await asyncio.gather(
+        *(_send_group(group, ports, claimed, report) for group in groups), return_exceptions=True
+    )
+    # Only now: no group is left alone in the middle of its sends because another one failed.
+    for failure in filter(None, ended):
+        raise failure
+
+
+def _route(
+    ready: Sequence[_Ready], ports: DispatchPorts, *, is_test: bool
+) -> tuple[list[_Group], list[WorkItem]]:
+    """Jobs of one environment by the account that sends them, and the items of those that wait for one."""
     now_ms = ports.clock.now_ms()
     configs = {one.config.tenant.tenant_id: one.config for one in ready}
-    accounts = {(c.tenant_id, c.name): c for config in configs.values() for c in config.providers}
+    accounts = {
+        (account.tenant_id, account.name): account
+        for config in configs.values()
+        for account in accounts_for(config, is_test=is_test)
+    }
     closed = {key for key in accounts if ports.circuits.state_of(key).state == "closed"}
     waiting: list[WorkItem] = []
     groups: dict[CircuitKey, _Group] = {}
@@ -241,13 +266,7 @@ async def _send_all(ready: Sequence[_Ready], ports: DispatchPorts, claimed: Clai
         else:
             due_ms = assignment.wait_until_ms or now_ms + NO_PROVIDER_WAIT_MS
             waiting.append(replace(one.job.item, due_ms=due_ms))
-    await claimed.postpone(waiting)
-    ended = await asyncio.gather(
-        *(_send_group(group, ports, claimed, report) for group in groups.values()), return_exceptions=True
-    )
-    # Only now: no group is left alone in the middle of its sends because another one failed.
-    for failure in filter(None, ended):
-        raise failure
+    return list(groups.values()), waiting
 
 
 async def _send_group(group: _Group, ports: DispatchPorts, claimed: Claimed, report: Report) -> None:

@@ -18,7 +18,7 @@ class Job(msgspec.Struct, frozen=True):
 
     `state` is `ready` or `sending`; with `lease_live` another worker holds it, until `leased_until_ms`. `sealed` is the
     user's sealed profile (b"" where the user is gone). Times are UTC milliseconds of the store's clock; `expires_ms` 0:
-    never.
+    never. `is_test`: a test credential asked for it; it goes to a sandbox, whatever else the tenant has.
     """
 
     item: WorkItem
@@ -45,6 +45,7 @@ class Job(msgspec.Struct, frozen=True):
     quiet_hours: QuietHours | None = None
     preferences: dict[str, int] = {}
     leased_until_ms: int = 0
+    is_test: bool = False
 
 
 class Message(msgspec.Struct, frozen=True):

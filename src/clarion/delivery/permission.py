@@ -15,6 +15,7 @@ from clarion.delivery.model import Job
 from clarion.delivery.ports import CapRequest
 from clarion.kernel.local_time import known_zone, local_day, next_midnight_ms
 from clarion.tenancy.config import TenantConfig
+from clarion.tenancy.environments import cap_scope
 from clarion.tenancy.model import Category
 
 CONSENT_WAIT_MS: Final = 30_000
@@ -49,7 +50,13 @@ def cap_requests(job: Job, category: Category, config: TenantConfig, now_ms: int
         return []
     day = local_day(zone_of(job, config), now_ms)
     return [
-        CapRequest(job.item.delivery_id, job.user_id, allowance.scope, day, allowance.limit)
+        CapRequest(
+            job.item.delivery_id,
+            job.user_id,
+            cap_scope(allowance.scope, is_test=job.is_test),
+            day,
+            allowance.limit,
+        )
         for allowance in limited
     ]
 

@@ -18,6 +18,7 @@ from clarion.kernel.local_time import known_zone, local_day
 from clarion.orchestration.model import Draft
 from clarion.templates import inline_channels
 from clarion.tenancy.config import TemplateInfo, TenantConfig
+from clarion.tenancy.environments import cap_scope
 from clarion.tenancy.model import ALL_CHANNELS, Category
 
 SCHEDULE_HORIZON_MS: Final = 90 * 24 * 3600 * 1000
@@ -114,7 +115,7 @@ def _expires_ms(request: NotificationRequest, category: Category, start_ms: int,
     return min(expires, now_ms + SCHEDULE_HORIZON_MS + category.ttl_s * 1000)
 
 
-def cap_requests(checked: Checked, now_ms: int) -> list[CapRequest]:
+def cap_requests(checked: Checked, now_ms: int, *, is_test: bool) -> list[CapRequest]:
     """What to ask of the allowances before deciding: the category as a whole, then each channel in canonical order.
 
     Empty where the category has no caps or is not subject to them.
@@ -124,7 +125,10 @@ def cap_requests(checked: Checked, now_ms: int) -> list[CapRequest]:
         return []
     day = local_day(known_zone(checked.card.timezone, checked.draft.fallback_timezone), now_ms)
     user_id = checked.card.user_id
-    return [CapRequest(b"", user_id, scope, day, limit) for scope, limit in allowances(category)]
+    return [
+        CapRequest(b"", user_id, cap_scope(scope, is_test=is_test), day, limit)
+        for scope, limit in allowances(category)
+    ]
 
 
 def with_caps_used(checked: Checked, used: Sequence[int]) -> Checked:

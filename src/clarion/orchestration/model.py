@@ -111,7 +111,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     """One delivery as it is written: a row of `notifications`, and one of `open_deliveries` while `open`.
 
     Ids are 16 bytes; JSON columns are UTF-8 JSON; times are UTC ms of the store's clock.
-    `send_ms` is the chosen send time.
+    `send_ms` is the chosen send time. `is_test`: a test credential asked for it.
     """
 
     delivery_id: bytes
@@ -135,6 +135,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     score: float
     expires_ms: int
     open: bool
+    is_test: bool = False
 
 
 class AcceptGroup(msgspec.Struct, frozen=True):

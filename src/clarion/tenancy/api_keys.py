@@ -10,17 +10,15 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
 from clarion.kernel.errors import Invalid, Refused
 from clarion.kernel.text import check_storable
-from clarion.tenancy.model import Principal
+from clarion.tenancy.model import Environment, Principal
 from clarion.tenancy.ports import ApiKeyStore, KeyFinder, StoredKey
-
-Environment: TypeAlias = Literal["live", "test"]
 
 KEY_BYTES: Final = 20
 """Random bytes of a key: 160 bits."""

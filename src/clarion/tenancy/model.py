@@ -10,6 +10,10 @@ from clarion.contracts.channels import CHANNELS, mask_of
 
 CategoryClass: TypeAlias = Literal["transactional", "service", "marketing"]
 Ambiguity: TypeAlias = Literal["retry", "park"]
+Environment: TypeAlias = Literal["live", "test"]
+"""What a credential is for. What a `test` one sends goes to sandboxes only; everything else is the same."""
+
+TEST: Final = "test"
 
 DAY_S: Final = 86_400
 
@@ -62,6 +66,11 @@ class Tenant(msgspec.Struct, frozen=True):
     quiet_hours: QuietHours | None = QuietHours(22 * 60, 8 * 60)
     rate_per_s: float = 20_000.0
     rate_burst: float = 40_000.0
+
+
+def environment_of(*, is_test: bool) -> Environment:
+    """The environment by its name."""
+    return "test" if is_test else "live"
 
 
 class TenantEntry(msgspec.Struct, frozen=True):

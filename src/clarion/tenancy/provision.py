@@ -54,7 +54,9 @@ async def create_tenant(
 
 def sandbox_providers(tenant_id: bytes) -> list[ProviderConfig]:
     """One provider a channel that records instead of sending, and is named so that every answer says it."""
-    return [
-        ProviderConfig(f"{SANDBOX}-{channel}", tenant_id, SANDBOX, channel, settings={}, credentials={})
-        for channel in CHANNELS
-    ]
+    return [sandbox_of(tenant_id, channel, name=f"{SANDBOX}-{channel}") for channel in CHANNELS]
+
+
+def sandbox_of(tenant_id: bytes, channel: str, *, name: str, version: int = 1) -> ProviderConfig:
+    """A provider that records instead of sending."""
+    return ProviderConfig(name, tenant_id, SANDBOX, channel, settings={}, credentials={}, version=version)

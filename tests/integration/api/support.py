@@ -15,8 +15,8 @@ from clarion.entrypoints.api.app import create_app
 from clarion.entrypoints.api.serve import Server
 from clarion.kernel.ids import format_id, make_ids
 from clarion.settings import load_settings
-from clarion.tenancy.api_keys import KEY_BYTES, Environment, KeyRequest, create_key
-from clarion.tenancy.model import DEFAULT_CATEGORIES, Tenant
+from clarion.tenancy.api_keys import KEY_BYTES, KeyRequest, create_key
+from clarion.tenancy.model import DEFAULT_CATEGORIES, Environment, Tenant
 from clarion.tenancy.ports import TenantSeed
 from clarion.tenancy.provision import sandbox_providers
 from clarion.testing.database import MASTER_KEY, prepare_databases

@@ -49,6 +49,7 @@ _NOTIFICATIONS: Final = CopyLayout(
         ("ml_send_time", ">i8"),
         ("ml_channel_score", ">f8"),
         ("expires_at", ">i8"),
+        ("is_test", "?"),
     ),
     variable=(
         "category",
@@ -94,6 +95,7 @@ def encode_notifications(rows: Sequence[Row]) -> bytes:
             "ml_send_time": _times([r.send_ms for r in rows]),
             "ml_channel_score": np.array([r.score for r in rows], np.float64),
             "expires_at": _times([r.expires_ms for r in rows]),
+            "is_test": np.array([r.is_test for r in rows], np.bool_),
         },
         (
             encode_text([r.category for r in rows]),

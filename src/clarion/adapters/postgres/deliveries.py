@@ -58,6 +58,7 @@ def _job(record: asyncpg.Record) -> Job:
         due_ms=record["due_at"],
         traceparent=record["traceparent"],
         journey_id=record["journey_id"],
+        is_test=record["is_test"],
         quiet_hours=_decode_quiet(record["quiet_hours"]) if record["quiet_hours"] else None,
         preferences=_decode_preferences(record["preferences"]) if record["preferences"] else {},
     )

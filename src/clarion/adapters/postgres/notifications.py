@@ -47,6 +47,7 @@ class DeliveryRecord(msgspec.Struct, frozen=True):
     metadata: bytes
     journey_id: str
     traceparent: str
+    is_test: bool
     sending_via: str | None
     lease_epoch: int | None
 
@@ -62,16 +63,21 @@ class ListedDelivery(msgspec.Struct, frozen=True):
     created_ms: int
     sent_ms: int | None
     user_id: str | None
+    is_test: bool
 
 
 class ListQuery(msgspec.Struct, frozen=True):
-    """Which deliveries: of a user, or since an instant; `before` is the position after which to go on (time, id)."""
+    """Which deliveries: of a user, or since an instant; `before` is the position after which to go on (time, id).
+
+    `is_test`: those of test credentials only, or of live ones only; None: both.
+    """
 
     user_id: str | None
     status: str | None
     since_ms: int
     before: tuple[int, bytes]
     limit: int
+    is_test: bool | None = None
 
 
 def _delivery(r: asyncpg.Record) -> DeliveryRecord:
@@ -102,6 +108,7 @@ def _delivery(r: asyncpg.Record) -> DeliveryRecord:
         metadata=r["metadata"],
         journey_id=r["journey_id"],
         traceparent=r["traceparent"],
+        is_test=r["is_test"],
         sending_via=r["sending_via"],
         lease_epoch=r["lease_epoch"],
     )
@@ -126,7 +133,7 @@ class PostgresNotifications:
     async def list(self, tenant_id: bytes, query: ListQuery) -> list[ListedDelivery]:
         """Deliveries newest first, at most `query.limit`."""
         async with self._pools.reader(tenant_id) as connection:
-            tail = (query.status, *query.before, query.limit)
+            tail = (query.status, *query.before, query.limit, query.is_test)
             if query.user_id is not None:
                 records = await connection.fetch(self._sql["list_by_user"], tenant_id, query.user_id, *tail)
             else:
@@ -173,4 +180,5 @@ def _cancelled(row: asyncpg.Record, tenant_id: bytes, now_ms: int) -> Notificati
         category=row["category"],
         channel=row["channel"],
         traceparent=row["traceparent"],
+        is_test=row["is_test"],
     )

@@ -122,4 +122,5 @@ def _event(row: asyncpg.Record, tracked: Tracked, now_ms: int) -> NotificationEv
         channel=row["channel"],
         provider=row["provider"] or "",
         traceparent=row["traceparent"],
+        is_test=row["is_test"],
     )

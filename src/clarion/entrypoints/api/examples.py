@@ -36,6 +36,7 @@ BATCH_ACCEPTED: Final[dict[str, Any]] = {
 NOTIFICATION_VIEW: Final[dict[str, Any]] = {
     "notification_id": ID,
     "status": "sent",
+    "environment": "live",
     "user_id": "ada",
     "category": "transactional",
     "priority": 5,

@@ -15,7 +15,8 @@ from clarion.entrypoints.api.routing import ANY_KEY, Call, Route, Spec, route
 from clarion.kernel.errors import NotFound, Refused
 from clarion.kernel.ids import format_id
 from clarion.orchestration.rows import format_time
-from clarion.tenancy.api_keys import EVERYTHING, KEY_BYTES, Environment, KeyRequest, create_key
+from clarion.tenancy.api_keys import EVERYTHING, KEY_BYTES, KeyRequest, create_key
+from clarion.tenancy.model import Environment
 from clarion.tenancy.ports import KeyRecord
 
 

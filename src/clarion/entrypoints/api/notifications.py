@@ -41,6 +41,7 @@ from clarion.kernel.errors import ClarionError, Conflict, Invalid, NotFound, Tra
 from clarion.kernel.ids import UUID_BYTES, parse_id
 from clarion.orchestration.accept import Answer, Ask
 from clarion.orchestration.model import Submission
+from clarion.tenancy.model import TEST, Environment
 
 DAY_MS: Final = 24 * 3600 * 1000
 MAX_PAGE: Final = 100
@@ -63,7 +64,7 @@ class NotificationBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 class ListParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which notifications. Without `user_id`, those since `since` (24 hours ago where it is left out).
 
-    `status` leaves the deliveries in that status. `cursor` is the `next_cursor` of the page before.
+    `status` leaves the deliveries in that status, `environment` those of live or of test credentials. `cursor` is the `next_cursor` of the page before.
     """
 
     user_id: Name | None = None
@@ -71,6 +72,7 @@ class ListParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since: AwareTime | None = None
     cursor: Annotated[str, Meta(max_length=64)] | None = None
     limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = 20
+    environment: Environment | None = None
 
 
 _ONE: Final = JsonBody(NotificationRequest)
@@ -221,7 +223,8 @@ async def list_notifications(call: Call) -> Reply:
     )
     # One row more than the page can hold shows whether there is a next one, and that the last group is whole.
     most = wanted.limit * DELIVERIES_EACH + 1
-    query = ListQuery(wanted.user_id, wanted.status, since_ms, _position(wanted.cursor), most)
+    is_test = None if wanted.environment is None else wanted.environment == TEST
+    query = ListQuery(wanted.user_id, wanted.status, since_ms, _position(wanted.cursor), most, is_test)
     rows = await region.notifications.list(call.tenant_id, query)
     groups = [list(group) for _, group in groupby(rows, key=lambda row: row.notification_id)]
     page = groups[: wanted.limit]

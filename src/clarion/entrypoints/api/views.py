@@ -19,6 +19,7 @@ from clarion.kernel.ids import format_id
 from clarion.orchestration.explain import MOVED
 from clarion.orchestration.model import Decision
 from clarion.orchestration.rows import DecisionRecord, format_time
+from clarion.tenancy.model import Environment, environment_of
 
 _decision: Final = msgspec.json.Decoder(DecisionRecord).decode
 _attempts: Final = msgspec.json.Decoder(list[AttemptEntry]).decode
@@ -50,6 +51,7 @@ class NotificationView(msgspec.Struct, frozen=True):
 
     notification_id: str
     status: str
+    environment: Environment
     user_id: str
     category: str
     priority: int
@@ -75,6 +77,7 @@ class ListedNotification(msgspec.Struct, frozen=True):
     """One notification of a list, with those of its deliveries that were asked for."""
 
     notification_id: str
+    environment: Environment
     user_id: str | None
     category: str
     created_at: str
@@ -215,6 +218,7 @@ def as_notification(records: Sequence[DeliveryRecord]) -> NotificationView:
     return NotificationView(
         notification_id=format_id(first.notification_id),
         status=_status(records),
+        environment=environment_of(is_test=first.is_test),
         user_id=first.user_id,
         category=first.category,
         priority=first.priority,
@@ -233,6 +237,7 @@ def as_listed(group: Sequence[ListedDelivery]) -> ListedNotification:
     first = group[0]
     return ListedNotification(
         format_id(first.notification_id),
+        environment_of(is_test=first.is_test),
         first.user_id,
         first.category,
         format_time(first.created_ms),

@@ -25,8 +25,8 @@ from clarion.entrypoints.cli.instance import borrowed_settings
 from clarion.kernel.errors import NotFound
 from clarion.kernel.ids import format_id, make_ids
 from clarion.settings import Settings
-from clarion.tenancy.api_keys import KEY_BYTES, Environment, KeyRequest, create_key
-from clarion.tenancy.model import TenantEntry
+from clarion.tenancy.api_keys import KEY_BYTES, KeyRequest, create_key
+from clarion.tenancy.model import Environment, TenantEntry
 from clarion.tenancy.ports import KeyRecord
 from clarion.tenancy.provision import NewTenant, create_tenant
 

@@ -3,7 +3,7 @@
 SELECT o.global_id, o.tenant_id, o.channel, o.priority, o.due_at, o.state, o.lease_epoch, o.attempts, o.provider,
        coalesce(o.leased_until > now(), false) AS lease_live, o.leased_until,
        n.user_id, n.category, n.template, n.template_version, n.payload, n.personalization, n.expires_at, n.traceparent,
-       n.journey_id, u.external_id, u.timezone, u.language, u.country, u.sealed, u.quiet_hours, u.preferences
+       n.journey_id, n.is_test, u.external_id, u.timezone, u.language, u.country, u.sealed, u.quiet_hours, u.preferences
 FROM unnest($1::uuid[], $2::timestamptz[]) AS t (global_id, created_at)
 JOIN open_deliveries o USING (global_id)
 JOIN notifications n ON n.global_id = t.global_id AND n.created_at = t.created_at

@@ -4,7 +4,7 @@ SELECT n.global_id, n.notification_id, n.user_id, n.channel, n.category, n.prior
        CASE WHEN o.state = 'sending' THEN 'sending' WHEN o.attempts > 0 AND n.status NOT IN ('deferred') THEN 'retrying' ELSE n.status END AS status,
        n.provider, n.provider_cost::text AS provider_cost, n.provider_message_id, greatest(n.attempts, coalesce(o.attempts, 0)) AS attempts,
        n.created_at, n.sent_at, n.delivered_at, n.engaged_at, n.ml_send_time, n.expires_at, n.decision, n.attempt_log, n.consent_snapshot,
-       n.metadata, n.journey_id, n.traceparent, o.due_at, o.provider AS sending_via, o.lease_epoch, u.external_id
+       n.metadata, n.journey_id, n.traceparent, n.is_test, o.due_at, o.provider AS sending_via, o.lease_epoch, u.external_id
 FROM notifications n
 LEFT JOIN open_deliveries o USING (global_id)
 LEFT JOIN user_profiles u ON u.user_id = n.user_id
@@ -13,21 +13,21 @@ ORDER BY n.global_id
 
 -- name: list_by_user
 -- A user's deliveries, newest first, from a position on.
-SELECT n.global_id, n.notification_id, n.channel, n.category, n.status, n.created_at, n.sent_at, u.external_id
+SELECT n.global_id, n.notification_id, n.channel, n.category, n.status, n.created_at, n.sent_at, u.external_id, n.is_test
 FROM user_profiles u
 JOIN notifications n ON n.tenant_id = u.tenant_id AND n.user_id = u.user_id
 WHERE u.tenant_id = $1 AND u.external_id = $2 AND ($3::text IS NULL OR n.status = $3)
-  AND (n.created_at, n.global_id) < ($4, $5)
+  AND (n.created_at, n.global_id) < ($4, $5) AND ($7::boolean IS NULL OR n.is_test = $7)
 ORDER BY n.created_at DESC, n.global_id DESC
 LIMIT $6
 
 -- name: list_by_time
 -- A tenant's deliveries between two instants, newest first, from a position on. Ids are in time order: the primary key serves.
-SELECT n.global_id, n.notification_id, n.channel, n.category, n.status, n.created_at, n.sent_at, u.external_id
+SELECT n.global_id, n.notification_id, n.channel, n.category, n.status, n.created_at, n.sent_at, u.external_id, n.is_test
 FROM notifications n
 LEFT JOIN user_profiles u ON u.user_id = n.user_id
 WHERE n.tenant_id = $1 AND n.created_at >= $2 AND ($3::text IS NULL OR n.status = $3)
-  AND (n.created_at, n.global_id) < ($4, $5)
+  AND (n.created_at, n.global_id) < ($4, $5) AND ($7::boolean IS NULL OR n.is_test = $7)
 ORDER BY n.created_at DESC, n.global_id DESC
 LIMIT $6
 
@@ -47,4 +47,4 @@ RETURNING global_id, channel, priority, due_at
 -- What was taken out is cancelled.
 UPDATE notifications SET status = 'cancelled'
 WHERE global_id = ANY ($1::uuid[]) AND created_at = $2
-RETURNING global_id, notification_id, user_id, category, channel, traceparent
+RETURNING global_id, notification_id, user_id, category, channel, traceparent, is_test

@@ -15,7 +15,7 @@ VALUES ($1, $2, $3, $4, now() + $5 * interval '1 second')
 
 -- name: lock_statuses
 -- Current states of the deliveries that receipts speak of, locked against other projectors.
-SELECT n.global_id, n.status, n.notification_id, n.tenant_id, n.user_id, n.category, n.channel, n.provider, n.traceparent, n.delivered_at, n.engaged_at
+SELECT n.global_id, n.status, n.notification_id, n.tenant_id, n.user_id, n.category, n.channel, n.provider, n.traceparent, n.is_test, n.delivered_at, n.engaged_at
 FROM unnest($1::uuid[], $2::timestamptz[]) AS t (global_id, created_at)
 JOIN notifications n ON n.global_id = t.global_id AND n.created_at = t.created_at
 ORDER BY n.global_id
