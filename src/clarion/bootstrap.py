@@ -49,6 +49,8 @@ from clarion.delivery.dispatch import DispatchPorts
 from clarion.delivery.gates import Gates
 from clarion.delivery.ports import Watcher
 from clarion.delivery.template_cache import CachedTemplates
+from clarion.delivery.links.maker import LinkMaker
+from clarion.delivery.links.tokens import LinkKeys, TokenSigner
 from clarion.intelligence.serving import NeutralPrior
 from clarion.kernel.clock import StoreClock
 from clarion.kernel.errors import Invalid
@@ -96,6 +98,22 @@ def global_url_of(settings: Settings) -> str:
 class Region(msgspec.Struct, frozen=True):
     """The stores of one region as one process uses them."""
 
+def link_signer(settings: Settings, master: MasterKey) -> TokenSigner:
+    """What signs the links in messages, and reads them. Raises Invalid where the oldest key is newer than the one used."""
+    current, oldest = settings.link_key, settings.link_key_oldest
+    if oldest > current:
+        raise Invalid(
+            f"CLARION_LINK_KEY_OLDEST is {oldest}, beyond CLARION_LINK_KEY, {current}", "link_key_oldest"
+        )
+    keys = {number: master.derive(f"links.{number}") for number in range(oldest, current + 1)}
+    return TokenSigner(LinkKeys(current, keys))
+
+
+def public_url_of(settings: Settings) -> str:
+    """Where people reach this region, without a slash at the end: as set, or where the API listens."""
+    return settings.public_url or f"http://{settings.host}:{settings.port}"
+
+
     settings: Settings
     clock: StoreClock
     metrics: Metrics
@@ -111,6 +129,7 @@ class Region(msgspec.Struct, frozen=True):
     users: PostgresUserStore
     keyring: Keyring
     seals: Seals
+    links: TokenSigner
     consents: PostgresConsentStore
     tenants: PostgresTenants
     templates: PostgresTemplates
@@ -214,6 +233,7 @@ def _build_region(
         consents=PostgresConsentStore(pools),
         tenants=tenants,
         templates=PostgresTemplates(pools),
+        links=link_signer(settings, master),
         keys=PostgresApiKeys(pools),
         configs=CachedConfigs(tenants, clock.monotonic),
         cards=CachedCards(card_cache, users),
@@ -276,6 +296,7 @@ async def open_worker(
             store=store,
             queue=region.queue,
             consents=region.consents,
+                links=LinkMaker(region.links, public_url_of(settings)),
             allowances=region.allowances,
             composer=composer,
             policies=region.configs,

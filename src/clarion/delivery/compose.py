@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from clarion.audience.model import SealedProfile
 from clarion.audience.seals import SealedOf
 from clarion.contracts.channels import Channel
 from clarion.contracts.commands import Personalization
 from clarion.delivery.conclude import Closing, Rule, close
-from clarion.delivery.model import Job, Message
+from clarion.delivery.links.maker import LinkMaker, MessageLinks, has_one_click
+from clarion.delivery.links.tokens import Recipient
+from clarion.delivery.model import COLLAPSE_BYTES, Job, Message
 from clarion.delivery.ports import ContextReader, ProfileOpener, TemplateKey, TemplateReader
 from clarion.kernel.clock import Clock
 from clarion.kernel.errors import Transient
@@ -41,6 +45,7 @@ class ComposePorts(msgspec.Struct, frozen=True):
     contexts: ContextReader
     templates: TemplateReader
     renderer: Renderer
+    links: LinkMaker
     clock: Clock
 
 
@@ -64,7 +69,7 @@ class MessageComposer:
         now_ms = ports.clock.now_ms()
         results: list[Message | Closing | None] = [None] * len(jobs)
         items: list[RenderItem] = []
-        places: list[tuple[int, SealedProfile]] = []
+        places: list[tuple[int, SealedProfile, MessageLinks]] = []
         for i, (job, profile) in enumerate(zip(jobs, profiles, strict=True)):
             source = versions.get(_key(job)) if job.template else inline_content(_decode_data(job.payload))
             problem = _problem(job, profile, source)
@@ -72,16 +77,23 @@ class MessageComposer:
                 results[i] = close(job, "failed", problem or _GONE, now_ms)
                 continue
             config = configs[job.item.tenant_id]
-            variables = _variables(job, profile, contexts.get(job.user_id, {}), config)
+            links = self._links(job, config, now_ms)
+            said = links.variables() if isinstance(source, TemplateVersion) and source.uses_links else {}
+            variables = _variables(job, profile, contexts.get(job.user_id, {}), config, said)
             items.append(RenderItem(job.item.tenant_id, source, cast("Channel", job.item.channel), variables))
-            places.append((i, profile))
-        for (i, profile), rendered in zip(places, ports.renderer.render_batch(items), strict=True):
+            places.append((i, profile, links))
+        for (i, profile, links), rendered in zip(places, ports.renderer.render_batch(items), strict=True):
+            job = jobs[i]
             results[i] = (
-                close(jobs[i], "failed", _describe(rendered), now_ms)
+                close(job, "failed", _describe(rendered), now_ms)
                 if isinstance(rendered, RenderFailure)
-                else _message(jobs[i], profile, rendered)
+                else _linked(_message(job, profile, rendered), job, configs[job.item.tenant_id], links)
             )
         return [result for result in results if result is not None]
+
+    def _links(self, job: Job, config: TenantConfig, now_ms: int) -> MessageLinks:
+        recipient = Recipient(job.item.tenant_id, job.item.delivery_id, job.user_id)
+        return self._ports.links.of(recipient, job.category, config.tenant.public_url, now_ms)
 
     async def _read_contexts(
         self, jobs: Sequence[Job], versions: Mapping[TemplateKey, TemplateVersion]
@@ -122,13 +134,17 @@ def _problem(
 
 
 def _variables(
-    job: Job, profile: SealedProfile, stored: dict[str, Any], config: TenantConfig
+    job: Job,
+    profile: SealedProfile,
+    stored: dict[str, Any],
+    config: TenantConfig,
+    links: dict[str, str],
 ) -> dict[str, Any]:
     data = _decode_data(job.payload)
     wanted = _ENABLED if job.personalization == _PLAIN else _decode_personalization(job.personalization)
     tenant = {"name": config.tenant.name}
     if not wanted.enabled:
-        return build_variables(data, {}, {}, tenant, {})
+        return build_variables(data, {}, {}, tenant, links)
     user = {
         **profile.attributes,
         "id": job.external_id,
@@ -138,7 +154,7 @@ def _variables(
         "language": job.language,
         "country": job.country,
     }
-    return build_variables(data, user, {**stored, **wanted.context}, tenant, {})
+    return build_variables(data, user, {**stored, **wanted.context}, tenant, links)
 
 
 def _message(job: Job, profile: SealedProfile, rendered: Rendered) -> Message:
@@ -156,7 +172,27 @@ def _message(job: Job, profile: SealedProfile, rendered: Rendered) -> Message:
         title=rendered.title,
         body=rendered.body,
         data=rendered.data,
+        collapse_key=_collapse_key(job.collapse_key or rendered.collapse_key),
     )
+
+
+def _linked(message: Message, job: Job, config: TenantConfig, links: MessageLinks) -> Message:
+    """The message with what its category asks of its links; as it is where that is nothing."""
+    category = config.categories.get(job.category)
+    if category is None or message.channel != "email":
+        return message
+    if has_one_click(category):
+        message = replace(message, headers=links.headers())
+    if category.tracking and config.tenant.tracking:
+        message = replace(message, html=links.track(message.html, category.tracking))
+    return message
+
+
+def _collapse_key(key: str) -> str:
+    """As every vendor takes it; the same for the same key. What is too long, or not ASCII, becomes its hash."""
+    if len(key) <= COLLAPSE_BYTES and key.isascii() and key.isprintable():
+        return key
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def _describe(failure: RenderFailure) -> Rule:

@@ -16,6 +16,9 @@ RECEIPT_STATUS: Final[dict[str, Status]] = {
     "engaged": "engaged",
     "failed": "failed",
     "complained": "delivered",  # she could complain because it was there
+    "opened": "engaged",
+    "clicked": "engaged",
+    "machine": "delivered",  # it came where somebody's machine looks after her mail
 }
 """What each kind of receipt proves."""
 
@@ -71,7 +74,7 @@ def fold_receipts(known: Mapping[bytes, Tracked], receipts: Sequence[Receipt]) -
 def _apply(before: Tracked, receipt: Receipt) -> Tracked:
     status = RECEIPT_STATUS[receipt.kind]
     # A complaint proves the delivery, but not when it happened.
-    is_delivery = receipt.kind == "delivered"
+    is_delivery = receipt.kind in {"delivered", "machine"}
     return Tracked(
         advance(before.status, status) or before.status,
         _earliest(before.delivered_ms, receipt.at_ms) if is_delivery else before.delivered_ms,

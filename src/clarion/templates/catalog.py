@@ -26,6 +26,9 @@ from clarion.templates.values import clean
 CONTEXT: Final = "context"
 """The variable that stands for the user's stored context."""
 
+LINKS: Final = "links"
+"""The variable whose links are signed for each message that has them."""
+
 
 def check_template(content: TemplateContent) -> CheckedTemplate:
     """What a template is made of, if it can be stored.
@@ -61,7 +64,14 @@ def make_version(name: str, version: int, content: TemplateContent) -> TemplateV
     Raises Invalid for content that was never checked and is too dangerous to read.
     """
     compiled = Workshop().compile(parts_of(content.channels))
-    return TemplateVersion(name, version, content, channels_of(content.channels), _reads_context(compiled))
+    return TemplateVersion(
+        name,
+        version,
+        content,
+        channels_of(content.channels),
+        _reads_context(compiled),
+        compiled.may_read(LINKS),
+    )
 
 
 def _reads_context(compiled: CompiledTemplate) -> bool:

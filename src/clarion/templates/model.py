@@ -41,11 +41,15 @@ class EmailParts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PushParts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Sources of a push message. The values of `data` are templates, its keys are not."""
+    """Sources of a push message. The values of `data` are templates, its keys are not.
+
+    Of messages with one `collapse_key`, a device shows the latest only.
+    """
 
     title: str = ""
     body: str = ""
     data: dict[Name, str] = {}
+    collapse_key: str = ""
 
 
 class SmsParts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,6 +95,7 @@ class TemplateVersion(msgspec.Struct, frozen=True):
     content: TemplateContent
     channels: int
     uses_context: bool
+    uses_links: bool = True
 
 
 class InlineContent(msgspec.Struct, frozen=True):
@@ -121,6 +126,7 @@ class Rendered(msgspec.Struct, frozen=True, gc=False):
     title: str = ""
     body: str = ""
     data: dict[str, str] = {}
+    collapse_key: str = ""
 
 
 FailureKind: TypeAlias = Literal[

@@ -39,6 +39,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 DATA_PREFIX: Final = "data."
+COLLAPSE_KEY: Final = "collapse_key"
 
 
 def parts_of(channels: ChannelParts) -> list[Part]:
@@ -53,6 +54,7 @@ def parts_of(channels: ChannelParts) -> list[Part]:
     if (push := channels.push) is not None:
         parts += [Part("push", "title", push.title), Part("push", "body", push.body)]
         parts += [Part("push", DATA_PREFIX + key, source) for key, source in push.data.items()]
+        parts.append(Part("push", COLLAPSE_KEY, push.collapse_key))
     if channels.sms is not None:
         parts.append(Part("sms", "body", channels.sms.body))
     return [part for part in parts if part.source or part.field.startswith(DATA_PREFIX)]

@@ -24,7 +24,7 @@ from clarion.templates.model import (
     RenderItem,
     TemplateVersion,
 )
-from clarion.templates.parts import DATA_PREFIX, parts_of
+from clarion.templates.parts import COLLAPSE_KEY, DATA_PREFIX, parts_of
 from clarion.templates.plain_text import html_to_text
 from clarion.templates.values import clean
 
@@ -141,7 +141,8 @@ def _finish_push(fields: dict[str, str]) -> Rendered:
         raise Unrenderable(
             "too_long", f"title, body and data have {size} bytes; the most is {MAX_PUSH_BYTES}"
         )
-    return Rendered(title=title, body=body, data=data)
+    collapse_key = " ".join(fields.get(COLLAPSE_KEY, "").split())
+    return Rendered(title=title, body=body, data=data, collapse_key=collapse_key)
 
 
 def _finish_sms(fields: dict[str, str]) -> Rendered:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
@@ -11,6 +11,7 @@ import msgspec
 from clarion.adapters.postgres.queries import load_queries
 from clarion.contracts.events import NotificationEvent, derive_event_id, encode_events
 from clarion.contracts.topics import NOTIFICATION_EVENTS
+from clarion.delivery.links.visits import VISITS
 from clarion.delivery.model import Receipt
 from clarion.delivery.receipts import Folded, Tracked, fold_receipts
 from clarion.kernel.ids import created_ms
@@ -59,6 +60,7 @@ class PostgresReceipts:
             known = {row["global_id"]: row for row in rows}
             folded = fold_receipts({i: _tracked(row) for i, row in known.items()}, receipts)
             await self._write(connection, folded, known, now_ms)
+            await self._publish(connection, _visit_events(known, receipts))
             await self._postpone(connection, batches, folded, now_ms)
         return len(batches)
 
@@ -76,10 +78,13 @@ class PostgresReceipts:
             [tracked.delivered_ms for tracked in changed.values()],
             [tracked.engaged_ms for tracked in changed.values()],
         )
-        events = [_event(known[i], tracked, now_ms) for i, tracked in changed.items()]
-        await connection.execute(
-            self._append_outbox, NOTIFICATION_EVENTS.name, len(events), encode_events(events)
-        )
+        await self._publish(connection, [_event(known[i], tracked, now_ms) for i, tracked in changed.items()])
+
+    async def _publish(self, connection: PoolConnectionProxy, events: list[NotificationEvent]) -> None:
+        if events:
+            await connection.execute(
+                self._append_outbox, NOTIFICATION_EVENTS.name, len(events), encode_events(events)
+            )
 
     async def _postpone(
         self,
@@ -89,7 +94,8 @@ class PostgresReceipts:
         now_ms: int,
     ) -> None:
         """Keep receipts of unknown deliveries for another while."""
-        unmatched = {receipt.receipt_id for receipt in folded.unmatched}
+        # A visit cannot beat its delivery's row: the message that it comes from was made of it.
+        unmatched = {receipt.receipt_id for receipt in folded.unmatched if receipt.kind not in VISITS}
         for batch in batches if unmatched else ():
             if now_ms - batch["received_at"] > UNMATCHED_KEPT_MS:
                 continue
@@ -110,10 +116,26 @@ def _tracked(row: asyncpg.Record) -> Tracked:
 
 
 def _event(row: asyncpg.Record, tracked: Tracked, now_ms: int) -> NotificationEvent:
+    """A delivery's new status."""
+    return _about(row, tracked.status, tracked.engaged_ms or tracked.delivered_ms or now_ms)
+
+
+def _visit_events(
+    known: Mapping[bytes, asyncpg.Record], receipts: Sequence[Receipt]
+) -> list[NotificationEvent]:
+    """An event per delivery and kind of visit. A later visit of the kind has the same event id: it is a repeat."""
+    first: dict[tuple[bytes, str], int] = {}
+    for receipt in receipts:
+        if receipt.kind in VISITS and receipt.delivery_id in known:
+            first.setdefault((receipt.delivery_id, receipt.kind), receipt.at_ms)
+    return [_about(known[ident], kind, at_ms) for (ident, kind), at_ms in first.items()]
+
+
+def _about(row: asyncpg.Record, kind: str, at_ms: int) -> NotificationEvent:
     return NotificationEvent(
-        event_id=derive_event_id(row["global_id"], tracked.status),
-        type=tracked.status,
-        at_ms=tracked.engaged_ms or tracked.delivered_ms or now_ms,
+        event_id=derive_event_id(row["global_id"], kind),
+        type=kind,
+        at_ms=at_ms,
         tenant_id=row["tenant_id"],
         notification_id=row["notification_id"],
         delivery_id=row["global_id"],

@@ -33,6 +33,7 @@ class _CategoryRow(msgspec.Struct, array_like=True):
     caps: Caps
     channels: int
     max_channels: int
+    tracking: int
 
 
 class _TemplateRow(msgspec.Struct, array_like=True):
@@ -105,6 +106,11 @@ class PostgresTenants:
             _require(
                 await connection.fetchval(self._sql["put_category"], tenant_id, *_category_columns(category))
             )
+
+    async def put_links(self, tenant_id: bytes, *, tracking: bool, public_url: str) -> None:
+        """Say how a tenant's links behave. Raises NotFound where there is no such tenant."""
+        async with self._pools.pipeline() as connection:
+            _require(await connection.fetchval(self._sql["put_links"], tenant_id, tracking, public_url))
 
     async def put_provider(self, config: ProviderConfig) -> None:
         """Make or replace a provider's account; its `version` is counted here. Raises NotFound on an unknown tenant."""
@@ -199,6 +205,7 @@ def _category_columns(category: Category) -> tuple[Any, ...]:
         _json.encode(category.caps),
         category.channels,
         category.max_channels,
+        category.tracking,
     )
 
 
@@ -211,6 +218,8 @@ def _tenant(tenant_id: bytes, record: asyncpg.Record) -> Tenant:
         quiet_hours=None if record["quiet_hours"] is None else _window.decode(record["quiet_hours"]),
         rate_per_s=record["rate_per_s"],
         rate_burst=record["rate_burst"],
+        tracking=record["tracking"],
+        public_url=record["public_url"],
     )
 
 

@@ -13,7 +13,15 @@ from clarion.entrypoints.api.body import JsonBody
 from clarion.entrypoints.api.replies import Reply, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
 from clarion.kernel.errors import Invalid, NotFound
-from clarion.tenancy.model import DAY_S, Ambiguity, Caps, Category, CategoryClass
+from clarion.tenancy.model import (
+    DAY_S,
+    TRACK_CLICKS,
+    TRACK_OPENS,
+    Ambiguity,
+    Caps,
+    Category,
+    CategoryClass,
+)
 
 MAX_TTL_S: Final = 30 * DAY_S
 NOT_NAMES: Final = frozenset({"*", "all"})
@@ -27,6 +35,13 @@ class CategoryCaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     per_day: Limit | None = None
     per_channel_day: dict[Channel, Limit] = {}
+
+
+class Tracking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is followed of a category's e-mails. Nothing, unless you say so."""
+
+    clicks: bool = False
+    opens: bool = False
 
 
 class CategoryBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,6 +60,7 @@ class CategoryBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         default_factory=lambda: list(CHANNELS)
     )
     max_channels: Annotated[int, Meta(ge=1, le=len(CHANNELS))] = 1
+    tracking: Tracking = Tracking()
 
 
 class CategoryView(msgspec.Struct, frozen=True):
@@ -57,6 +73,7 @@ class CategoryView(msgspec.Struct, frozen=True):
     caps: Caps
     channels: list[str]
     max_channels: int
+    tracking: Tracking
 
 
 class CategoryList(msgspec.Struct, frozen=True):
@@ -77,7 +94,12 @@ _BODY: Final = JsonBody(CategoryBody)
         answers={200: CategoryView},
         examples={
             "body": examples.CATEGORY,
-            "answer": {"name": "offers", **examples.CATEGORY, "max_channels": 1},
+            "answer": {
+                "name": "offers",
+                **examples.CATEGORY,
+                "max_channels": 1,
+                "tracking": {"clicks": False, "opens": False},
+            },
         },
     ),
 )
@@ -97,6 +119,7 @@ async def put_category(call: Call) -> Reply:
         ),
         channels=mask_of(body.channels),
         max_channels=body.max_channels,
+        tracking=TRACK_CLICKS * body.tracking.clicks | TRACK_OPENS * body.tracking.opens,
     )
     region = call.services.gateway.region
     await region.tenants.put_category(call.tenant_id, category)
@@ -136,6 +159,7 @@ def _view(category: Category) -> CategoryView:
         category.caps,
         names_of(category.channels),
         category.max_channels,
+        Tracking(bool(category.tracking & TRACK_CLICKS), bool(category.tracking & TRACK_OPENS)),
     )
 
 

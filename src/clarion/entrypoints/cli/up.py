@@ -99,6 +99,9 @@ async def _start(
     environment = role_environment(overrides)
     tenant = await prepare_instance(load_settings(**overrides), credentials)
     port = settings.port or Ports(directory).choose("api")
+    url = f"http://{settings.host}:{port}"
+    if settings.public_url is None:
+        environment["CLARION_PUBLIC_URL"] = url
     api = Role(
         "api",
         API_MODULE,
@@ -120,7 +123,6 @@ async def _start(
         log=directory.log("worker"),
     )
     await supervisor.start(role_child(api), role_child(worker))
-    url = f"http://{settings.host}:{port}"
     credentials.keep(api_url=url)
     _announce(settings, tenant, url, options)
 
