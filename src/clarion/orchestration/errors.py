@@ -17,3 +17,10 @@ class KeyMismatch(Conflict):
 
     def __init__(self) -> None:
         super().__init__("this Idempotency-Key was used with another body; use a new key for a new request")
+
+
+class ChunkOvertaken(Conflict):
+    """Another worker accepted the chunk first, or its broadcast was paused or cancelled meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("this chunk of the broadcast is accepted already, or its broadcast does not run")

@@ -138,10 +138,33 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     is_test: bool = False
 
 
+class ChunkRef(msgspec.Struct, frozen=True):
+    """One chunk of a broadcast's audience."""
+
+    broadcast_id: bytes
+    number: int
+
+
+class ChunkProgress(msgspec.Struct, frozen=True):
+    """What accepting a chunk came to, as the broadcast's books have it: committed with its rows, or not at all.
+
+    `ids`: the range that holds its members' ids and no others, None where nobody got one. `refused` counts members
+    without a row by reason; `rules` those whom a rule blocked, once for each rule that took a channel from them.
+    """
+
+    ref: ChunkRef
+    accepted_ms: int
+    members: int
+    ids: tuple[bytes, bytes] | None
+    refused: dict[str, int]
+    rules: dict[str, int]
+
+
 class AcceptGroup(msgspec.Struct, frozen=True):
     """Rows that are committed under one idempotency claim (or none), with the answer that a repeat will get.
 
-    `response` b"": a request that failed; its key is looked up, for it may be a repeat, and not kept.
+    `response` b"": a request that failed; its key is looked up, for it may be a repeat, and not kept. `progress`: the
+    rows are a broadcast's chunk, and are written only if it was not accepted before and its broadcast runs.
     """
 
     tenant_id: bytes
@@ -149,6 +172,7 @@ class AcceptGroup(msgspec.Struct, frozen=True):
     rows: list[Row]
     claim: IdempotencyClaim | None
     response: bytes
+    progress: ChunkProgress | None = None
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -170,4 +194,8 @@ class KeyReused(msgspec.Struct, frozen=True):
     """The key was used before with another fingerprint; nothing was written."""
 
 
-GroupOutcome: TypeAlias = Committed | Replayed | KeyBusy | KeyReused
+class Overtaken(msgspec.Struct, frozen=True):
+    """The chunk is accepted already, or its broadcast does not run (any more); nothing was written."""
+
+
+GroupOutcome: TypeAlias = Committed | Replayed | KeyBusy | KeyReused | Overtaken

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import numpy as np
 
 from clarion.adapters.postgres.codecs import EPOCH_US
@@ -18,10 +19,12 @@ from clarion.kernel.errors import Permanent
 from clarion.kernel.ids import id_sum
 from clarion.orchestration.model import (
     AcceptGroup,
+    ChunkProgress,
     Committed,
     GroupOutcome,
     KeyBusy,
     KeyReused,
+    Overtaken,
     Replayed,
     Row,
 )
@@ -142,6 +145,7 @@ class PostgresAcceptStore:
     def __init__(self, pools: Pools) -> None:
         self._pools = pools
         self._sql = load_queries("accept")
+        self._chunks = load_queries("broadcast_chunks")
 
     async def commit(
         self, groups: Sequence[AcceptGroup], events: Sequence[NotificationEvent]
@@ -149,6 +153,9 @@ class PostgresAcceptStore:
         """Write the groups that are not repeats; see `AcceptStore.commit`."""
         async with self._pools.pipeline() as connection, connection.transaction():
             outcomes = await self._resolve_keys(connection, groups)
+            for i, group in enumerate(groups):
+                if group.progress is not None and not await self._advance(connection, group.progress):
+                    outcomes[i] = Overtaken()
             chosen = [g for g, o in zip(groups, outcomes, strict=True) if isinstance(o, Committed)]
             rows = [row for group in chosen for row in group.rows]
             if rows:
@@ -194,6 +201,29 @@ class PostgresAcceptStore:
             await self._copy(connection, "open_deliveries", _OPEN, _encode_open(waiting))
         outbox = (NOTIFICATION_EVENTS.name, len(events), encode_events(list(events)))
         await connection.execute(self._sql["record_promise"], *_promises(rows), *outbox)
+
+    async def _advance(self, connection: PoolConnectionProxy, progress: ChunkProgress) -> bool:
+        """Move a broadcast's checkpoint over one chunk, in the transaction that writes its rows. False: not ours to.
+
+        The broadcast's row is locked until the commit: a pause waits for it, and nothing is accepted after a pause.
+        """
+        ref = progress.ref
+        if not await connection.fetchval(self._chunks["pass_broadcast"], ref.broadcast_id, progress.members):
+            return False
+        first, last = progress.ids or (None, None)
+        return bool(
+            await connection.fetchval(
+                self._chunks["accept_chunk"],
+                ref.broadcast_id,
+                ref.number,
+                first,
+                last,
+                progress.accepted_ms,
+                sum(progress.refused.values()),
+                msgspec.json.encode(progress.refused),
+                msgspec.json.encode(progress.rules),
+            )
+        )
 
     async def _resolve_keys(
         self, connection: PoolConnectionProxy, groups: Sequence[AcceptGroup]
