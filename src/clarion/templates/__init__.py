@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clarion.templates.catalog import check_template, make_version, try_template
+from clarion.templates.data_schema import DataSchema, check_data_schema
 from clarion.templates.inline import inline_channels, inline_content
 from clarion.templates.model import (
     ChannelParts,
@@ -10,10 +11,15 @@ from clarion.templates.model import (
     EmailParts,
     FailureKind,
     InlineContent,
+    PartialContent,
+    PartialParts,
+    Partials,
+    PartialVersion,
     PushParts,
     Rendered,
     RenderFailure,
     RenderItem,
+    ResolvedContent,
     SmsParts,
     TemplateContent,
     TemplateVersion,
@@ -27,20 +33,27 @@ from clarion.templates.variables import build_variables
 __all__ = [
     "ChannelParts",
     "CheckedTemplate",
+    "DataSchema",
     "EmailParts",
     "FailureKind",
     "InlineContent",
+    "PartialContent",
+    "PartialParts",
+    "PartialVersion",
+    "Partials",
     "PushParts",
     "RenderFailure",
     "RenderItem",
     "Rendered",
     "Renderer",
+    "ResolvedContent",
     "SmsParts",
     "TemplateContent",
     "TemplateVersion",
     "TrialRenderer",
     "TrialVerdict",
     "build_variables",
+    "check_data_schema",
     "check_template",
     "html_to_text",
     "inline_channels",

@@ -6,6 +6,7 @@ from typing import Final
 
 from clarion.contracts.channels import CHANNELS, Channel
 from clarion.kernel.errors import Invalid
+from clarion.templates.data_schema import check_data_schema
 from clarion.templates.engine import CompiledTemplate, Workshop
 from clarion.templates.language import check_language
 from clarion.templates.markup import check_markup, has_script_link
@@ -37,6 +38,8 @@ def check_template(content: TemplateContent) -> CheckedTemplate:
     rendering shows, `try_template` finds.
     """
     _check_shape(content)
+    if content.data_schema is not None:
+        check_data_schema(content.data_schema)
     parts = parts_of(content.channels)
     for part in parts:
         _check_part(part)

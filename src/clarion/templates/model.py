@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -27,12 +28,21 @@ MAX_SMS_CHARS: Final = 1600
 MAX_PUSH_BYTES: Final = 3800
 """Title, body and data as JSON. FCM and APNs take 4 096 bytes; the rest is for their own envelope."""
 
+MAX_LOCALES: Final = 50
+"""Most languages that a template or partial has besides the one it is written in."""
+
+MAX_RESOLVED_BYTES: Final = 512 * 1024
+"""All sources of a version together, in UTF-8, with partials put in and for each locale. Workers keep many of them."""
+
 MAX_PUSH_DATA: Final = 50
 """Most entries of a push message's `data`."""
 
 
 class EmailParts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Sources of an e-mail. `html` is escaped for HTML, the others are plain; a missing `text` is made of `html`."""
+    """Sources of an e-mail. `html` is escaped for HTML, the others are plain; a missing `text` is made of `html`.
+
+    `mjml` stands in place of `html`, which is made of it when the template is saved.
+    """
 
     subject: str = ""
     html: str = ""
@@ -67,15 +77,72 @@ class ChannelParts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TemplateContent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of `PUT /api/v1/templates/{name}`, and the stored content of one version."""
+    """Body of `PUT /api/v1/templates/{name}`, and the stored content of one version, as its author wrote it.
+
+    `channels` says everything in one language: `locale` (BCP 47; "": which one, the template does not say). `locales`
+    says parts of it in others, by BCP 47 tag; what one leaves out, its parents (`pt` of `pt-BR`) and then `channels`
+    say. `fallbacks` names the next to ask in place of the parent (`{"gsw": "de"}`). See `templates.localize`. `data_schema`: JSON Schema of the requests' `data`; None: anything.
+    """
 
     category: Name
     channels: ChannelParts
-    locales: dict[str, Any] = {}
+    locales: dict[str, ChannelParts] = {}
+    locale: str = ""
+    fallbacks: dict[str, str] = {}
+    data_schema: dict[str, Any] | None = None
+
+
+class PartialParts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sources of a partial: which one an `include` takes, is decided by the part that it stands in.
+
+    `html` goes into `html`, `mjml` into `mjml`, `text` into all others.
+    """
+
+    html: str = ""
+    mjml: str = ""
+    text: str = ""
+
+
+class PartialContent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A piece that templates share: something they `include` (a footer), or a layout that they `extend`.
+
+    `locales` says it in other languages, with fall-backs as in templates.
+    """
+
+    html: str = ""
+    mjml: str = ""
+    text: str = ""
+    locales: dict[str, PartialParts] = {}
+
+
+class PartialVersion(msgspec.Struct, frozen=True):
+    """One version of a tenant's partial, immutable once stored."""
+
+    name: str
+    version: int
+    content: PartialContent
+
+
+Partials: TypeAlias = Mapping[str, PartialVersion]
+"""A tenant's partials by name, in the versions that a template saved now would take."""
+
+
+class ResolvedContent(msgspec.Struct, frozen=True):
+    """What a version says, made of its content when it was saved: nothing that changes later changes a stored version.
+
+    `channels` and each of `locales` (by BCP 47 tag in its usual case) are complete, with partials put in, MJML made
+    HTML, and style rules inlined as far as they can be beforehand. `partials`: those it took, with their versions.
+    """
+
+    channels: ChannelParts
+    locales: dict[str, ChannelParts] = {}
+    locale: str = ""
+    fallbacks: dict[str, str] = {}
+    partials: dict[str, int] = {}
 
 
 class CheckedTemplate(msgspec.Struct, frozen=True):
-    """Content that passed `check_template`.
+    """Content that passed `check_template`, and what it resolves to.
 
     `channels` is the mask of the channels it has parts for; `variables` are the names it asks for, sorted, with their
     attributes (`user.first_name`); `uses_context` says whether a delivery has to read the user's stored context.
@@ -85,10 +152,14 @@ class CheckedTemplate(msgspec.Struct, frozen=True):
     channels: int
     uses_context: bool
     variables: tuple[str, ...]
+    resolved: ResolvedContent | None = None
 
 
 class TemplateVersion(msgspec.Struct, frozen=True):
-    """One version of a tenant's template, immutable once stored. Version 0 is a draft: it is never cached."""
+    """One version of a tenant's template, immutable once stored. Version 0 is a draft: it is never cached.
+
+    `resolved` None: the version is older than partials and locales, and says what its content says.
+    """
 
     name: str
     version: int
@@ -96,6 +167,18 @@ class TemplateVersion(msgspec.Struct, frozen=True):
     channels: int
     uses_context: bool
     uses_links: bool = True
+    resolved: ResolvedContent | None = None
+
+    @property
+    def locales(self) -> dict[str, ChannelParts]:
+        """What it says in other languages than its own, by BCP 47 tag."""
+        return self.resolved.locales if self.resolved is not None else {}
+
+    def parts_in(self, locale: str) -> ChannelParts:
+        """What it says in one of its `locales`; "" or another: in its own language."""
+        if self.resolved is None:
+            return self.content.channels
+        return self.resolved.locales.get(locale, self.resolved.channels)
 
 
 class InlineContent(msgspec.Struct, frozen=True):
@@ -109,12 +192,16 @@ class InlineContent(msgspec.Struct, frozen=True):
 
 
 class RenderItem(msgspec.Struct, frozen=True, gc=False):
-    """One message to make. `variables` come from `build_variables`: plain JSON values; they are not changed."""
+    """One message to make. `variables` come from `build_variables`: plain JSON values; they are not changed.
+
+    `locale`: one of the template's, as `choose_locale` names it; "": the template's own language.
+    """
 
     tenant_id: bytes
     source: TemplateVersion | InlineContent
     channel: Channel
     variables: dict[str, Any]
+    locale: str = ""
 
 
 class Rendered(msgspec.Struct, frozen=True, gc=False):

@@ -57,11 +57,16 @@ class Tag(msgspec.Struct, frozen=True):
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """A stretch of a source: text as it will be sent, or a tag (then `text` is ""). Comments leave no piece."""
+    """A stretch of a source: text as it will be sent, or a tag (then `text` is ""). Comments leave no piece.
+
+    It stands at `source[start:end]`.
+    """
 
     text: str
     line: int
     tag: Tag | None = None
+    start: int = 0
+    end: int = 0
 
 
 def read_source(source: str, path: str) -> list[Piece]:
@@ -113,23 +118,24 @@ def _pieces(source: str, path: str) -> Iterator[Piece]:
     while opening := _OPENING.search(source, position):
         start = opening.start()
         if start > position:
-            yield Piece(source[position:start], line)
+            yield Piece(source[position:start], line, None, position, start)
         line += source.count("\n", position, start)
         if opening.group() == "{#":
             end = source.find("#}", start)
             end = len(source) if end < 0 else end + 2
         else:
             tag, end = _read_tag(source, start, line, path)
-            yield Piece("", line, tag)
+            yield Piece("", line, tag, start, end)
             if tag.word == "raw":
                 after = line + source.count("\n", start, end)
                 closing = _END_OF_RAW.search(source, end)
-                yield Piece(source[end : closing.start() if closing else len(source)], after)
+                stop = closing.start() if closing else len(source)
+                yield Piece(source[end:stop], after, None, end, stop)
                 end = closing.end() if closing else len(source)
         line += source.count("\n", start, end)
         position = end
     if position < len(source):
-        yield Piece(source[position:], line)
+        yield Piece(source[position:], line, None, position, len(source))
 
 
 def _read_tag(source: str, start: int, line: int, path: str) -> tuple[Tag, int]:
