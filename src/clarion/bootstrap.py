@@ -17,15 +17,20 @@ from clarion.adapters.eventlog.streams import StreamsEventLog
 from clarion.adapters.postgres import migrate
 from clarion.adapters.postgres.accept import PostgresAcceptStore
 from clarion.adapters.postgres.api_keys import PostgresApiKeys
+from clarion.adapters.postgres.broadcast_chunks import PostgresBroadcastChunks
+from clarion.adapters.postgres.broadcasts import PostgresBroadcasts, PostgresSnapshots
 from clarion.adapters.postgres.consent import PostgresConsentStore
+from clarion.adapters.postgres.dead_letters import PostgresDeadLetters
 from clarion.adapters.postgres.deliveries import PostgresDeliveryStore
 from clarion.adapters.postgres.housekeeping import Housekeeping
 from clarion.adapters.postgres.migrate import API_ROLE, PIPELINE_ROLE, Databases, RolePasswords, database_url
 from clarion.adapters.postgres.notifications import PostgresNotifications
 from clarion.adapters.postgres.outbox import PostgresOutbox
+from clarion.adapters.postgres.parking import PostgresParking
 from clarion.adapters.postgres.pools import Pools, PostgresUrls, open_pools
 from clarion.adapters.postgres.receipts import PostgresReceipts
 from clarion.adapters.postgres.subject_keys import PostgresSubjectKeys
+from clarion.adapters.postgres.suspects import PostgresSuspects
 from clarion.adapters.postgres.templates import PostgresTemplates
 from clarion.adapters.postgres.tenants import PostgresTenants
 from clarion.adapters.postgres.users import PostgresUserStore
@@ -47,17 +52,21 @@ from clarion.delivery.circuit import Circuits
 from clarion.delivery.compose import ComposePorts, MessageComposer
 from clarion.delivery.dispatch import DispatchPorts
 from clarion.delivery.gates import Gates
-from clarion.delivery.ports import Watcher
-from clarion.delivery.template_cache import CachedTemplates
 from clarion.delivery.links.maker import LinkMaker
 from clarion.delivery.links.tokens import LinkKeys, TokenSigner
+from clarion.delivery.ports import Watcher
+from clarion.delivery.quarantine import Quarantine
+from clarion.delivery.template_cache import CachedTemplates
 from clarion.intelligence.serving import NeutralPrior
 from clarion.kernel.clock import StoreClock
 from clarion.kernel.errors import Invalid
 from clarion.orchestration.accept import AcceptPorts
 from clarion.orchestration.cards import CachedCards
 from clarion.orchestration.configs import CachedConfigs
+from clarion.orchestration.data_check import CachedSchemas
 from clarion.orchestration.owed import PatientSink
+from clarion.orchestration.ports import WorkSink
+from clarion.orchestration.snapshot import SnapshotPorts
 from clarion.settings import Settings
 from clarion.templates import Renderer
 from clarion.templates.ports import TrialRenderer
@@ -95,9 +104,6 @@ def global_url_of(settings: Settings) -> str:
     return database_url(settings.postgres_url.get_secret_value(), Databases().global_, login)
 
 
-class Region(msgspec.Struct, frozen=True):
-    """The stores of one region as one process uses them."""
-
 def link_signer(settings: Settings, master: MasterKey) -> TokenSigner:
     """What signs the links in messages, and reads them. Raises Invalid where the oldest key is newer than the one used."""
     current, oldest = settings.link_key, settings.link_key_oldest
@@ -114,6 +120,9 @@ def public_url_of(settings: Settings) -> str:
     return settings.public_url or f"http://{settings.host}:{settings.port}"
 
 
+class Region(msgspec.Struct, frozen=True):
+    """The stores of one region as one process uses them."""
+
     settings: Settings
     clock: StoreClock
     metrics: Metrics
@@ -126,10 +135,10 @@ def public_url_of(settings: Settings) -> str:
     card_cache: ValkeyCards
     sealer: AesSealer
     vault: AesVault
+    links: TokenSigner
     users: PostgresUserStore
     keyring: Keyring
     seals: Seals
-    links: TokenSigner
     consents: PostgresConsentStore
     tenants: PostgresTenants
     templates: PostgresTemplates
@@ -139,6 +148,8 @@ def public_url_of(settings: Settings) -> str:
     accepts: PostgresAcceptStore
     notifications: PostgresNotifications
     receipts: PostgresReceipts
+    letters: PostgresDeadLetters
+    broadcasts: PostgresBroadcasts
 
     async def anchor_clock(self) -> None:
         """Set this process's clock by the store's, half a round trip corrected."""
@@ -160,6 +171,15 @@ class Gateway(msgspec.Struct, frozen=True):
     renderer: Renderer
 
 
+class BroadcastEngine(msgspec.Struct, frozen=True):
+    """What broadcasts are made with: snapshots of audiences, their chunks, and the ports of accepting them."""
+
+    snapshots: PostgresSnapshots
+    snapshot: SnapshotPorts
+    chunks: PostgresBroadcastChunks
+    accept: AcceptPorts
+
+
 class Worker(msgspec.Struct, frozen=True):
     """What the worker's roles use."""
 
@@ -175,6 +195,10 @@ class Worker(msgspec.Struct, frozen=True):
     housekeeping: Housekeeping
     log: StreamsEventLog
     dispatch: DispatchPorts
+    broadcasts: BroadcastEngine
+    letters: PostgresDeadLetters
+    parking: PostgresParking
+    quarantine: Quarantine
 
 
 @asynccontextmanager
@@ -227,19 +251,44 @@ def _build_region(
         card_cache=card_cache,
         sealer=sealer,
         vault=vault,
+        links=link_signer(settings, master),
         users=users,
         keyring=keyring,
         seals=Seals(keyring, sealer, users),
         consents=PostgresConsentStore(pools),
         tenants=tenants,
         templates=PostgresTemplates(pools),
-        links=link_signer(settings, master),
         keys=PostgresApiKeys(pools),
         configs=CachedConfigs(tenants, clock.monotonic),
         cards=CachedCards(card_cache, users),
         accepts=PostgresAcceptStore(pools),
         notifications=PostgresNotifications(pools),
         receipts=PostgresReceipts(pools),
+        broadcasts=PostgresBroadcasts(pools),
+        letters=PostgresDeadLetters(pools),
+    )
+
+
+def _accept_ports(region: Region, queue: WorkSink) -> AcceptPorts:
+    return AcceptPorts(
+        store=region.accepts,
+        cards=region.cards,
+        configs=region.configs,
+        queue=queue,
+        allowances=region.allowances,
+        predictor=NeutralPrior(),
+        clock=region.clock,
+        schemas=CachedSchemas(region.templates),
+    )
+
+
+def _broadcast_engine(region: Region) -> BroadcastEngine:
+    snapshots = PostgresSnapshots(region.pools)
+    return BroadcastEngine(
+        snapshots=snapshots,
+        snapshot=SnapshotPorts(store=snapshots, roll=snapshots, segments=None),
+        chunks=PostgresBroadcastChunks(region.pools),
+        accept=_accept_ports(region, region.queue),
     )
 
 
@@ -248,15 +297,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
     """The API's side of a region; closed when the block ends. Raises as `open_region`."""
     async with open_region(settings, "api") as region:
         work = PatientSink(region.queue)
-        accept = AcceptPorts(
-            store=region.accepts,
-            cards=region.cards,
-            configs=region.configs,
-            queue=work,
-            allowances=region.allowances,
-            predictor=NeutralPrior(),
-            clock=region.clock,
-        )
+        accept = _accept_ports(region, work)
         trials = ChildTrialRenderer()
         try:
             yield Gateway(
@@ -289,6 +330,7 @@ async def open_worker(
                 contexts=region.contexts,
                 templates=CachedTemplates(region.templates),
                 renderer=Renderer(),
+                links=LinkMaker(region.links, public_url_of(settings)),
                 clock=region.clock,
             )
         )
@@ -296,7 +338,6 @@ async def open_worker(
             store=store,
             queue=region.queue,
             consents=region.consents,
-                links=LinkMaker(region.links, public_url_of(settings)),
             allowances=region.allowances,
             composer=composer,
             policies=region.configs,
@@ -324,6 +365,10 @@ async def open_worker(
                 housekeeping=Housekeeping(region.pools),
                 log=StreamsEventLog(region.valkey),
                 dispatch=dispatch,
+                broadcasts=_broadcast_engine(region),
+                letters=region.letters,
+                parking=PostgresParking(region.pools),
+                quarantine=Quarantine(PostgresSuspects(region.pools), trial_ms=dispatch.lease_ms),
             )
         finally:
             await providers.close()

@@ -85,6 +85,11 @@ def notification_status(deliveries: Iterable[Status]) -> Status:
     return max(deliveries, key=_PROGRESS_OF.__getitem__)
 
 
+def progress_order() -> list[str]:
+    """All statuses, from the least to the most advanced: `notification_status` as SQL has it, by `array_position`."""
+    return list(_PROGRESS)
+
+
 def rank_case(column: str) -> str:
     """A SQL expression for the rank of the status in `column` (a column's name, never a user's text).
 

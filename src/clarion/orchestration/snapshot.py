@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from clarion.audience.model import Member, ResolvedSegment
+from clarion.audience.model import Member
 from clarion.audience.ports import AudienceReader
 from clarion.kernel.errors import Permanent
 from clarion.orchestration.broadcasts import Source, Timing, local_ms
@@ -82,7 +82,7 @@ class SnapshotPorts(msgspec.Struct, frozen=True):
 
     store: SnapshotStore
     roll: Roll
-    segments: AudienceReader
+    segments: AudienceReader | None
 
 
 async def collect(collecting: Collecting, timezone: str, ports: SnapshotPorts) -> bool:
@@ -107,8 +107,9 @@ async def _read(collecting: Collecting, ports: SnapshotPorts) -> Page:
             members = await ports.roll.page_all(collecting.tenant_id, after, PAGE)
             return Page(members, [], members[-1].user_id if members else after, len(members) < PAGE)
         case "segment":
-            segment = source.segment or ResolvedSegment("", "false", 0)
-            members = await ports.segments.page(collecting.tenant_id, segment, after, PAGE)
+            if source.segment is None or ports.segments is None:
+                raise Permanent("there are no segments here")
+            members = await ports.segments.page(collecting.tenant_id, source.segment, after, PAGE)
             return Page(members, [], members[-1].user_id if members else after, is_last=not members)
 
 

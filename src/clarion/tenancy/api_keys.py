@@ -31,6 +31,7 @@ EVERYTHING: Final = "*"
 
 RESOURCES: Final = (
     "analytics",
+    "broadcasts",
     "categories",
     "compliance",
     "events",
@@ -39,6 +40,7 @@ RESOURCES: Final = (
     "notifications",
     "personalization",
     "providers",
+    "segments",
     "templates",
     "users",
 )

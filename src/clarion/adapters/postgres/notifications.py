@@ -15,6 +15,8 @@ from clarion.contracts.work import WorkItem, sibling_ids
 from clarion.kernel.ids import created_ms
 
 if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
     from clarion.adapters.postgres.pools import Pools
 
 
@@ -120,7 +122,6 @@ class PostgresNotifications:
     def __init__(self, pools: Pools) -> None:
         self._pools = pools
         self._sql = load_queries("notifications")
-        self._append_outbox = load_queries("accept")["append_outbox"]
 
     async def read(self, tenant_id: bytes, notification_id: bytes) -> list[DeliveryRecord]:
         """The deliveries of a notification; empty where the tenant has no such notification."""
@@ -156,16 +157,27 @@ class PostgresNotifications:
         """
         async with self._pools.pipeline() as connection, connection.transaction():
             taken = await connection.fetch(self._sql["close_ready"], tenant_id, sibling_ids(notification_id))
-            if not taken:
-                return []
-            rows = await connection.fetch(
-                self._sql["mark_cancelled"], [r["global_id"] for r in taken], created_ms(notification_id)
-            )
-            events = [_cancelled(row, tenant_id, now_ms) for row in rows]
-            await connection.execute(
-                self._append_outbox, NOTIFICATION_EVENTS.name, len(events), encode_events(events)
-            )
-        return [WorkItem(r["global_id"], tenant_id, r["channel"], r["priority"], r["due_at"]) for r in taken]
+            return await cancel_taken(connection, tenant_id, taken, now_ms)
+
+
+async def cancel_taken(
+    connection: PoolConnectionProxy, tenant_id: bytes, taken: Sequence[asyncpg.Record], now_ms: int
+) -> list[WorkItem]:
+    """Mark deliveries of one millisecond, which this transaction took out of the open ones, as cancelled.
+
+    With their events; as items for the queue to forget.
+    """
+    if not taken:
+        return []
+    idents = [row["global_id"] for row in taken]
+    rows = await connection.fetch(
+        load_queries("notifications")["mark_cancelled"], idents, created_ms(idents[0])
+    )
+    events = [_cancelled(row, tenant_id, now_ms) for row in rows]
+    await connection.execute(
+        load_queries("accept")["append_outbox"], NOTIFICATION_EVENTS.name, len(events), encode_events(events)
+    )
+    return [WorkItem(r["global_id"], tenant_id, r["channel"], r["priority"], r["due_at"]) for r in taken]
 
 
 def _cancelled(row: asyncpg.Record, tenant_id: bytes, now_ms: int) -> NotificationEvent:

@@ -16,7 +16,9 @@ import uvloop
 from clarion.adapters.embedded import notify_ready
 from clarion.adapters.telemetry.logs import configure_logs
 from clarion.bootstrap import Worker, open_worker
+from clarion.contracts.work import WorkItem, notification_id_of
 from clarion.entrypoints.tuning import settle_memory
+from clarion.entrypoints.workers.broadcasts import run_broadcasts
 from clarion.entrypoints.workers.delivery import run_delivery
 from clarion.entrypoints.workers.events import run_events
 from clarion.entrypoints.workers.exposition import serve_metrics
@@ -34,6 +36,7 @@ ROLES: Final[dict[str, Role]] = {
     "sweeper": run_sweeper,
     "projector": run_projector,
     "events": run_events,
+    "broadcasts": run_broadcasts,
 }
 
 DRAIN_S: Final = 10.0
@@ -52,11 +55,18 @@ _log = structlog.get_logger("worker")
 class CrashOnce:
     """`Watcher` of the chaos tests: the process dies where a file tells it to, once there is something to lose.
 
-    It takes the file away before: its successor, with the same environment, lives.
+    It takes the file away before: its successor, with the same environment, lives. A file that says `poison ID` stays:
+    every process dies that takes a delivery of that notification (its id in hexadecimal, without hyphens).
     """
 
     def __init__(self, order: Path) -> None:
         self._order = order
+
+    def taken(self, items: Sequence[WorkItem]) -> None:
+        """Die of the poison."""
+        word, _, ident = self._order.read_text().partition(" ") if self._order.exists() else ("", "", "")
+        if word == "poison" and any(notification_id_of(i.delivery_id).hex() == ident for i in items):
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def reached(self, point: str, count: int) -> None:
         """Die at the point."""
@@ -67,6 +77,9 @@ class CrashOnce:
 
 class Unwatched:
     """`Watcher` that looks away."""
+
+    def taken(self, items: Sequence[WorkItem]) -> None:
+        """Nothing."""
 
     def reached(self, point: str, count: int) -> None:
         """Nothing."""

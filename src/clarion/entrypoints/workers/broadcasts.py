@@ -1,0 +1,98 @@
+"""The broadcasts role: takes snapshots of audiences, accepts their chunks in time, and keeps the books.
+
+Nothing here is held: every step ends in one transaction that moves on from where it was read, or does nothing. So any
+number of workers may run the role, and each of them may die at any moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from clarion.entrypoints.workers.lane import run_lane
+from clarion.kernel.errors import Transient
+from clarion.orchestration.fan_out import expand, rehearse
+from clarion.orchestration.snapshot import collect
+
+if TYPE_CHECKING:
+    from clarion.bootstrap import Worker
+    from clarion.orchestration.accept import Answer
+
+IDLE_S: Final = 0.1
+"""How long after it was asked for a broadcast begins, at the latest; and how finely a rate limit is kept."""
+
+LOOK_BATCH: Final = 32
+"""Chunks that are looked at together: 16 000 members at most."""
+
+LOOK_EVERY_S: Final = 0.1
+
+_log = structlog.get_logger("broadcasts")
+
+
+async def run_broadcasts(worker: Worker, stop: asyncio.Event) -> None:
+    """Collect, accept, settle and cancel until `stop` is set."""
+    await asyncio.gather(
+        run_lane("broadcasts-collect", partial(_collect, worker), stop),
+        run_lane("broadcasts-expand", partial(_expand, worker), stop),
+        run_lane("broadcasts-look", partial(_look, worker), stop),
+        run_lane("broadcasts-cancel", partial(_cancel, worker), stop),
+    )
+
+
+async def _collect(worker: Worker) -> float:
+    ports = worker.broadcasts.snapshot
+    collecting = await worker.broadcasts.snapshots.take()
+    if collecting is None:
+        return IDLE_S
+    config = await worker.broadcasts.accept.configs.get(collecting.tenant_id)
+    await collect(collecting, config.tenant.timezone, ports)
+    return 0.0
+
+
+async def _expand(worker: Worker) -> float:
+    broadcasts = worker.broadcasts
+    chunk = await broadcasts.chunks.next()
+    if chunk is None:
+        return IDLE_S
+    if chunk.rehearsal:
+        await rehearse(chunk, broadcasts.accept, broadcasts.chunks)
+        return 0.0
+    with worker.metrics.stage_seconds.labels("accept").time():
+        answer = await expand(chunk, broadcasts.accept)
+    if answer is not None:
+        _observe(worker, answer)
+    return 0.0
+
+
+def _observe(worker: Worker, answer: Answer) -> None:
+    metrics = worker.metrics
+    metrics.accepts.inc(answer.accepted)
+    rules: dict[tuple[str, ...], int] = {}
+    for rule in answer.rules:
+        rules[rule,] = rules.get((rule,), 0) + 1
+    metrics.count(metrics.decisions, rules)
+
+
+async def _look(worker: Worker) -> float:
+    return 0.0 if await worker.broadcasts.chunks.look(LOOK_BATCH) == LOOK_BATCH else LOOK_EVERY_S
+
+
+async def _cancel(worker: Worker) -> float:
+    chunks = worker.broadcasts.chunks
+    taken = await chunks.take_cancelling()
+    if taken is None:
+        return IDLE_S
+    broadcast_id, tenant_id = taken
+    number, cancelled = -1, 0
+    while chunk := await chunks.cancel_next(broadcast_id, tenant_id, number, worker.clock.now_ms()):
+        number, cancelled = chunk.number, cancelled + len(chunk.items)
+        with contextlib.suppress(Transient):
+            # What the queue still holds of them, a worker finds cancelled in Postgres.
+            await worker.queue.remove(chunk.items)
+    await chunks.end_cancelling(broadcast_id)
+    _log.info("broadcast_cancelled", broadcast_id=broadcast_id.hex(), deliveries=cancelled)
+    return 0.0
