@@ -22,6 +22,7 @@ from clarion.adapters.postgres.broadcasts import PostgresBroadcasts, PostgresSna
 from clarion.adapters.postgres.consent import PostgresConsentStore
 from clarion.adapters.postgres.dead_letters import PostgresDeadLetters
 from clarion.adapters.postgres.deliveries import PostgresDeliveryStore
+from clarion.adapters.postgres.devices import PostgresDevices
 from clarion.adapters.postgres.housekeeping import Housekeeping
 from clarion.adapters.postgres.migrate import API_ROLE, PIPELINE_ROLE, Databases, RolePasswords, database_url
 from clarion.adapters.postgres.notifications import PostgresNotifications
@@ -47,6 +48,7 @@ from clarion.adapters.valkey.queue import ValkeyQueue
 from clarion.adapters.valkey.rate_limit import ValkeyRateLimiter
 from clarion.adapters.valkey.reservations import ValkeyReservations
 from clarion.audience.keyring import Keyring, check_master_key
+from clarion.audience.ports import AudienceReader
 from clarion.audience.seals import Seals
 from clarion.delivery.circuit import Circuits
 from clarion.delivery.compose import ComposePorts, MessageComposer
@@ -137,6 +139,7 @@ class Region(msgspec.Struct, frozen=True):
     vault: AesVault
     links: TokenSigner
     users: PostgresUserStore
+    devices: PostgresDevices
     keyring: Keyring
     seals: Seals
     consents: PostgresConsentStore
@@ -150,6 +153,7 @@ class Region(msgspec.Struct, frozen=True):
     receipts: PostgresReceipts
     letters: PostgresDeadLetters
     broadcasts: PostgresBroadcasts
+    audience: AudienceReader | None = None
 
     async def anchor_clock(self) -> None:
         """Set this process's clock by the store's, half a round trip corrected."""
@@ -253,6 +257,7 @@ def _build_region(
         vault=vault,
         links=link_signer(settings, master),
         users=users,
+        devices=PostgresDevices(pools),
         keyring=keyring,
         seals=Seals(keyring, sealer, users),
         consents=PostgresConsentStore(pools),
@@ -286,7 +291,7 @@ def _broadcast_engine(region: Region) -> BroadcastEngine:
     snapshots = PostgresSnapshots(region.pools)
     return BroadcastEngine(
         snapshots=snapshots,
-        snapshot=SnapshotPorts(store=snapshots, roll=snapshots, segments=None),
+        snapshot=SnapshotPorts(store=snapshots, roll=snapshots, segments=region.audience),
         chunks=PostgresBroadcastChunks(region.pools),
         accept=_accept_ports(region, region.queue),
     )

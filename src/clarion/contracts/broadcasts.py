@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -15,6 +14,10 @@ MAX_LIST: Final = 100_000
 
 FIRST_PRIORITY: Final = 3
 """Priorities 0 to 2 have places of their own in the queue, which a broadcast would fill."""
+
+
+SEND_AT: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?$"
+"""ISO 8601, to the minute at least; with an offset or, on purpose, without one."""
 
 
 class BroadcastRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,7 +39,7 @@ class BroadcastRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     personalization: Personalization = Personalization()
     metadata: dict[str, Any] = {}
     expires_at: AwareTime | None = None
-    send_at: datetime | None = None
+    send_at: Annotated[str, Meta(pattern=SEND_AT)] | None = None
     rate_per_s: Annotated[float, Meta(ge=0.1, le=100_000)] | None = None
     name: Annotated[str, Meta(max_length=200)] = ""
     dry_run: bool = False

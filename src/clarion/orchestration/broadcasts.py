@@ -23,7 +23,7 @@ from clarion.contracts.statuses import WAITING
 from clarion.kernel.errors import Invalid
 from clarion.kernel.ids import format_id
 from clarion.kernel.local_time import find_zone
-from clarion.orchestration.draft import PAST_TOLERANCE_MS, SCHEDULE_HORIZON_MS, check_request
+from clarion.orchestration.draft import PAST_TOLERANCE_MS, SCHEDULE_HORIZON_MS, Checked, check_request
 from clarion.orchestration.model import ChunkRef
 from clarion.tenancy.config import TenantConfig
 
@@ -172,8 +172,10 @@ def message_of(request: BroadcastRequest) -> Message:
     )
 
 
-def check_broadcast(request: BroadcastRequest, config: TenantConfig, now_ms: int) -> Timing:
-    """When the broadcast begins. Raises Invalid and Unknown for what no member could be sent."""
+def check_broadcast(
+    request: BroadcastRequest, config: TenantConfig, now_ms: int
+) -> tuple[Timing, Checked]:
+    """When the broadcast begins, and what a member would be sent. Raises Invalid and Unknown for what nobody could."""
     if sum(given is not None for given in (request.segment, request.user_ids, request.audience)) != 1:
         raise Invalid("name exactly one of `segment`, `user_ids` and `audience`", "audience")
     if request.optimization.send_time == "scheduled":
@@ -184,8 +186,7 @@ def check_broadcast(request: BroadcastRequest, config: TenantConfig, now_ms: int
     begins_ms = max(now_ms, earliest_ms(timing))
     if request.expires_at is not None and request.expires_at.timestamp() * 1000 <= begins_ms:
         raise Invalid("lies before the broadcast begins", "expires_at")
-    check_request(member, config, card, now_ms)
-    return timing
+    return timing, check_request(member, config, card, now_ms)
 
 
 def earliest_ms(timing: Timing) -> int:
@@ -202,14 +203,15 @@ def local_ms(local: datetime, zone: str) -> int:
     return int(local.replace(tzinfo=find_zone(zone) or UTC).timestamp() * 1000)
 
 
-def _timing(send_at: datetime | None, now_ms: int) -> Timing:
+def _timing(send_at: str | None, now_ms: int) -> Timing:
     if send_at is None:
         return Timing(at_ms=now_ms)
-    if send_at.tzinfo is None:
-        timing, last_ms = Timing(local=send_at), local_ms(send_at, WEST_MOST)
-    else:
-        last_ms = int(send_at.timestamp() * 1000)
-        timing = Timing(at_ms=last_ms)
+    try:
+        at = datetime.fromisoformat(send_at)
+        timing = Timing(local=at) if at.tzinfo is None else Timing(at_ms=int(at.timestamp() * 1000))
+        last_ms = timing.at_ms if timing.local is None else local_ms(timing.local, WEST_MOST)
+    except (ValueError, OverflowError):
+        raise Invalid("is no time that there is", "send_at") from None
     if last_ms < now_ms - PAST_TOLERANCE_MS:
         raise Invalid("lies in the past", "send_at")
     if last_ms > now_ms + SCHEDULE_HORIZON_MS:

@@ -14,13 +14,17 @@ from litestar import Litestar, Request, Response
 
 from clarion.bootstrap import Gateway
 from clarion.entrypoints.api import (
+    broadcasts,
     categories,
     compliance,
+    devices,
     keys,
     notifications,
     personalization,
+    preferences,
     providers,
     system,
+    template_trials,
     templates,
     users,
 )
@@ -42,12 +46,16 @@ SETTLE_EVERY_S: Final = 1.0
 ROUTES: Final[tuple[Route, ...]] = (
     *notifications.ROUTES,
     *users.ROUTES,
+    *devices.ROUTES,
+    *preferences.ROUTES,
     *templates.ROUTES,
+    *template_trials.ROUTES,
     *categories.ROUTES,
     *providers.ROUTES,
     *compliance.ROUTES,
     *personalization.ROUTES,
     *receipts.ROUTES,
+    *broadcasts.ROUTES,
     *keys.ROUTES,
     *system.ROUTES,
 )

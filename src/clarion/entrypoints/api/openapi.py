@@ -22,6 +22,7 @@ _PROBLEM: Final = "application/problem+json"
 _SAID: Final = {
     200: "Done",
     201: "Created; it is durable",
+    202: "Taken; it is durable, and under way",
     204: "Done; there is nothing to say",
     503: "Not now: a store is away",
 }
