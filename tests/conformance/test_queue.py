@@ -130,6 +130,21 @@ async def test_what_is_not_acked_comes_back_when_its_lease_ends(world: QueueWorl
     assert await claim(queue, 10) == items[3:]
 
 
+async def test_ended_leases_can_be_seen_before_they_are_reaped(world: QueueWorld) -> None:
+    queue = world.queue
+    items = work(5)
+    await queue.enqueue(items)
+    await claim(queue, 3)
+
+    assert await queue.ended(CHANNEL, 100) == []
+    await world.advance(LEASE_MS)
+    seen = await queue.ended(CHANNEL, 100)
+    assert sorted(item.delivery_id for item in seen) == sorted(item.delivery_id for item in items[:3])
+    assert len(await queue.ended(CHANNEL, 2)) == 2
+    assert await queue.reap(CHANNEL, len(seen)) == 3
+    assert await queue.ended(CHANNEL, 100) == []
+
+
 async def test_a_late_ack_does_not_reach_into_the_line(world: QueueWorld) -> None:
     queue = world.queue
     items = work(2)

@@ -15,6 +15,7 @@ from clarion.contracts.events import NotificationEvent
 from clarion.contracts.work import WorkItem
 from clarion.delivery.conclude import Closing
 from clarion.delivery.model import Capabilities, Conclusion, Job, Message, Outcome
+from clarion.delivery.suspects import Suspicion
 from clarion.templates import TemplateVersion
 from clarion.tenancy.config import ProviderConfig, TenantConfig
 
@@ -179,6 +180,48 @@ class Composer(Protocol):
 class Watcher(Protocol):
     """Told where a batch is. Production counts; tests wait for it, or end the process there."""
 
+    def taken(self, items: Sequence[WorkItem]) -> None:
+        """These were claimed, and nothing has been done with them yet."""
+        ...
+
     def reached(self, point: str, count: int) -> None:
         """`point` is one of `loaded`, `intended`, `answered`, `recorded`; `count` deliveries got there."""
+        ...
+
+
+class SuspectStore(Protocol):
+    """Deliveries to be handled with care, as Postgres remembers them. Every method raises Transient."""
+
+    async def any_suspects(self) -> bool:
+        """Whether the region has any."""
+        ...
+
+    async def note_lost(self, ids: Sequence[bytes], *, claimed: bool) -> None:
+        """Make suspects of open deliveries that a dead worker held; those that are suspects already stay as they are.
+
+        `claimed`: of all that are due and that nobody holds. Else of those only whose attempt began and has no end.
+        """
+        ...
+
+    async def suspects(self, ids: Sequence[bytes]) -> dict[bytes, Suspicion]:
+        """The suspects among the deliveries. A trial whose process died is counted as a crash by then."""
+        ...
+
+    async def begin_trials(self, ids: Sequence[bytes], *, trial_ms: int) -> set[bytes]:
+        """Commit that this process tries them, for `trial_ms`; those that it may: the others another process tries."""
+        ...
+
+    async def end_trials(self, ids: Collection[bytes]) -> None:
+        """Say that this process lived through it. What is not open any more is cleared."""
+        ...
+
+    async def strike(self, ids: Sequence[bytes], error: str) -> dict[bytes, int]:
+        """Count a claim that came to nothing; how many there were by now, of those that are still open."""
+        ...
+
+    async def bury(self, ids: Sequence[bytes], now_ms: int) -> dict[bytes, str]:
+        """Make dead letters of suspects, with their events, in one transaction; the reasons.
+
+        Absent: another worker's lease on it runs, or it is over.
+        """
         ...

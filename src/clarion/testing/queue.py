@@ -251,6 +251,12 @@ class InMemoryQueue:
         """Fill the lines from the backlogs; how many moved."""
         return sum(self.store.of(channel).feed(priority, LINE_TARGET) for priority in _PRIORITIES)
 
+    async def ended(self, channel: str, limit: int) -> list[WorkItem]:
+        """Items whose lease has ended, oldest first."""
+        now, leases = self.now_ms(), self.store.of(channel).leases
+        entries = sorted((until_ms, entry) for entry, until_ms in leases.items() if until_ms <= now)
+        return [unpack_entry(entry, channel) for _, entry in entries[:limit]]
+
     async def reap(self, channel: str, limit: int) -> int:
         """Bring items whose lease has ended to the heads of their lines; how many."""
         state = self.store.of(channel)

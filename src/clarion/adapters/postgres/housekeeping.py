@@ -16,6 +16,10 @@ class Housekeeping:
     def __init__(self, pools: Pools) -> None:
         self._pools = pools
         self._sql = load_queries("deliveries")
+        self._letters = (
+            load_queries("suspects")["drop_old_suspects"],
+            load_queries("dead_letters")["drop_old_letters"],
+        )
 
     async def ensure_partitions(self) -> int:
         """Make the day partitions of the coming three days; how many were missing."""
@@ -26,3 +30,9 @@ class Housekeeping:
         """Delete idempotency keys that no repeat can meet any more."""
         async with self._pools.pipeline() as connection:
             await connection.execute(self._sql["drop_old_keys"])
+
+    async def drop_old_letters(self) -> None:
+        """Delete dead letters that nobody can redrive any more, and suspicions that have passed."""
+        async with self._pools.pipeline() as connection:
+            for statement in self._letters:
+                await connection.execute(statement)

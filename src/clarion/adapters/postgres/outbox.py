@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -22,21 +22,36 @@ class OutboxEntry(msgspec.Struct, frozen=True):
     payload: bytes
 
 
+class TakenEntries:
+    """Entries under way to the log, oldest first; `park` keeps one of them back for good."""
+
+    def __init__(
+        self, entries: Sequence[OutboxEntry], park: Callable[[OutboxEntry, str], Awaitable[None]]
+    ) -> None:
+        self.entries = entries
+        self.park = park
+
+
 class PostgresOutbox:
     """`Outbox` on the pipeline pool."""
 
     def __init__(self, pools: Pools) -> None:
         self._pools = pools
         self._sql = load_queries("outbox")
+        self._park = load_queries("parking")["park"]
 
     @asynccontextmanager
-    async def take(self, limit: int) -> AsyncGenerator[list[OutboxEntry]]:
-        """Up to `limit` entries, oldest first; they are gone when the block ends without an error, else they stay."""
+    async def take(self, limit: int) -> AsyncGenerator[TakenEntries]:
+        """Up to `limit` entries; they are gone (or parked) when the block ends without an error, else they stay."""
         async with self._pools.pipeline() as connection, connection.transaction():
             records = await connection.fetch(self._sql["take_outbox"], limit)
             entries = [OutboxEntry(r["outbox_id"], r["topic"], r["payload"]) for r in records]
             entries.sort(key=lambda entry: entry.outbox_id)
-            yield entries
+
+            async def park(entry: OutboxEntry, reason: str) -> None:
+                await connection.execute(self._park, "outbox", entry.topic, entry.payload, reason)
+
+            yield TakenEntries(entries, park)
 
     async def backlog(self) -> tuple[int, float]:
         """Events that wait, and the age of the oldest in seconds."""

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 import msgspec
+from msgspec.structs import replace
 
+from clarion.adapters.postgres.errors import map_error
 from clarion.adapters.postgres.queries import load_queries
 from clarion.contracts.events import NotificationEvent, derive_event_id, encode_events
 from clarion.contracts.topics import NOTIFICATION_EVENTS
 from clarion.delivery.links.visits import VISITS
 from clarion.delivery.model import Receipt
 from clarion.delivery.receipts import Folded, Tracked, fold_receipts
+from clarion.delivery.suspects import describe_error
+from clarion.kernel.errors import Transient
 from clarion.kernel.ids import created_ms
 
 if TYPE_CHECKING:
@@ -30,6 +34,14 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(list[Receipt]).decode
 
 
+class _Batch(msgspec.Struct, frozen=True):
+    """A row of the inbox. `received_ms` is UTC milliseconds."""
+
+    provider: str
+    payload: bytes
+    received_ms: int
+
+
 class PostgresReceipts:
     """`ReceiptSink`, and the projector's half of it."""
 
@@ -37,6 +49,7 @@ class PostgresReceipts:
         self._pools = pools
         self._sql = load_queries("receipts")
         self._append_outbox = load_queries("accept")["append_outbox"]
+        self._park = load_queries("parking")["park"]
 
     async def put(self, provider: str, receipts: Sequence[Receipt]) -> None:
         """Keep receipts of a provider's account. Durable when this returns. Raises Transient."""
@@ -48,21 +61,51 @@ class PostgresReceipts:
     async def project(self, limit: int, now_ms: int) -> int:
         """Fold up to `limit` stored batches into the notifications, with their events; how many batches there were.
 
-        One transaction: what is taken is folded, or stays. Several projectors may run.
+        One transaction: what is taken is folded, or stays; what cannot be folded even by itself is parked. Several
+        projectors may run.
         """
         async with self._pools.pipeline() as connection, connection.transaction():
-            batches = await connection.fetch(self._sql["take_receipts"], limit)
-            if not batches:
-                return 0
-            receipts = [receipt for batch in batches for receipt in _decode(batch["payload"])]
-            ids = sorted({receipt.delivery_id for receipt in receipts if len(receipt.delivery_id) == 16})  # noqa: PLR2004  a UUID
-            rows = await connection.fetch(self._sql["lock_statuses"], ids, [created_ms(i) for i in ids])
-            known = {row["global_id"]: row for row in rows}
-            folded = fold_receipts({i: _tracked(row) for i, row in known.items()}, receipts)
-            await self._write(connection, folded, known, now_ms)
-            await self._publish(connection, _visit_events(known, receipts))
-            await self._postpone(connection, batches, folded, now_ms)
+            records = await connection.fetch(self._sql["take_receipts"], limit)
+            batches = [_Batch(r["provider"], r["payload"], r["received_at"]) for r in records]
+            if batches and await self._failure(connection, batches, now_ms) is not None:
+                for batch in batches:
+                    await self._fold_alone(connection, batch, now_ms)
         return len(batches)
+
+    async def _fold_alone(self, connection: PoolConnectionProxy, batch: _Batch, now_ms: int) -> None:
+        """Fold what can be folded of a batch, and park the rest."""
+        failure = await self._failure(connection, [batch], now_ms)
+        if failure is None:
+            return
+        parts = _split(batch)
+        if not parts:
+            reason = describe_error(failure)
+            await connection.execute(self._park, "receipts", batch.provider, batch.payload, reason)
+        for part in parts:
+            await self._fold_alone(connection, part, now_ms)
+
+    async def _failure(
+        self, connection: PoolConnectionProxy, batches: Sequence[_Batch], now_ms: int
+    ) -> Exception | None:
+        """Fold batches in a savepoint; what was wrong with them, if anything was. Raises Transient."""
+        try:
+            async with connection.transaction():
+                await self._fold(connection, batches, now_ms)
+        except Exception as error:
+            if isinstance(map_error(error), Transient):
+                raise
+            return error
+        return None
+
+    async def _fold(self, connection: PoolConnectionProxy, batches: Sequence[_Batch], now_ms: int) -> None:
+        receipts = [receipt for batch in batches for receipt in _decode(batch.payload)]
+        ids = sorted({receipt.delivery_id for receipt in receipts if len(receipt.delivery_id) == 16})  # noqa: PLR2004  a UUID
+        rows = await connection.fetch(self._sql["lock_statuses"], ids, [created_ms(i) for i in ids])
+        known = {row["global_id"]: row for row in rows}
+        folded = fold_receipts({i: _tracked(row) for i, row in known.items()}, receipts)
+        await self._write(connection, folded, known, now_ms)
+        await self._publish(connection, _visit_events(known, receipts))
+        await self._postpone(connection, batches, folded, now_ms)
 
     async def _write(
         self, connection: PoolConnectionProxy, folded: Folded, known: dict[bytes, asyncpg.Record], now_ms: int
@@ -89,7 +132,7 @@ class PostgresReceipts:
     async def _postpone(
         self,
         connection: PoolConnectionProxy,
-        batches: Sequence[asyncpg.Record],
+        batches: Sequence[_Batch],
         folded: Folded,
         now_ms: int,
     ) -> None:
@@ -97,18 +140,27 @@ class PostgresReceipts:
         # A visit cannot beat its delivery's row: the message that it comes from was made of it.
         unmatched = {receipt.receipt_id for receipt in folded.unmatched if receipt.kind not in VISITS}
         for batch in batches if unmatched else ():
-            if now_ms - batch["received_at"] > UNMATCHED_KEPT_MS:
+            if now_ms - batch.received_ms > UNMATCHED_KEPT_MS:
                 continue
-            waiting = [r for r in _decode(batch["payload"]) if r.receipt_id in unmatched]
+            waiting = [r for r in _decode(batch.payload) if r.receipt_id in unmatched]
             if waiting:
                 await connection.execute(
                     self._sql["postpone_receipts"],
-                    batch["provider"],
+                    batch.provider,
                     len(waiting),
                     _encode(waiting),
-                    batch["received_at"],
+                    batch.received_ms,
                     UNMATCHED_WAIT_S,
                 )
+
+
+def _split(batch: _Batch) -> list[_Batch]:
+    """A batch a receipt; empty where there is nothing to take apart."""
+    try:
+        receipts = _decode(batch.payload)
+    except msgspec.MsgspecError:
+        return []
+    return [replace(batch, payload=_encode([r])) for r in receipts] if len(receipts) > 1 else []
 
 
 def _tracked(row: asyncpg.Record) -> Tracked:

@@ -67,6 +67,21 @@ class Metrics:
         self.reaped = Counter(
             "clarion_reaped", "Leases that ended without an ack", ["channel"], registry=registry
         )
+        self.dead_letters = Counter(
+            "clarion_dead_letters", "Deliveries given up because of ourselves", ["reason"], registry=registry
+        )
+        self.dead_letter_depth = Gauge(
+            "clarion_dead_letter_depth", "Dead letters that nobody has redriven", registry=registry
+        )
+        self.dead_letter_age = Gauge(
+            "clarion_dead_letter_age_seconds", "Age of the oldest of them", registry=registry
+        )
+        self.parked = Gauge(
+            "clarion_parked_messages",
+            "Messages between our own parts that cannot be worked on",
+            ["source"],
+            registry=registry,
+        )
         self.clock_drift = Gauge(
             "clarion_clock_drift_seconds", "This machine's clock against the store's", registry=registry
         )

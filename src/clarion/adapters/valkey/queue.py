@@ -45,6 +45,7 @@ _ENQUEUE: Final = load_script("queue_common", "queue_enqueue")
 _CLAIM: Final = load_script("queue_common", "queue_claim")
 _PROMOTE: Final = load_script("queue_common", "queue_promote")
 _REAP: Final = load_script("queue_common", "queue_reap")
+_ENDED: Final = load_script("queue_common", "queue_ended")
 _FEED: Final = load_script("queue_common", "queue_feed")
 _DEPTHS: Final = load_script("queue_common", "queue_depths")
 
@@ -163,6 +164,11 @@ class ValkeyQueue:
         Claims feed the lines they find short, so this only keeps a standing supply ready between them.
         """
         return int(await self._shard.run(_FEED, channel))
+
+    async def ended(self, channel: str, limit: int) -> list[WorkItem]:
+        """Up to `limit` (and BATCH_MOST) items whose lease has ended, oldest first: those that `reap` takes next."""
+        entries = await self._shard.run(_ENDED, channel, min(limit, BATCH_MOST))
+        return [unpack_entry(entry, channel) for entry in entries]
 
     async def reap(self, channel: str, limit: int) -> int:
         """Bring up to `limit` (and BATCH_MOST) items whose lease has ended to the heads of their lines; how many."""

@@ -10,18 +10,22 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from clarion.adapters.telemetry.traces import delivery_spans
 from clarion.contracts.channels import CHANNELS
-from clarion.delivery.dispatch import dispatch
 from clarion.entrypoints.workers.lane import run_lane
 
 if TYPE_CHECKING:
     from clarion.bootstrap import Worker
     from clarion.delivery.dispatch import Report
+    from clarion.delivery.quarantine import Handled
 
 IDLE_WAIT_S: Final = 1.0
 URGENT_BATCH: Final = 100
 """Small, so that a code that comes a moment later does not wait for a long batch to end."""
+
+_log = structlog.get_logger("delivery")
 
 
 async def run_delivery(worker: Worker, stop: asyncio.Event) -> None:
@@ -44,9 +48,20 @@ async def _step(worker: Worker, channel: str, *, limit: int, urgent_only: bool) 
         await worker.queue.wait(channel, IDLE_WAIT_S, urgent_only=urgent_only)
         return 0.0
     with worker.metrics.stage_seconds.labels("dispatch").time():
-        report = await dispatch(items, worker.dispatch)
-    _observe(worker, report)
+        handled = await worker.quarantine.handle(items, worker.dispatch)
+    for report in handled.reports:
+        _observe(worker, report)
+    if handled.errors or handled.dead:
+        _tell(worker, handled)
     return 0.0
+
+
+def _tell(worker: Worker, handled: Handled) -> None:
+    for error in handled.errors:
+        _log.error("dispatch_failed", error=error)
+    for reason, count in handled.dead.items():
+        worker.metrics.dead_letters.labels(reason).inc(count)
+        _log.error("dead_letters", reason=reason, deliveries=count)
 
 
 def _observe(worker: Worker, report: Report) -> None:

@@ -6,8 +6,12 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+import structlog
+
 from clarion.contracts.events import NotificationEvent, decode_events
 from clarion.contracts.topics import NOTIFICATION_EVENTS, TOPICS
+from clarion.delivery.suspects import describe_error
 from clarion.entrypoints.workers.lane import run_lane
 from clarion.orchestration.publish import split_by_partition
 
@@ -20,6 +24,8 @@ OUTBOX_BATCH: Final = 16
 IDLE_S: Final = 0.1
 TRIM_EVERY_S: Final = 30.0
 
+_log = structlog.get_logger("events")
+
 
 async def run_events(worker: Worker, stop: asyncio.Event) -> None:
     """Publish until `stop` is set. Several publishers share the work; consumers drop what they know."""
@@ -30,12 +36,16 @@ async def run_events(worker: Worker, stop: asyncio.Event) -> None:
 
 
 async def _publish(worker: Worker) -> float:
-    async with worker.outbox.take(OUTBOX_BATCH) as entries:
-        if not entries:
+    async with worker.outbox.take(OUTBOX_BATCH) as taken:
+        if not taken.entries:
             return IDLE_S
         events: list[NotificationEvent] = []
-        for entry in entries:
-            events.extend(decode_events(entry.payload))
+        for entry in taken.entries:
+            try:
+                events.extend(decode_events(entry.payload))
+            except msgspec.MsgspecError as error:
+                await taken.park(entry, describe_error(error))
+                _log.error("outbox_entry_parked", outbox_id=entry.outbox_id)
         await worker.log.append(NOTIFICATION_EVENTS, split_by_partition(events, NOTIFICATION_EVENTS))
     return 0.0
 

@@ -41,6 +41,9 @@ async def _feed(worker: Worker, channel: str) -> float:
 
 
 async def _reap(worker: Worker, channel: str) -> float:
-    reaped = await worker.queue.reap(channel, REAP_BATCH)
+    lost = await worker.queue.ended(channel, REAP_BATCH)
+    # Noted before they are offered again: a worker that dies over one of them may do so within milliseconds.
+    await worker.quarantine.note_lost(lost, claimed=True)
+    reaped = await worker.queue.reap(channel, len(lost)) if lost else 0
     worker.metrics.reaped.labels(channel).inc(reaped)
     return 0.0 if reaped == REAP_BATCH else REAP_EVERY_S

@@ -42,6 +42,7 @@ async def _sweep(worker: Worker) -> float:
         await worker.queue.mark()
     items = await worker.store.take_overdue(SWEEP_BATCH)
     if items:
+        await worker.quarantine.note_lost(items, claimed=False)
         await worker.queue.enqueue(items)
         worker.metrics.swept.inc(len(items))
         _log.info("swept", deliveries=len(items))
@@ -52,6 +53,7 @@ async def rebuild(worker: Worker) -> int:
     """Queue every open delivery that nobody holds; how many. After a loss of Valkey's data (or a first start)."""
     after, queued = FIRST_ID, 0
     while items := await worker.store.page_open(after, REBUILD_PAGE):
+        await worker.quarantine.note_lost(items, claimed=False)
         await worker.queue.enqueue(items)
         after, queued = items[-1].delivery_id, queued + len(items)
     if queued:
@@ -63,6 +65,7 @@ async def rebuild(worker: Worker) -> int:
 async def _keep_house(worker: Worker) -> float:
     await worker.housekeeping.ensure_partitions()
     await worker.housekeeping.drop_old_keys()
+    await worker.housekeeping.drop_old_letters()
     return KEEP_EVERY_S
 
 
@@ -80,4 +83,10 @@ async def _observe(worker: Worker) -> float:
     events, age_s = await worker.outbox.backlog()
     metrics.outbox_events.set(events)
     metrics.outbox_age.set(age_s)
+    letters, age_s = await worker.letters.backlog()
+    metrics.dead_letter_depth.set(letters)
+    metrics.dead_letter_age.set(age_s)
+    for source, parked in (await worker.parking.count()).items():
+        metrics.parked.labels(source).set(parked)
+    await worker.quarantine.refresh()
     return OBSERVE_EVERY_S
