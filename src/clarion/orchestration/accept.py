@@ -19,6 +19,7 @@ from clarion.contracts.responses import BatchAccepted
 from clarion.kernel.errors import ClarionError, Invalid, Permanent, Transient
 from clarion.kernel.ids import make_block, make_ids, split_ids
 from clarion.orchestration.chunks import record_progress
+from clarion.orchestration.data_check import Asking, hold_data
 from clarion.orchestration.decide import decide
 from clarion.orchestration.draft import Checked, cap_requests, check_request, with_caps_used
 from clarion.orchestration.errors import ChunkOvertaken, KeyInUse, KeyMismatch
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from clarion.delivery.ports import Reservations
     from clarion.intelligence.serving import Predictor
     from clarion.kernel.clock import Clock
+    from clarion.orchestration.data_check import SchemaSource
     from clarion.orchestration.ports import AcceptStore, CardSource, ConfigSource, WorkSink
     from clarion.tenancy.config import TenantConfig
 
@@ -61,6 +63,7 @@ class AcceptPorts(msgspec.Struct, frozen=True):
     allowances: Reservations
     predictor: Predictor
     clock: Clock
+    schemas: SchemaSource
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -180,7 +183,25 @@ async def _check_all(asks: Sequence[Ask], ports: AcceptPorts, now_ms: int) -> li
         tenant_id: (config, iter(found))
         for tenant_id, config, found in zip(users, configs, cards, strict=True)
     }
-    return [_Plan(ask, _check(ask, *known[ask.tenant_id], now_ms)) for ask in asks]
+    plans = [_Plan(ask, _check(ask, *known[ask.tenant_id], now_ms)) for ask in asks]
+    await _hold_data(plans, ports)
+    return plans
+
+
+async def _hold_data(plans: Sequence[_Plan], ports: AcceptPorts) -> None:
+    """Turn items whose data is not what their template asks for into errors."""
+    asking = [
+        (plan, i, Asking(plan.ask.tenant_id, checked))
+        for plan in plans
+        for i, checked in enumerate(plan.results)
+        if isinstance(checked, Checked) and checked.template.has_schema
+    ]
+    if not asking:
+        return
+    found = await hold_data([each for _, _, each in asking], ports.schemas)
+    for (plan, i, _), misfit in zip(asking, found, strict=True):
+        if misfit is not None:
+            plan.results[i] = misfit
 
 
 def _check(
@@ -193,7 +214,7 @@ def _check(
             results.append(item)
             continue
         try:
-            results.append(check_request(item.request, config, next(cards), now_ms))
+            results.append(check_request(item.request, config, next(cards), now_ms, item.template))
         except Invalid as error:
             results.append(error)
     return results
@@ -204,7 +225,8 @@ async def _read_allowances(plans: Sequence[_Plan], ports: AcceptPorts, now_ms: i
         (plan, i, requests)
         for plan in plans
         for i, checked in enumerate(plan.results)
-        if isinstance(checked, Checked) and (requests := cap_requests(checked, now_ms, is_test=plan.ask.is_test))
+        if isinstance(checked, Checked)
+        and (requests := cap_requests(checked, now_ms, is_test=plan.ask.is_test))
     ]
     if not wanted:
         return

@@ -40,16 +40,23 @@ class Checked(msgspec.Struct, frozen=True):
 
 
 def check_request(
-    request: NotificationRequest, config: TenantConfig, card: Card | None, now_ms: int
+    request: NotificationRequest,
+    config: TenantConfig,
+    card: Card | None,
+    now_ms: int,
+    pinned: TemplateInfo | None = None,
 ) -> Checked:
-    """The draft of a request. Raises Unknown for what the tenant does not have, Invalid for values that cannot be."""
+    """The draft of a request; `pinned`: the version to send in place of the live one.
+
+    Raises Unknown for what the tenant does not have, Invalid for values that cannot be.
+    """
     if card is None:
         raise Unknown(f"no user {request.user_id!r}; create it with PUT /api/v1/users/{{user_id}}", "user_id")
     category = config.categories.get(request.category)
     if category is None:
         known = ", ".join(sorted(config.categories))
         raise Unknown(f"no category {request.category!r}; there are: {known}", "category")
-    template, rendered = _find_template(request, config)
+    template, rendered = _find_template(request, config) if pinned is None else (pinned, pinned.channels)
     scheduled_ms = _scheduled_ms(request, now_ms)
     expires_ms = _expires_ms(request, category, scheduled_ms or now_ms, now_ms)
     wanted = request.optimization
@@ -79,7 +86,7 @@ def _find_template(request: NotificationRequest, config: TenantConfig) -> tuple[
         return NO_TEMPLATE, rendered
     template = config.templates.get(request.template)
     if template is None:
-        detail = f"no template {request.template!r}; create it with PUT /api/v1/templates/{{name}}"
+        detail = f"no live template {request.template!r}; save it with PUT /api/v1/templates/{{name}}"
         raise Unknown(detail, "template")
     return template, template.channels
 

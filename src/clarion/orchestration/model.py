@@ -8,6 +8,7 @@ import msgspec
 
 from clarion.audience.model import Card
 from clarion.contracts.commands import NotificationRequest
+from clarion.tenancy.config import TemplateInfo
 from clarion.tenancy.model import Category, QuietHours
 
 SendTime: TypeAlias = Literal["now", "optimal", "scheduled"]
@@ -86,10 +87,14 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
 
 class Submission(msgspec.Struct, frozen=True):
-    """One request of a tenant as it entered, with the trace it belongs to."""
+    """One request of a tenant as it entered, with the trace it belongs to.
+
+    `template`: the version to send, where that is not to be the live one.
+    """
 
     request: NotificationRequest
     traceparent: str = ""
+    template: TemplateInfo | None = None
 
 
 class IdempotencyClaim(msgspec.Struct, frozen=True):

@@ -25,12 +25,16 @@ class ProviderConfig(msgspec.Struct, frozen=True):
 
 
 class TemplateInfo(msgspec.Struct, frozen=True):
-    """What an accept must know of a template's latest version. `channels`: mask of those it has parts for."""
+    """What an accept must know of a template's live version. `channels`: mask of those it has parts for.
+
+    `has_schema`: the version says what `data` must be.
+    """
 
     name: str
     version: int
     category: str
     channels: int
+    has_schema: bool = False
 
 
 class TenantConfig(msgspec.Struct, frozen=True):

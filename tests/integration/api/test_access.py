@@ -127,7 +127,11 @@ async def prepared(caller: Caller) -> dict[str, str]:
 
 async def test_nothing_of_one_tenant_exists_for_another(caller: Caller, other: Caller):
     names = await prepared(caller)
-    bodies: dict[str, Any] = {"POST /api/v1/templates/{name}/preview": {}}
+    bodies: dict[str, Any] = {
+        "POST /api/v1/templates/{name}/preview": {},
+        "POST /api/v1/templates/{name}/promote": {"version": 1},
+        "POST /api/v1/templates/{name}/test": {"user_id": "ada"},
+    }
     for route in CLOSED:
         if "{" not in route.path or route.method == "PUT":
             continue

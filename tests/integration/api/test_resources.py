@@ -76,7 +76,16 @@ async def test_each_write_of_a_template_is_a_version(caller: Caller):
     assert (await caller.call("GET /templates/order?version=3")).status == 404
     assert (await caller.call("GET /templates/none")).status == 404
     listed = (await caller.call("GET /templates")).json()["templates"]
-    assert listed == [{"name": "order", "version": 2, "category": "service", "channels": ["sms"]}]
+    assert listed == [
+        {
+            "name": "order",
+            "version": 2,
+            "live": 2,
+            "category": "service",
+            "channels": ["sms"],
+            "data_schema": False,
+        }
+    ]
 
 
 @pytest.mark.parametrize(

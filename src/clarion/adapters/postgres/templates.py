@@ -1,9 +1,12 @@
-"""Every version of every template. None is ever changed: a delivery is rendered with the one it was accepted with."""
+"""Every version of every template. None is ever changed: a delivery is rendered with the one it was accepted with.
+
+What is accepted takes the live version; which one that is moves by saving as live, and by promoting.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -14,11 +17,63 @@ from clarion.templates.model import CheckedTemplate, TemplateContent, TemplateVe
 
 if TYPE_CHECKING:
     import asyncpg
+    from asyncpg.pool import PoolConnectionProxy
 
     from clarion.adapters.postgres.pools import Pools
 
+LIVE: Final = "live"
+MAX_PROMOTIONS: Final = 100
+"""Latest changes of what is live that are shown."""
+
 _json = msgspec.json.Encoder()
 _content = msgspec.json.Decoder(TemplateContent)
+
+
+class Saving(msgspec.Struct, frozen=True):
+    """How a version is saved: as what is sent from now on (`live`), or as a draft. `by`: who saves it."""
+
+    live: bool = True
+    by: str = ""
+
+
+class Saved(msgspec.Struct, frozen=True):
+    """What a save came to. `live` is the live version's number now (None: none); `is_new`: it made a version."""
+
+    version: int
+    live: int | None
+    is_new: bool
+
+
+class Promotion(msgspec.Struct, frozen=True):
+    """A change of what is live: `version` in place of `previous` (None: nothing was). `at_ms` is UTC."""
+
+    version: int
+    previous: int | None
+    at_ms: int
+    by: str
+
+
+class VersionRecord(msgspec.Struct, frozen=True):
+    """A version without its content. `created_ms` is UTC."""
+
+    version: int
+    category: str
+    channels: int
+    has_schema: bool
+    created_ms: int
+    created_by: str
+    is_live: bool
+
+
+class TemplateRecord(msgspec.Struct, frozen=True):
+    """A template: its latest version without its content, and which is live (None: none yet)."""
+
+    name: str
+    version: int
+    category: str
+    channels: int
+    has_schema: bool
+    live: int | None
 
 
 class PostgresTemplates:
@@ -28,45 +83,119 @@ class PostgresTemplates:
         self._pools = pools
         self._sql = load_queries("templates")
 
-    async def save(self, tenant_id: bytes, name: str, checked: CheckedTemplate) -> int:
-        """Keep the content as the next version; its number. Content that is the latest already makes no new one.
+    async def save(
+        self, tenant_id: bytes, name: str, checked: CheckedTemplate, saving: Saving | None = None
+    ) -> Saved:
+        """Keep the content as the next version. Content that is the latest, or the live one already, makes no new one.
 
+        Saved as live, that version is the live one afterwards; saved as a draft, what is live stays.
         Raises NotFound where there is no such tenant.
         """
-        content, category = _json.encode(checked.content), checked.content.category
+        how = saving or Saving()
         async with self._pools.pipeline() as connection, connection.transaction():
-            latest = await connection.fetchrow(self._sql["latest_is"], tenant_id, name, category, content)
-            if latest is not None and latest["same"]:
-                return latest["version"]
-            if not await connection.fetchval(self._sql["bump_config"], tenant_id):
+            if not await connection.fetchval(self._sql["lock_tenant"], tenant_id):
                 detail = "there is no such tenant"
                 raise NotFound(detail)
-            return await connection.fetchval(
-                self._sql["insert_template"],
-                tenant_id,
-                name,
-                category,
-                content,
-                checked.channels,
-                checked.uses_context,
-            )
+            content = _json.encode(checked.content)
+            known = await connection.fetchrow(self._sql["compare_saved"], tenant_id, name, content)
+            live = None if known is None else known["live"]
+            version = None if known is None else _unchanged(known, how)
+            is_new = version is None
+            if version is None:
+                version = await self._insert(connection, (tenant_id, name), checked, how.by)
+            if how.live and version != live:
+                await self._promote(connection, (tenant_id, name, version), live, how.by)
+                live = version
+        return Saved(version, live, is_new)
 
-    async def get(self, tenant_id: bytes, name: str, version: int | None = None) -> TemplateVersion | None:
+    async def _insert(
+        self, connection: PoolConnectionProxy, key: tuple[bytes, str], checked: CheckedTemplate, by: str
+    ) -> int:
+        content = checked.content
+        return await connection.fetchval(
+            self._sql["insert_template"],
+            *key,
+            content.category,
+            _json.encode(content),
+            checked.channels,
+            checked.uses_context,
+            content.data_schema is not None,
+            by,
+        )
+
+    async def promote(self, tenant_id: bytes, name: str, version: int, by: str) -> Promotion | None:
+        """Make a version the live one, at once; None where there is none of that number.
+
+        What is live already stays so, and nothing is written: the answer is then the promotion that it had.
+        """
+        async with self._pools.pipeline() as connection, connection.transaction():
+            await connection.fetchval(self._sql["lock_tenant"], tenant_id)
+            if not await connection.fetchval(self._sql["is_there"], tenant_id, name, version):
+                return None
+            live = await connection.fetchval(self._sql["live_version"], tenant_id, name)
+            if live != version:
+                return await self._promote(connection, (tenant_id, name, version), live, by)
+        latest = await self.list_promotions(tenant_id, name, 1)
+        return latest[0] if latest else Promotion(version, None, 0, "")
+
+    async def _promote(
+        self, connection: PoolConnectionProxy, key: TemplateKey, previous: int | None, by: str
+    ) -> Promotion:
+        at_ms = await connection.fetchval(self._sql["promote"], *key, previous, by)
+        await connection.fetchval(self._sql["bump_config"], key[0])
+        return Promotion(key[2], previous, at_ms, by)
+
+    async def get(
+        self, tenant_id: bytes, name: str, version: int | Literal["live"] | None = None
+    ) -> TemplateVersion | None:
         """One version of a template, the latest by default; None where there is none."""
         async with self._pools.reader(tenant_id) as connection:
-            record = await connection.fetchrow(self._sql["read_template"], name, version)
+            if version == LIVE:
+                record = await connection.fetchrow(self._sql["read_live_template"], name)
+            else:
+                record = await connection.fetchrow(self._sql["read_template"], name, version)
         return None if record is None else _version(record)
 
-    async def list_versions(self, tenant_id: bytes, name: str) -> list[tuple[int, int]]:
-        """The versions of a template, newest first: number and when it was saved (UTC ms)."""
+    async def find_live(self, tenant_id: bytes, name: str) -> int | None:
+        """The number of the version that is sent now; None where none is."""
         async with self._pools.reader(tenant_id) as connection:
-            records = await connection.fetch(self._sql["list_versions"], name)
-        return [(record["version"], record["created_at"]) for record in records]
+            return await connection.fetchval(self._sql["live_version"], tenant_id, name)
 
-    async def list_latest(self, tenant_id: bytes) -> list[TemplateVersion]:
-        """The latest version of each of a tenant's templates, by name."""
+    async def list_versions(
+        self, tenant_id: bytes, name: str, *, before: int = 2**31 - 1, limit: int = 100
+    ) -> list[VersionRecord]:
+        """At most `limit` versions of a template with a number below `before`, newest first."""
         async with self._pools.reader(tenant_id) as connection:
-            return [_version(record) for record in await connection.fetch(self._sql["list_templates"])]
+            records = await connection.fetch(self._sql["list_versions"], name, before, limit)
+        return [
+            VersionRecord(
+                r["version"],
+                r["category"],
+                r["channels"],
+                r["has_schema"],
+                r["created_at"],
+                r["created_by"],
+                bool(r["is_live"]),
+            )
+            for r in records
+        ]
+
+    async def list_promotions(
+        self, tenant_id: bytes, name: str, limit: int = MAX_PROMOTIONS
+    ) -> list[Promotion]:
+        """The last changes of what is live, newest first."""
+        async with self._pools.reader(tenant_id) as connection:
+            records = await connection.fetch(self._sql["list_promotions"], name, limit)
+        return [Promotion(r["version"], r["previous"], r["promoted_at"], r["promoted_by"]) for r in records]
+
+    async def list_latest(self, tenant_id: bytes) -> list[TemplateRecord]:
+        """Each of a tenant's templates, by name."""
+        async with self._pools.reader(tenant_id) as connection:
+            records = await connection.fetch(self._sql["list_templates"])
+        return [
+            TemplateRecord(r["name"], r["version"], r["category"], r["channels"], r["has_schema"], r["live"])
+            for r in records
+        ]
 
     async def fetch(self, refs: Collection[TemplateKey]) -> dict[TemplateKey, TemplateVersion]:
         """Versions by reference, with one query; those that do not exist are absent. Raises Transient."""
@@ -76,6 +205,13 @@ class PostgresTemplates:
         async with self._pools.pipeline() as connection:
             records = await connection.fetch(self._sql["fetch_templates"], tenants, names, versions)
         return {(r["tenant_id"], r["name"], r["version"]): _version(r) for r in records}
+
+
+def _unchanged(known: asyncpg.Record, how: Saving) -> int | None:
+    """The version that says already what is to be saved, where one does that could stand for it."""
+    if known["latest_same"]:
+        return known["latest"]
+    return known["live"] if how.live and known["live_same"] else None
 
 
 def _version(record: asyncpg.Record) -> TemplateVersion:

@@ -41,6 +41,7 @@ class _TemplateRow(msgspec.Struct, array_like=True):
     version: int
     category: str
     channels: int
+    has_schema: bool
 
 
 class _Cost(msgspec.Struct):

@@ -1,130 +1,66 @@
-"""What messages say."""
+"""What messages say: saved, read, made live."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
-from clarion.audience.profile import UserItem
-from clarion.audience.users import get_user
-from clarion.contracts.channels import Channel, names_of
-from clarion.contracts.commands import Name
+from clarion.adapters.postgres.templates import Saving
+from clarion.contracts.channels import names_of
 from clarion.entrypoints.api import examples
 from clarion.entrypoints.api.body import JsonBody
 from clarion.entrypoints.api.replies import Reply, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
+from clarion.entrypoints.api.template_views import (
+    Promoted,
+    TemplateList,
+    TemplateSaved,
+    TemplateView,
+    VersionList,
+    as_line,
+    as_promotion,
+    as_template,
+    as_version,
+)
 from clarion.kernel.errors import NotFound, Unknown
 from clarion.orchestration.rows import format_time
-from clarion.templates import (
-    ChannelParts,
-    Rendered,
-    RenderFailure,
-    RenderItem,
-    TemplateContent,
-    TemplateVersion,
-    build_variables,
-    check_template,
-    try_template,
-)
-from clarion.tenancy.api_keys import require_scope
+from clarion.templates import TemplateContent, TemplateVersion, check_template, try_template
+
+MAX_VERSION: Final = 2**31 - 1
+PAGE: Final = 100
+
+Number = Annotated[int, Meta(ge=1, le=MAX_VERSION)]
 
 
-class TemplateSaved(msgspec.Struct, frozen=True):
-    """A version that is kept. `variables` are the names that it asks for."""
+class SaveParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`as`: `live` is what is sent from now on; a `draft` waits until it is promoted."""
 
-    name: str
-    version: int
-    category: str
-    channels: list[str]
-    variables: list[str]
-
-
-class VersionLine(msgspec.Struct, frozen=True):
-    """One version: its number, and when it was saved."""
-
-    version: int
-    created_at: str
-
-
-class TemplateView(msgspec.Struct, frozen=True):
-    """One version of a template with its sources, and which versions there are, newest first."""
-
-    name: str
-    version: int
-    category: str
-    channels: ChannelParts
-    versions: list[VersionLine]
-
-
-class TemplateLine(msgspec.Struct, frozen=True):
-    """One template of a list, as its latest version has it."""
-
-    name: str
-    version: int
-    category: str
-    channels: list[str]
-
-
-class TemplateList(msgspec.Struct, frozen=True):
-    """All templates of the tenant, by name."""
-
-    templates: list[TemplateLine]
+    as_: Literal["live", "draft"] = msgspec.field(default="live", name="as")
 
 
 class VersionParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which version; the latest where it is left out."""
+    """Which version: a number, or `live`; the latest where it is left out."""
 
-    version: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
-
-
-class PreviewRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of `POST /api/v1/templates/{name}/preview`.
-
-    `user_id` takes the variables of a real user (it needs the scope `users:read`); those of `user` win over hers.
-    `version`: the latest where it is left out.
-    """
-
-    data: dict[str, Any] = {}
-    user_id: Name | None = None
-    user: dict[str, Any] = {}
-    context: dict[str, Any] = {}
-    version: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    version: Number | Literal["live"] | None = None
 
 
-class PreviewFailure(msgspec.Struct, frozen=True):
-    """Why a channel could not be rendered: in which part and line, and for want of which variable."""
+class PageParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which versions: those with a number below `before`, at most `limit` of them."""
 
-    kind: str
-    part: str
-    line: int
-    variable: str
-    detail: str
+    before: Number = MAX_VERSION
+    limit: Annotated[int, Meta(ge=1, le=PAGE)] = 20
 
 
-class PreviewPart(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a channel would say; or why it cannot."""
+class PromoteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of `POST /api/v1/templates/{name}/promote`."""
 
-    subject: str = ""
-    html: str = ""
-    text: str = ""
-    title: str = ""
-    body: str = ""
-    data: dict[str, str] = {}
-    error: PreviewFailure | None = None
-
-
-class PreviewView(msgspec.Struct, frozen=True):
-    """A version, rendered on each of its channels. Nothing was sent."""
-
-    name: str
-    version: int
-    channels: dict[str, PreviewPart]
+    version: Number
 
 
 _CONTENT: Final = JsonBody(TemplateContent)
-_PREVIEW: Final = JsonBody(PreviewRequest)
+_PROMOTE: Final = JsonBody(PromoteRequest)
 
 
 @route(
@@ -133,6 +69,7 @@ _PREVIEW: Final = JsonBody(PreviewRequest)
         tag="templates",
         scope="templates:write",
         body=_CONTENT,
+        query=SaveParameters,
         answers={200: TemplateSaved},
         problems=(422,),
         examples={"body": examples.TEMPLATE},
@@ -141,9 +78,11 @@ _PREVIEW: Final = JsonBody(PreviewRequest)
 async def put_template(call: Call) -> Reply:
     """Save a template as its next version.
 
-    Saving what is the latest version already makes no new one. What was accepted before is sent as it was then.
+    It is live at once, or a draft with `?as=draft`. Saving what is the latest version already makes no new one. What
+    was accepted before is sent as it was then.
     """
     name = call.param("name")
+    how = call.query(SaveParameters)
     content = await call.read(_CONTENT)
     gateway = call.services.gateway
     config = await gateway.region.configs.get(call.tenant_id)
@@ -152,12 +91,20 @@ async def put_template(call: Call) -> Reply:
         raise Unknown(f"names an unknown category; there are {known}", "category")
     checked = check_template(content)
     await try_template(checked, gateway.trials)
-    version = await gateway.region.templates.save(call.tenant_id, name, checked)
+    saving = Saving(live=how.as_ == "live", by=call.principal.key_id)
+    saved = await gateway.region.templates.save(call.tenant_id, name, checked, saving)
     gateway.region.configs.forget(call.tenant_id)
-    saved = TemplateSaved(
-        name, version, content.category, names_of(checked.channels), list(checked.variables)
+    return json_reply(
+        TemplateSaved(
+            name=name,
+            version=saved.version,
+            live=saved.live,
+            new=saved.is_new,
+            category=content.category,
+            channels=names_of(checked.channels),
+            variables=list(checked.variables),
+        )
     )
-    return json_reply(saved)
 
 
 @route(
@@ -172,17 +119,39 @@ async def put_template(call: Call) -> Reply:
 )
 async def get_template(call: Call) -> Reply:
     """One version of a template, and which versions there are."""
+    return await _show(call, call.query(VersionParameters).version)
+
+
+@route(
+    "GET /api/v1/templates/{name}/versions/{version}",
+    Spec(tag="templates", scope="templates:read", rate="read", answers={200: TemplateView}),
+)
+async def get_version(call: Call) -> Reply:
+    """One version of a template, as it was saved."""
+    given = call.param("version")
+    number = int(given) if given.isascii() and given.isdigit() else 0
+    if not 1 <= number <= MAX_VERSION:
+        raise NotFound("there is no such version of it")
+    return await _show(call, number)
+
+
+async def _show(call: Call, version: int | Literal["live"] | None) -> Reply:
     name = call.param("name")
-    template = await _read(call, name, call.query(VersionParameters).version)
-    versions = await call.services.gateway.region.templates.list_versions(call.tenant_id, name)
-    view = TemplateView(
-        name,
-        template.version,
-        template.content.category,
-        template.content.channels,
-        [VersionLine(version, format_time(created_ms)) for version, created_ms in versions],
-    )
-    return json_reply(view)
+    template = await find_template(call, name, version)
+    templates = call.services.gateway.region.templates
+    versions = await templates.list_versions(call.tenant_id, name, limit=PAGE)
+    live = await templates.find_live(call.tenant_id, name)
+    return json_reply(as_template(template, versions, live))
+
+
+async def find_template(
+    call: Call, name: str, version: int | Literal["live"] | None = None
+) -> TemplateVersion:
+    """One version of a template of the caller's, the latest by default. Raises NotFound."""
+    template = await call.services.gateway.region.templates.get(call.tenant_id, name, version)
+    if template is None:
+        raise NotFound("there is no such template" if version is None else "there is no such version of it")
+    return template
 
 
 @route(
@@ -191,81 +160,72 @@ async def get_template(call: Call) -> Reply:
 )
 async def list_templates(call: Call) -> Reply:
     """All templates, as their latest versions have them."""
-    latest = await call.services.gateway.region.templates.list_latest(call.tenant_id)
-    lines = [TemplateLine(t.name, t.version, t.content.category, names_of(t.channels)) for t in latest]
-    return json_reply(TemplateList(lines))
+    records = await call.services.gateway.region.templates.list_latest(call.tenant_id)
+    return json_reply(TemplateList([as_line(record) for record in records]))
 
 
 @route(
-    "POST /api/v1/templates/{name}/preview",
+    "GET /api/v1/templates/{name}/versions",
     Spec(
         tag="templates",
         scope="templates:read",
-        body=_PREVIEW,
-        answers={200: PreviewView},
-        examples={"body": {"user_id": "ada", "data": {"order": "1815", "day": "tomorrow"}}},
+        rate="read",
+        query=PageParameters,
+        answers={200: VersionList},
     ),
 )
-async def preview_template(call: Call) -> Reply:
-    """Render a template without sending it.
+async def list_versions(call: Call) -> Reply:
+    """A template's versions, newest first, and who made which one live."""
+    name, page = call.param("name"), call.query(PageParameters)
+    templates = call.services.gateway.region.templates
+    # One more than the page holds shows whether there is a next one.
+    found = await templates.list_versions(call.tenant_id, name, before=page.before, limit=page.limit + 1)
+    if not found:
+        await find_template(call, name)
+    shown = found[: page.limit]
+    promotions = await templates.list_promotions(call.tenant_id, name)
+    answer = VersionList(
+        name,
+        [as_version(record) for record in shown],
+        [as_promotion(promotion) for promotion in promotions],
+        shown[-1].version if len(found) > page.limit else None,
+    )
+    return json_reply(answer)
 
-    A channel that cannot be rendered says why; the others are there.
+
+@route(
+    "POST /api/v1/templates/{name}/promote",
+    Spec(
+        tag="templates",
+        scope="templates:write",
+        body=_PROMOTE,
+        answers={200: Promoted},
+        examples={"body": {"version": 1}},
+    ),
+)
+async def promote_template(call: Call) -> Reply:
+    """Make a version the live one: a draft, or an older one to roll back to.
+
+    What is accepted from now on is sent as that version has it; what was accepted before stays as it was.
     """
     name = call.param("name")
-    wanted = await call.read(_PREVIEW)
-    if wanted.user_id is not None:
-        require_scope(call.principal, "users:read")
-    template = await _read(call, name, wanted.version)
-    variables = await _variables(call, wanted)
-    channels = cast("list[Channel]", names_of(template.channels))
-    items = [RenderItem(call.tenant_id, template, channel, variables) for channel in channels]
-    rendered = call.services.gateway.renderer.render_batch(items)
-    parts = {channel: _part(result) for channel, result in zip(channels, rendered, strict=True)}
-    return json_reply(PreviewView(name, template.version, parts))
-
-
-async def _read(call: Call, name: str, version: int | None) -> TemplateVersion:
-    template = await call.services.gateway.region.templates.get(call.tenant_id, name, version)
-    if template is None:
-        raise NotFound("there is no such template" if version is None else "there is no such version of it")
-    return template
-
-
-async def _variables(call: Call, wanted: PreviewRequest) -> dict[str, Any]:
+    wanted = await call.read(_PROMOTE)
+    await find_template(call, name)
     region = call.services.gateway.region
-    config = await region.configs.get(call.tenant_id)
-    tenant = {"name": config.tenant.name}
-    if wanted.user_id is None:
-        return build_variables(wanted.data, wanted.user, wanted.context, tenant, {})
-    try:
-        user = await get_user(call.tenant_id, wanted.user_id, region.users, region.seals)
-    except NotFound:
-        raise Unknown("names an unknown user: PUT the user first", "user_id") from None
-    ids = await region.users.find_ids(call.tenant_id, [wanted.user_id])
-    (stored,) = await region.contexts.read([ids.get(wanted.user_id, 0)])
-    return build_variables(
-        wanted.data, {**_user_variables(user), **wanted.user}, {**stored, **wanted.context}, tenant, {}
+    promotion = await region.templates.promote(call.tenant_id, name, wanted.version, call.principal.key_id)
+    if promotion is None:
+        raise Unknown("there is no such version of the template", "version")
+    region.configs.forget(call.tenant_id)
+    return json_reply(
+        Promoted(name, promotion.version, promotion.previous, format_time(promotion.at_ms), promotion.by)
     )
 
 
-def _user_variables(user: UserItem) -> dict[str, Any]:
-    """What templates see of a user: attributes and profile fields side by side."""
-    return {
-        **user.attributes,
-        "id": user.user_id,
-        "email": user.email or "",
-        "phone": user.phone or "",
-        "timezone": user.timezone or "",
-        "language": user.language or "",
-        "country": user.country or "",
-    }
-
-
-def _part(result: Rendered | RenderFailure) -> PreviewPart:
-    if isinstance(result, RenderFailure):
-        failure = PreviewFailure(result.kind, result.part, result.line, result.variable, result.detail)
-        return PreviewPart(error=failure)
-    return PreviewPart(result.subject, result.html, result.text, result.title, result.body, result.data)
-
-
-ROUTES: Final[tuple[Route, ...]] = (put_template, get_template, list_templates, preview_template)
+ROUTES: Final[tuple[Route, ...]] = (
+    put_template,
+    get_template,
+    list_templates,
+    list_versions,
+    get_version,
+    promote_template,
+)

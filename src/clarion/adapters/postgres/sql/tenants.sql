@@ -51,15 +51,15 @@ WITH gone AS (DELETE FROM providers WHERE tenant_id = $1 AND name = $2 RETURNING
 UPDATE tenant_settings s SET config_version = config_version + 1 FROM gone WHERE s.tenant_id = gone.tenant_id RETURNING true
 
 -- name: load_config
--- All that a tenant set, in one round trip and as of one instant. Of templates the latest version, without content.
+-- All that a tenant set, in one round trip and as of one instant. Of templates the live version, without content.
 SELECT s.name, s.timezone, s.country, s.quiet_hours, s.rate_per_s, s.rate_burst, s.tracking, s.public_url, s.config_version,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(c.name, c.class, c.ttl_s, c.on_ambiguity, c.caps, c.channels, c.max_channels,
                                                     c.tracking)
                                   ORDER BY c.name), '[]')
         FROM categories c WHERE c.tenant_id = s.tenant_id) AS categories,
-       (SELECT coalesce(jsonb_agg(jsonb_build_array(t.name, t.version, t.category, t.channels)), '[]')
-        FROM (SELECT DISTINCT ON (name) name, version, category, channels FROM templates
-              WHERE tenant_id = s.tenant_id ORDER BY name, version DESC) AS t) AS templates,
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(t.name, t.version, t.category, t.channels, t.has_schema)), '[]')
+        FROM (SELECT DISTINCT ON (name) name, version, category, channels, has_schema FROM templates
+              WHERE tenant_id = s.tenant_id AND live_at IS NOT NULL ORDER BY name, live_at DESC, version DESC) AS t) AS templates,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(p.name, p.kind, p.channel, p.settings, encode(p.credentials, 'base64'), p.cost,
                                                     p.weight, p.enabled, p.version) ORDER BY p.name), '[]')
         FROM providers p WHERE p.tenant_id = s.tenant_id) AS providers
