@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -10,16 +10,21 @@ from msgspec import Meta
 from clarion.compliance.model import NO_CONSENT, ConsentState
 from clarion.tenancy.model import QuietHours
 
+Platform: TypeAlias = Literal["ios", "android", "web"]
+
 
 class DeviceToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a push reaches a device."""
 
-    platform: Literal["ios", "android", "web"]
+    platform: Platform
     token: Annotated[str, Meta(min_length=1, max_length=4096)]
 
 
 class SealedProfile(msgspec.Struct, frozen=True, array_like=True):
-    """The personal part of a profile, as sealed with the user's own key. Exists in clear only inside one batch."""
+    """The personal part of a profile, as sealed with the user's own key. Exists in clear only inside one batch.
+
+    `device_tokens` are sealed one by one, and join the profile when it is opened for push.
+    """
 
     email: str = ""
     phone: str = ""

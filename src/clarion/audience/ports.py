@@ -6,9 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
+from msgspec import UnsetType
 
 from clarion.audience.model import Card, Member, ResolvedSegment
 from clarion.tenancy.model import QuietHours
+
+
+class DeviceRow(msgspec.Struct, frozen=True, gc=False):
+    """A device as stored: `token_hmac` finds the token and names the device, `sealed` is it."""
+
+    user_id: int
+    token_hmac: bytes
+    platform: str
+    sealed: bytes
+    last_seen_ms: int = 0
 
 
 class UserRow(msgspec.Struct, frozen=True, gc=False):
@@ -16,6 +27,9 @@ class UserRow(msgspec.Struct, frozen=True, gc=False):
 
     `fingerprint` is a keyed hash of all that the tenant wrote. `reachable` and `preferences` are channel masks.
     `traits`: the terms of the blind index (`audience.traits`); written, never read back.
+
+    In a row to be written, `preferences` None, `quiet_hours` UNSET and `devices` None leave what is stored as it is;
+    of the devices those go that came with an earlier profile.
     """
 
     user_id: int
@@ -30,10 +44,11 @@ class UserRow(msgspec.Struct, frozen=True, gc=False):
     country: str
     region: str
     preferred_channel: str
-    preferences: dict[str, int]
-    quiet_hours: QuietHours | None
+    preferences: dict[str, int] | None
+    quiet_hours: QuietHours | UnsetType | None
     version: int = 0
     traits: Sequence[bytes] = ()
+    devices: Sequence[DeviceRow] | None = None
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
@@ -73,6 +88,52 @@ class UserStore(Protocol):
 
     async def delete(self, tenant_id: bytes, user_id: int) -> bool:
         """Remove the user with her present consent. What she said stays on record in the events. False: not there."""
+        ...
+
+
+class UserPages(Protocol):
+    """A tenant's users one after the other, for exports and lists."""
+
+    async def page(self, tenant_id: bytes, after_user_id: int, limit: int) -> list[UserRow]:
+        """The next users by rising user id, at most `limit`; an empty list is the end. Begin after 0."""
+        ...
+
+
+class PreferenceStore(Protocol):
+    """What a user chose for herself."""
+
+    async def set_preferences(
+        self, tenant_id: bytes, external_id: str, preferences: dict[str, int], quiet_hours: QuietHours | None
+    ) -> bool:
+        """Replace both; the version moves. False: there is no such user."""
+        ...
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """A device that was put: whether its user did not have it, and whose cards changed by it (external ids)."""
+
+    is_new: bool
+    last_seen_ms: int
+    changed: list[str]
+
+
+class DeviceStore(Protocol):
+    """Devices, each by itself. A token belongs to one user of a tenant at a time."""
+
+    async def put(self, tenant_id: bytes, row: DeviceRow) -> Placed | None:
+        """Add a device, take it over from another user, or note that it was seen; None: there is no such user."""
+        ...
+
+    async def read(self, tenant_id: bytes, user_id: int) -> list[DeviceRow]:
+        """A user's devices, the one seen last first."""
+        ...
+
+    async def drop(self, tenant_id: bytes, user_id: int, token_hmac: bytes) -> bool:
+        """Remove one device. False: this user does not have it."""
+        ...
+
+    async def drop_stale(self, days: int, limit: int) -> list[tuple[bytes, str]]:
+        """Remove up to `limit` devices that were not seen for so many days; whose they were (tenant, external id)."""
         ...
 
 

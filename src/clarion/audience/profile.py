@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from clarion.audience.model import DeviceToken, SealedProfile
 from clarion.audience.phone import to_e164
@@ -51,24 +51,30 @@ class DailyWindow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end: Annotated[str, Meta(max_length=5)]
 
 
+Preferences: TypeAlias = Annotated[dict[Name, list[Channel]], Meta(max_length=MAX_PREFERENCES)]
+
+
 class UserProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Body of `PUT /api/v1/users/{user_id}`: the whole profile; what is left out is removed.
 
     `phone` is E.164, or national where `country` (ISO 3166-1 alpha-2) is given. `timezone` is an IANA name, `language`
     a BCP 47 tag. `preferences`: by category (`*`: all), the channels that the user switched off.
+
+    Three things have resources of their own, because the user herself sets them: left out, `preferences` and
+    `quiet_hours` stay as they are, and of the devices those that were registered by themselves do.
     """
 
     email: Annotated[str, Meta(max_length=320)] | None = None
     phone: Annotated[str, Meta(max_length=40)] | None = None
-    device_tokens: Annotated[list[DeviceToken], Meta(max_length=MAX_DEVICES)] = []
+    device_tokens: Annotated[list[DeviceToken], Meta(max_length=MAX_DEVICES)] | UnsetType = UNSET
     timezone: Annotated[str, Meta(max_length=64)] | None = None
     language: Annotated[str, Meta(max_length=35)] | None = None
     country: Annotated[str, Meta(max_length=2)] | None = None
     region: Annotated[str, Meta(max_length=64)] | None = None
     preferred_channel: Channel | None = None
     attributes: dict[str, Any] = {}
-    preferences: Annotated[dict[Name, list[Channel]], Meta(max_length=MAX_PREFERENCES)] = {}
-    quiet_hours: DailyWindow | None = None
+    preferences: Preferences | UnsetType = UNSET
+    quiet_hours: DailyWindow | UnsetType | None = UNSET
 
 
 class UserItem(UserProfile, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,17 +84,22 @@ class UserItem(UserProfile, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class CheckedProfile(msgspec.Struct, frozen=True, array_like=True):
-    """A profile as it is kept: normalised, its personal part apart. `reachable` and `preferences` are channel masks."""
+    """A profile as it is kept: normalised, its personal part apart. `reachable` and `preferences` are channel masks.
+
+    None for `devices` and `preferences`, and `keeps_quiet_hours`: the profile leaves them as they are.
+    """
 
     personal: SealedProfile
+    devices: list[DeviceToken] | None
     reachable: int
     timezone: str
     language: str
     country: str
     region: str
     preferred_channel: str
-    preferences: dict[str, int]
+    preferences: dict[str, int] | None
     quiet_hours: QuietHours | None
+    keeps_quiet_hours: bool = False
 
 
 def check_profile(external_id: str, profile: UserProfile) -> CheckedProfile:
@@ -100,7 +111,7 @@ def check_profile(external_id: str, profile: UserProfile) -> CheckedProfile:
     check_storable(external_id, "user_id")
     country = _country(profile.country)
     email, phone = _email(profile.email), _phone(profile.phone, country)
-    devices = _devices(profile.device_tokens)
+    devices = None if profile.device_tokens is UNSET else _devices(profile.device_tokens)
     reached: list[Channel] = []
     if email:
         reached.append("email")
@@ -110,38 +121,36 @@ def check_profile(external_id: str, profile: UserProfile) -> CheckedProfile:
         reached.append("sms")
     check_storable(profile.region or "", "region")
     return CheckedProfile(
-        SealedProfile(email, phone, devices, _attributes(profile.attributes)),
+        SealedProfile(email, phone, [], _attributes(profile.attributes)),
+        devices,
         mask_of(reached),
         _timezone(profile.timezone),
         _language(profile.language),
         country,
         profile.region or "",
         profile.preferred_channel or "",
-        _preferences(profile.preferences),
-        _window(profile.quiet_hours),
+        None if profile.preferences is UNSET else check_preferences(profile.preferences),
+        None if profile.quiet_hours is UNSET else check_window(profile.quiet_hours),
+        profile.quiet_hours is UNSET,
     )
 
 
 def write_profile(external_id: str, checked: CheckedProfile) -> UserItem:
     """Inverse of `check_profile`: the profile as the tenant may write it again."""
-    window = checked.quiet_hours
     personal = checked.personal
     return UserItem(
         user_id=external_id,
         email=personal.email or None,
         phone=personal.phone or None,
-        device_tokens=personal.device_tokens,
+        device_tokens=UNSET if checked.devices is None else checked.devices,
         timezone=checked.timezone or None,
         language=checked.language or None,
         country=checked.country or None,
         region=checked.region or None,
         preferred_channel=_channel(checked.preferred_channel),
         attributes=personal.attributes,
-        preferences={
-            name: [channel for i, channel in enumerate(CHANNELS) if mask >> i & 1]
-            for name, mask in checked.preferences.items()
-        },
-        quiet_hours=DailyWindow(_clock(window.start_min), _clock(window.end_min)) if window else None,
+        preferences=UNSET if checked.preferences is None else write_preferences(checked.preferences),
+        quiet_hours=UNSET if checked.keeps_quiet_hours else write_window(checked.quiet_hours),
     )
 
 
@@ -233,16 +242,31 @@ def _country(code: str | None) -> str:
     return country
 
 
-def _preferences(preferences: dict[str, list[Channel]]) -> dict[str, int]:
+def check_preferences(preferences: dict[str, list[Channel]]) -> dict[str, int]:
+    """The mask of the channels that are switched off, by category. Raises Invalid."""
     for category in preferences:
         check_storable(category, "preferences")
     return {category: mask_of(channels) for category, channels in preferences.items() if channels}
 
 
-def _window(window: DailyWindow | None) -> QuietHours | None:
+def write_preferences(preferences: dict[str, int]) -> dict[str, list[Channel]]:
+    """Inverse of `check_preferences`."""
+    return {
+        name: [channel for i, channel in enumerate(CHANNELS) if mask >> i & 1]
+        for name, mask in preferences.items()
+    }
+
+
+def check_window(window: DailyWindow | None) -> QuietHours | None:
+    """Quiet hours in minutes of the day. Raises Invalid."""
     if window is None:
         return None
     return QuietHours(_minutes(window.start, "quiet_hours.start"), _minutes(window.end, "quiet_hours.end"))
+
+
+def write_window(window: QuietHours | None) -> DailyWindow | None:
+    """Inverse of `check_window`."""
+    return DailyWindow(_clock(window.start_min), _clock(window.end_min)) if window else None
 
 
 def _minutes(text: str, path: str) -> int:

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
 from clarion.audience.keyring import Keyring
-from clarion.audience.model import SealedProfile
-from clarion.audience.ports import Sealer, UserStore
+from clarion.audience.model import DeviceToken, Platform, SealedProfile
+from clarion.audience.ports import DeviceRow, Sealer, UserStore
 from clarion.kernel.errors import Permanent
 
 _PROFILE: Final = b"profile"
 _EVIDENCE: Final = b"evidence"
+_DEVICE: Final = b"device"
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(SealedProfile)
 
 
 class SealedOf(msgspec.Struct, frozen=True, gc=False):
-    """A user's sealed profile as her row has it (b"": she is gone)."""
+    """A user's sealed profile as her row has it (b"": she is gone), with those of her devices that are wanted."""
 
     user_id: int
     tenant_id: bytes
     sealed: bytes
+    devices: Sequence[DeviceRow] = ()
 
 
 def encode_profile(profile: SealedProfile) -> bytes:
@@ -35,6 +37,11 @@ def encode_profile(profile: SealedProfile) -> bytes:
 def profile_context(user_id: int, tenant_id: bytes) -> bytes:
     """What a sealed profile is bound to: moved to another user or tenant, it does not open."""
     return _PROFILE + tenant_id + user_id.to_bytes(8, "big")
+
+
+def device_context(user_id: int, tenant_id: bytes) -> bytes:
+    """What a sealed device token is bound to."""
+    return _DEVICE + tenant_id + user_id.to_bytes(8, "big")
 
 
 def evidence_context(user_id: int, tenant_id: bytes) -> bytes:
@@ -64,6 +71,14 @@ class Seals:
                 opened[i] = self._open(requests[i], keys)
         return opened
 
+    async def open_devices(
+        self, tenant_id: bytes, user_id: int, devices: Sequence[DeviceRow]
+    ) -> list[DeviceToken | None]:
+        """A user's devices in clear, in order; None where one does not open. Raises Transient."""
+        key = (await self._keyring.refetch([user_id])).get(user_id)
+        request = SealedOf(user_id, tenant_id, b"", devices)
+        return [None if key is None else self._open_device(request, device, key) for device in devices]
+
     async def find_ids(self, tenant_id: bytes, external_ids: Sequence[str]) -> dict[str, int]:
         """User ids by external id; see `compliance.ports.Subjects`."""
         return await self._users.find_ids(tenant_id, external_ids)
@@ -92,4 +107,17 @@ class Seals:
             )
         except Permanent:
             return None
-        return _decoder.decode(clear)
+        profile = _decoder.decode(clear)
+        if not request.devices:
+            return profile
+        opened = [self._open_device(request, device, key) for device in request.devices]
+        tokens = [*profile.device_tokens, *(token for token in opened if token is not None)]
+        return msgspec.structs.replace(profile, device_tokens=tokens)
+
+    def _open_device(self, request: SealedOf, device: DeviceRow, key: bytes) -> DeviceToken | None:
+        context = device_context(request.user_id, request.tenant_id)
+        try:
+            token = self._sealer.unseal(key, device.sealed, context).decode()
+        except Permanent:
+            return None
+        return DeviceToken(cast("Platform", device.platform), token)

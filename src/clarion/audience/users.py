@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
 import msgspec
+from msgspec import UNSET
 
+from clarion.audience.devices import seal_devices
 from clarion.audience.keyring import Keyring
+from clarion.audience.model import SealedProfile
 from clarion.audience.ports import Place, Sealer, UserRow, UserStore
 from clarion.audience.profile import CheckedProfile, UserItem, UserProfile, check_profile, write_profile
 from clarion.audience.seals import SealedOf, Seals, encode_profile, profile_context
@@ -70,22 +73,33 @@ async def upsert_users(
 async def get_user(tenant_id: bytes, external_id: str, users: UserStore, seals: Seals) -> UserItem:
     """One user as the tenant wrote her, normalised. Raises NotFound."""
     row = await users.read(tenant_id, external_id)
-    sealed = SealedOf(row.user_id, tenant_id, row.sealed) if row else None
-    personal = (await seals.open_profiles([sealed]))[0] if sealed else None
-    if row is None or personal is None:
+    items = await open_users(tenant_id, [row], seals) if row else []
+    if not items:
         raise _not_found()
+    return items[0]
+
+
+async def open_users(tenant_id: bytes, rows: Sequence[UserRow], seals: Seals) -> list[UserItem]:
+    """Users as their tenant may write them again, in order; without those whose key is gone. Raises Transient."""
+    sealed = [SealedOf(row.user_id, tenant_id, row.sealed, row.devices or ()) for row in rows]
+    opened = zip(rows, await seals.open_profiles(sealed), strict=True)
+    return [_write_out(row, personal) for row, personal in opened if personal is not None]
+
+
+def _write_out(row: UserRow, personal: SealedProfile) -> UserItem:
     checked = CheckedProfile(
         personal,
+        personal.device_tokens,
         row.reachable,
         row.timezone,
         row.language,
         row.country,
         row.region,
         row.preferred_channel,
-        row.preferences,
-        row.quiet_hours,
+        row.preferences or {},
+        row.quiet_hours or None,
     )
-    return write_profile(external_id, checked)
+    return write_profile(row.external_id, checked)
 
 
 async def delete_user(tenant_id: bytes, external_id: str, users: UserStore, keyring: Keyring) -> int:
@@ -177,6 +191,9 @@ def _row(item: _Item, place: Place, keys: dict[int, bytes], blinder: TraitBlinde
         region=checked.region,
         preferred_channel=checked.preferred_channel,
         preferences=checked.preferences,
-        quiet_hours=checked.quiet_hours,
+        quiet_hours=UNSET if checked.keeps_quiet_hours else checked.quiet_hours,
         traits=blinder.terms(personal.attributes),
+        devices=None
+        if checked.devices is None
+        else seal_devices((tenant_id, place.user_id), checked.devices, keys[place.user_id], sealer),
     )

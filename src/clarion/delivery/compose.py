@@ -61,7 +61,7 @@ class MessageComposer:
         """A message per job, or how the job ends: `failed`, naming the missing address or variable."""
         ports = self._ports
         profiles = await ports.profiles.open_profiles(
-            [SealedOf(job.user_id, job.item.tenant_id, job.sealed) for job in jobs]
+            [SealedOf(job.user_id, job.item.tenant_id, job.sealed, job.devices) for job in jobs]
         )
         keys = {_key(job) for job in jobs if job.template}
         versions = await ports.templates.read(keys) if keys else {}

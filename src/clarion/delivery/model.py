@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from clarion.audience.model import DeviceToken
+from clarion.audience.ports import DeviceRow
 from clarion.contracts.work import WorkItem
 from clarion.tenancy.model import QuietHours
+
+COLLAPSE_BYTES: Final = 64
+"""Longest collapse key: what APNs takes, which takes least."""
 
 OutcomeKind: TypeAlias = Literal["sent", "transient", "throttled", "permanent", "ambiguous"]
 
@@ -19,6 +24,7 @@ class Job(msgspec.Struct, frozen=True):
     `state` is `ready` or `sending`; with `lease_live` another worker holds it, until `leased_until_ms`. `sealed` is the
     user's sealed profile (b"" where the user is gone). Times are UTC milliseconds of the store's clock; `expires_ms` 0:
     never. `is_test`: a test credential asked for it; it goes to a sandbox, whatever else the tenant has.
+    `devices`: the user's, where the channel is push.
     """
 
     item: WorkItem
@@ -45,14 +51,17 @@ class Job(msgspec.Struct, frozen=True):
     quiet_hours: QuietHours | None = None
     preferences: dict[str, int] = {}
     leased_until_ms: int = 0
+    devices: Sequence[DeviceRow] = ()
     is_test: bool = False
+    collapse_key: str = ""
 
 
 class Message(msgspec.Struct, frozen=True):
     """What a provider sends: one delivery, addressed and rendered. Never logged: it is PII throughout.
 
     `to` is the e-mail address or E.164 number; `devices` serve push. `attempt` starts at 1. The idempotency key is the
-    delivery's id: the same for every attempt.
+    delivery's id: the same for every attempt. Of pushes with one `collapse_key`, at most COLLAPSE_BYTES of ASCII, a
+    device shows the latest only ("": all).
     """
 
     delivery_id: bytes
@@ -68,6 +77,7 @@ class Message(msgspec.Struct, frozen=True):
     body: str = ""
     data: dict[str, Any] = {}
     headers: dict[str, str] = {}
+    collapse_key: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -120,7 +130,10 @@ class Capabilities(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """A provider's later word on a delivery, normalised. `kind` is `delivered`, `engaged`, `failed` or `complained`."""
+    """A provider's later word on a delivery, normalised. `kind` is `delivered`, `engaged`, `failed` or `complained`.
+
+    From our own links: `opened`, `clicked`, or `machine` (`links.visits`).
+    """
 
     receipt_id: str
     delivery_id: bytes

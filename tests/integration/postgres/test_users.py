@@ -52,10 +52,23 @@ async def test_what_a_tenant_wrote_comes_back_normalised(tenant: Tenant):
     )
 
 
-async def test_a_profile_is_replaced_as_a_whole(tenant: Tenant):
+async def test_a_profile_is_replaced_as_a_whole_but_for_what_the_user_chose(tenant: Tenant):
     await tenant.upsert(("ada", ADA))
     await tenant.upsert(("ada", UserProfile(email="ada@example.org")))
-    assert await tenant.read("ada") == UserItem(user_id="ada", email="ada@example.org")
+    assert await tenant.read("ada") == UserItem(
+        user_id="ada",
+        email="ada@example.org",
+        device_tokens=[],
+        preferences={"marketing": ["sms"], "*": ["email", "push"]},
+        quiet_hours=DailyWindow("21:30", "07:00"),
+    )
+
+
+async def test_what_the_user_chose_is_replaced_where_the_profile_says_so(tenant: Tenant):
+    await tenant.upsert(("ada", ADA))
+    await tenant.upsert(("ada", UserProfile(preferences={}, quiet_hours=None)))
+    ada = await tenant.read("ada")
+    assert (ada.preferences, ada.quiet_hours) == ({}, None)
 
 
 async def test_user_ids_carry_their_region(tenant: Tenant):

@@ -104,6 +104,7 @@ def test_a_profile_written_again_is_the_same():
     checked = check_profile("ada", profile)
     again = write_profile("ada", checked)
     assert check_profile("ada", again) == checked
+    assert check_profile("ada", UserProfile()).devices is None
     assert again == UserItem(user_id="ada", **msgspec.structs.asdict(profile))
 
 

@@ -9,6 +9,7 @@ import asyncpg
 import msgspec
 
 from clarion.adapters.postgres.accept import SWEEP_GRACE_MS
+from clarion.adapters.postgres.devices import devices_of
 from clarion.adapters.postgres.queries import load_queries
 from clarion.contracts.events import NotificationEvent, encode_events
 from clarion.contracts.statuses import TERMINAL
@@ -58,9 +59,11 @@ def _job(record: asyncpg.Record) -> Job:
         due_ms=record["due_at"],
         traceparent=record["traceparent"],
         journey_id=record["journey_id"],
+        collapse_key=record["collapse_key"] or "",
         is_test=record["is_test"],
         quiet_hours=_decode_quiet(record["quiet_hours"]) if record["quiet_hours"] else None,
         preferences=_decode_preferences(record["preferences"]) if record["preferences"] else {},
+        devices=devices_of(record) if record["device_tokens"] else (),
     )
 
 

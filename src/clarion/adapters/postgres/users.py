@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from clarion.adapters.postgres.copy_encoder import (
     CopyLayout,
@@ -18,6 +19,7 @@ from clarion.adapters.postgres.copy_encoder import (
     encode_text,
     stream,
 )
+from clarion.adapters.postgres.devices import devices_of, put_with_profiles, replace_with_profiles
 from clarion.adapters.postgres.queries import load_queries
 from clarion.audience.model import Card
 from clarion.audience.ports import Place, UserRow
@@ -30,6 +32,8 @@ from clarion.contracts.channels import CHANNEL_INDEX
 from clarion.tenancy.model import QuietHours
 
 if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
     from clarion.adapters.postgres.pools import Pools
 
 SEQUENCE_BITS: Final = 48
@@ -89,24 +93,20 @@ class PostgresUserStore:
 
     async def insert(self, tenant_id: bytes, rows: Sequence[UserRow]) -> dict[int, int]:
         """Add users; see `UserStore.insert`. One COPY, and where somebody else made one of them, a slower statement."""
-        ids, names = [row.user_id for row in rows], [row.external_id for row in rows]
         async with self._pools.pipeline() as connection:
-            if len(rows) >= COPY_FROM:
-                encoded = _encode(tenant_id, self._region, rows)
-                with suppress(asyncpg.UniqueViolationError):
-                    await connection.copy_to_table(
-                        "user_profiles", source=stream(encoded), columns=_COPIED.columns, format="binary"
-                    )
-                    return dict.fromkeys(ids, FIRST_VERSION)
-            records = await connection.fetch(
-                self._sql["insert_users"], tenant_id, self._region, ids, names, *_columns(rows)
-            )
-        return {record["user_id"]: record["version"] for record in records}
+            if not any(row.devices for row in rows):
+                return await self._insert(connection, tenant_id, rows)
+            async with connection.transaction():
+                versions = await self._insert(connection, tenant_id, rows)
+                placed = [row for row in rows if row.user_id in versions]
+                await put_with_profiles(connection, tenant_id, placed)
+        return versions
 
     async def update(self, tenant_id: bytes, rows: Sequence[UserRow]) -> dict[int, int]:
         """Replace what the tenant wrote; see `UserStore.update`."""
         ids = [row.user_id for row in rows]
-        async with self._pools.pipeline() as connection:
+        async with self._pools.pipeline() as connection, connection.transaction():
+            await replace_with_profiles(connection, tenant_id, rows)
             records = await connection.fetch(
                 self._sql["update_users"],
                 tenant_id,
@@ -116,6 +116,21 @@ class PostgresUserStore:
                 CHANNEL_INDEX["push"],
             )
         return {record["user_id"]: record["version"] for record in records}
+
+    async def page(self, tenant_id: bytes, after_user_id: int, limit: int) -> list[UserRow]:
+        """The next users of this tenant; see `UserPages.page`."""
+        async with self._pools.reader(tenant_id) as connection:
+            records = await connection.fetch(self._sql["page_users"], tenant_id, after_user_id, limit)
+        return [_row(record) for record in records]
+
+    async def set_preferences(
+        self, tenant_id: bytes, external_id: str, preferences: dict[str, int], quiet_hours: QuietHours | None
+    ) -> bool:
+        """Replace what a user chose; see `PreferenceStore.set_preferences`."""
+        chosen = _json.encode(preferences), quiet_hours and _json.encode(quiet_hours)
+        async with self._pools.pipeline() as connection:
+            user_id = await connection.fetchval(self._sql["set_preferences"], tenant_id, external_id, *chosen)
+        return user_id is not None
 
     async def read(self, tenant_id: bytes, external_id: str) -> UserRow | None:
         """One user of this tenant; see `UserStore.read`."""
@@ -143,6 +158,23 @@ class PostgresUserStore:
         async with self._pools.pipeline() as connection:
             return bool(await connection.fetchval(self._sql["delete_user"], tenant_id, user_id))
 
+    async def _insert(
+        self, connection: PoolConnectionProxy, tenant_id: bytes, rows: Sequence[UserRow]
+    ) -> dict[int, int]:
+        ids, names = [row.user_id for row in rows], [row.external_id for row in rows]
+        if len(rows) >= COPY_FROM:
+            encoded = _encode(tenant_id, self._region, rows)
+            with suppress(asyncpg.UniqueViolationError):
+                async with connection.transaction():
+                    await connection.copy_to_table(
+                        "user_profiles", source=stream(encoded), columns=_COPIED.columns, format="binary"
+                    )
+                return dict.fromkeys(ids, FIRST_VERSION)
+        records = await connection.fetch(
+            self._sql["insert_users"], tenant_id, self._region, ids, names, *_columns(rows)
+        )
+        return {record["user_id"]: record["version"] for record in records}
+
 
 def _encode(tenant_id: bytes, region: str, rows: Sequence[UserRow]) -> bytes:
     """The COPY stream of new users."""
@@ -164,8 +196,8 @@ def _encode(tenant_id: bytes, region: str, rows: Sequence[UserRow]) -> bytes:
             encode_text([row.country for row in rows]),
             encode_text([row.region for row in rows]),
             encode_text([row.preferred_channel for row in rows]),
-            encode_jsonb([_json.encode(row.preferences) for row in rows]),
-            encode_jsonb([row.quiet_hours and _json.encode(row.quiet_hours) for row in rows]),
+            encode_jsonb([_json.encode(row.preferences or {}) for row in rows]),
+            encode_jsonb([_json.encode(row.quiet_hours) if row.quiet_hours else None for row in rows]),
             encode_bigint_arrays([row.traits for row in rows]),
         ),
     )
@@ -184,8 +216,8 @@ def _columns(rows: Sequence[UserRow]) -> tuple[list[Any], ...]:
         [row.country for row in rows],
         [row.region for row in rows],
         [row.preferred_channel for row in rows],
-        [_json.encode(row.preferences) for row in rows],
-        [None if row.quiet_hours is None else _json.encode(row.quiet_hours) for row in rows],
+        [None if row.preferences is None else _json.encode(row.preferences) for row in rows],
+        [None if row.quiet_hours is UNSET else _json.encode(row.quiet_hours) for row in rows],
         [_array_text(row.traits) for row in rows],
     )
 
@@ -212,6 +244,7 @@ def _row(record: asyncpg.Record) -> UserRow:
         preferences=_masks.decode(record["preferences"]),
         quiet_hours=_quiet_hours(record["quiet_hours"]),
         version=record["version"],
+        devices=devices_of(record),
     )
 
 

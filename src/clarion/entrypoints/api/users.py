@@ -7,8 +7,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from clarion.audience.profile import UserItem, UserProfile, check_profile, write_profile
-from clarion.audience.users import Upserted, delete_user, get_user, upsert_users
+from clarion.audience.profile import UserItem, UserProfile
+from clarion.audience.users import Upserted, delete_user, get_user, open_users, upsert_users
 from clarion.contracts.responses import ItemError
 from clarion.entrypoints.api import examples
 from clarion.entrypoints.api.body import MAX_BATCH_BYTES, MAX_ITEMS, JsonBody
@@ -45,6 +45,22 @@ class UsersWritten(msgspec.Struct, frozen=True):
     results: list[UserResult]
 
 
+class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Query of `GET /api/v1/users`. `cursor`: the `next_cursor` of the page before."""
+
+    cursor: Annotated[str, Meta(max_length=16)] = ""
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+
+
+class UserList(msgspec.Struct, frozen=True):
+    """Users in the order in which they came; `next_cursor` null: this is the last page."""
+
+    users: list[UserItem]
+    next_cursor: str | None
+
+
+MAX_USER_ID: Final = 1 << 63
+
 _PROFILE: Final = JsonBody(UserProfile)
 _ITEM: Final = JsonBody(UserItem)
 _BATCH: Final = JsonBody(UsersRequest, max_bytes=MAX_BATCH_BYTES, envelope=True, shown=UserBatch)
@@ -63,14 +79,18 @@ _BATCH: Final = JsonBody(UsersRequest, max_bytes=MAX_BATCH_BYTES, envelope=True,
 async def put_user(call: Call) -> Reply:
     """Create a user, or replace her profile.
 
-    The profile is the whole of it: what is left out is removed. The answer has it as it is kept, normalised.
+    The profile is the whole of it: what is left out is removed. Three things excepted, which the user herself sets:
+    left out, `preferences`, `quiet_hours` and the devices that were registered by themselves stay as they are. The
+    answer has all of it as it is kept, normalised.
     """
     user_id = call.param("user_id")
     profile = await call.read(_PROFILE)
     (result,) = await _write(call, [(user_id, profile)])
     if isinstance(result, ClarionError):
         raise result
-    kept = write_profile(user_id, check_profile(user_id, profile))
+    region = call.services.gateway.region
+    # Read back: what the profile leaves out may be there.
+    kept = await get_user(call.tenant_id, user_id, region.users, region.seals)
     return json_reply(kept, 201 if result.change == "created" else 200)
 
 
@@ -139,6 +159,36 @@ async def read_user(call: Call) -> Reply:
     return json_reply(await get_user(call.tenant_id, call.param("user_id"), region.users, region.seals))
 
 
+@route(
+    "GET /api/v1/users",
+    Spec(
+        tag="users",
+        scope="users:read",
+        rate="read",
+        query=ListQuery,
+        answers={200: UserList},
+        examples={"answer": {"users": [{"user_id": "ada", **examples.USER}], "next_cursor": None}},
+    ),
+)
+async def list_users(call: Call) -> Reply:
+    """All users, page by page, in the order in which they came. `clarion export users` is faster."""
+    asked = call.query(ListQuery)
+    region = call.services.gateway.region
+    rows = await region.users.page(call.tenant_id, _after(asked.cursor), asked.limit)
+    users = await open_users(call.tenant_id, rows, region.seals)
+    return json_reply(UserList(users, format(rows[-1].user_id, "x") if len(rows) == asked.limit else None))
+
+
+def _after(cursor: str) -> int:
+    try:
+        after = int(cursor or "0", 16)
+    except ValueError:
+        after = -1
+    if not 0 <= after < MAX_USER_ID:
+        raise Invalid("is no cursor of this list", "cursor")
+    return after
+
+
 @route("DELETE /api/v1/users/{user_id}", Spec(tag="users", scope="users:write", answers={204: None}))
 async def remove_user(call: Call) -> Reply:
     """Remove a user with her profile, context and key.
@@ -154,4 +204,4 @@ async def remove_user(call: Call) -> Reply:
     return Reply(204)
 
 
-ROUTES: Final[tuple[Route, ...]] = (put_user, put_users, read_user, remove_user)
+ROUTES: Final[tuple[Route, ...]] = (put_user, put_users, read_user, list_users, remove_user)

@@ -3,11 +3,16 @@
 SELECT o.global_id, o.tenant_id, o.channel, o.priority, o.due_at, o.state, o.lease_epoch, o.attempts, o.provider,
        coalesce(o.leased_until > now(), false) AS lease_live, o.leased_until,
        n.user_id, n.category, n.template, n.template_version, n.payload, n.personalization, n.expires_at, n.traceparent,
-       n.journey_id, n.is_test, u.external_id, u.timezone, u.language, u.country, u.sealed, u.quiet_hours, u.preferences
+       n.journey_id, n.is_test, u.external_id, u.timezone, u.language, u.country, u.sealed, u.quiet_hours, u.preferences,
+       CASE WHEN o.channel = 'push' THEN n.metadata->>'collapse_key' END AS collapse_key,
+       v.device_platforms, v.device_tokens
 FROM unnest($1::uuid[], $2::timestamptz[]) AS t (global_id, created_at)
 JOIN open_deliveries o USING (global_id)
 JOIN notifications n ON n.global_id = t.global_id AND n.created_at = t.created_at
 LEFT JOIN user_profiles u ON u.user_id = n.user_id
+CROSS JOIN LATERAL (SELECT array_agg(d.platform ORDER BY d.last_seen DESC) AS device_platforms,
+                           array_agg(d.sealed ORDER BY d.last_seen DESC) AS device_tokens
+                    FROM user_devices d WHERE o.channel = 'push' AND d.user_id = n.user_id) v
 
 -- name: begin_attempts
 -- Commit intents. The epoch is compared, so that of two workers with the same delivery one wins; it moves, so that a late one is refused.

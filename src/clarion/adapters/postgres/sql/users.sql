@@ -10,7 +10,8 @@ ORDER BY t.i
 INSERT INTO user_profiles (tenant_id, home_region, user_id, external_id, sealed, fingerprint, email_hmac, phone_hmac, reachable,
                            timezone, language, country, region, preferred_channel, preferences, quiet_hours, traits)
 SELECT $1, $2, t.user_id, t.external_id, t.sealed, t.fingerprint, nullif(t.email_hmac, ''), nullif(t.phone_hmac, ''), t.reachable,
-       t.timezone, t.language, t.country, t.region, t.preferred_channel, t.preferences, t.quiet_hours, t.traits::bigint[]
+       t.timezone, t.language, t.country, t.region, t.preferred_channel, coalesce(t.preferences, '{}'),
+       nullif(t.quiet_hours, 'null'), t.traits::bigint[]
 FROM unnest($3::bigint[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bytea[], $9::smallint[],
             $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::jsonb[], $16::jsonb[], $17::text[])
      AS t (user_id, external_id, sealed, fingerprint, email_hmac, phone_hmac, reachable,
@@ -39,8 +40,11 @@ WITH t AS (
 )
 UPDATE user_profiles p
 SET sealed = t.sealed, fingerprint = t.fingerprint, email_hmac = nullif(t.email_hmac, ''), phone_hmac = nullif(t.phone_hmac, ''),
-    reachable = t.reachable, timezone = t.timezone, language = t.language, country = t.country, region = t.region,
-    preferred_channel = t.preferred_channel, preferences = t.preferences, quiet_hours = t.quiet_hours,
+    reachable = t.reachable & ~(1 << $17::int)
+                | CASE WHEN EXISTS (SELECT FROM user_devices d WHERE d.user_id = p.user_id) THEN 1 << $17::int ELSE 0 END,
+    timezone = t.timezone, language = t.language, country = t.country, region = t.region,
+    preferred_channel = t.preferred_channel, preferences = coalesce(t.preferences, p.preferences),
+    quiet_hours = CASE WHEN t.quiet_hours IS NULL THEN p.quiet_hours ELSE nullif(t.quiet_hours, 'null') END,
     traits = t.traits::bigint[], version = p.version + 1, updated_at = now()
 FROM t JOIN old USING (user_id)
 WHERE p.user_id = old.user_id
@@ -48,10 +52,31 @@ RETURNING p.user_id, p.version
 
 -- name: read_user
 -- One user as stored; row-level security keeps it to the tenant of the transaction.
-SELECT user_id, external_id, sealed, fingerprint, email_hmac, phone_hmac, reachable, timezone, language, country, region,
-       preferred_channel, preferences, quiet_hours, version
-FROM user_profiles
-WHERE external_id = $1
+SELECT u.user_id, u.external_id, u.sealed, u.fingerprint, u.email_hmac, u.phone_hmac, u.reachable, u.timezone, u.language,
+       u.country, u.region, u.preferred_channel, u.preferences, u.quiet_hours, u.version, v.device_platforms, v.device_tokens
+FROM user_profiles u
+CROSS JOIN LATERAL (SELECT array_agg(d.platform ORDER BY d.last_seen DESC) AS device_platforms,
+                           array_agg(d.sealed ORDER BY d.last_seen DESC) AS device_tokens
+                    FROM user_devices d WHERE d.user_id = u.user_id) v
+WHERE u.external_id = $1
+
+-- name: page_users
+-- A tenant's users in the order of their numbers, as `read_user` has one.
+SELECT u.user_id, u.external_id, u.sealed, u.fingerprint, u.email_hmac, u.phone_hmac, u.reachable, u.timezone, u.language,
+       u.country, u.region, u.preferred_channel, u.preferences, u.quiet_hours, u.version, v.device_platforms, v.device_tokens
+FROM user_profiles u
+CROSS JOIN LATERAL (SELECT array_agg(d.platform ORDER BY d.last_seen DESC) AS device_platforms,
+                           array_agg(d.sealed ORDER BY d.last_seen DESC) AS device_tokens
+                    FROM user_devices d WHERE d.user_id = u.user_id) v
+WHERE u.tenant_id = $1 AND u.user_id > $2
+ORDER BY u.user_id
+LIMIT $3
+
+-- name: set_preferences
+-- What a user chose. Her profile is no longer what was last written, so that writing it again counts.
+UPDATE user_profiles SET preferences = $3, quiet_hours = $4, fingerprint = '', version = version + 1, updated_at = now()
+WHERE tenant_id = $1 AND external_id = $2
+RETURNING user_id
 
 -- name: read_cards
 -- What decisions read, with every word of consent and every suppression, as one row a user.
@@ -71,6 +96,7 @@ SELECT external_id, user_id FROM user_profiles WHERE tenant_id = $1 AND external
 -- The user with her present consent. What she said stays in consent_events, as proof, without a name.
 WITH gone AS (DELETE FROM user_profiles WHERE tenant_id = $1 AND user_id = $2 RETURNING user_id),
      words AS (DELETE FROM consent_records c USING gone WHERE c.user_id = gone.user_id),
+     unplugged AS (DELETE FROM user_devices d USING gone WHERE d.user_id = gone.user_id),
      silenced AS (DELETE FROM suppressions s USING gone WHERE s.user_id = gone.user_id),
      done AS (DELETE FROM user_events e USING gone WHERE e.user_id = gone.user_id),
      counted AS (DELETE FROM event_rollups e USING gone WHERE e.user_id = gone.user_id),
