@@ -17,8 +17,10 @@ from clarion.entrypoints.api import (
     broadcasts,
     categories,
     compliance,
+    dead_letters,
     devices,
     keys,
+    links,
     notifications,
     personalization,
     preferences,
@@ -26,6 +28,7 @@ from clarion.entrypoints.api import (
     system,
     template_trials,
     templates,
+    token_issuers,
     users,
 )
 from clarion.entrypoints.api.body import MAX_BATCH_BYTES
@@ -35,13 +38,16 @@ from clarion.entrypoints.api.openapi import describe
 from clarion.entrypoints.api.patience import SWEEP_EVERY_S
 from clarion.entrypoints.api.routing import Route, serve
 from clarion.entrypoints.api.services import Services, build_services
-from clarion.entrypoints.hooks import receipts
+from clarion.entrypoints.hooks import receipts, subscriptions, tracking
 from clarion.entrypoints.workers.lane import run_lane
 
 ANCHOR_EVERY_S: Final = 5.0
 """How often this process's clock is set by the store's."""
 
 SETTLE_EVERY_S: Final = 1.0
+
+VISITS_EVERY_S: Final = 0.2
+"""How often visits are written. What a process that is killed had not written is not counted."""
 
 ROUTES: Final[tuple[Route, ...]] = (
     *notifications.ROUTES,
@@ -54,9 +60,14 @@ ROUTES: Final[tuple[Route, ...]] = (
     *providers.ROUTES,
     *compliance.ROUTES,
     *personalization.ROUTES,
+    *dead_letters.ROUTES,
     *receipts.ROUTES,
+    *links.ROUTES,
+    *tracking.ROUTES,
+    *subscriptions.ROUTES,
     *broadcasts.ROUTES,
     *keys.ROUTES,
+    *token_issuers.ROUTES,
     *system.ROUTES,
 )
 
@@ -109,12 +120,17 @@ async def _chores(services: Services) -> AsyncGenerator[None]:
         await services.gateway.work.settle()
         return SETTLE_EVERY_S
 
+    async def write_visits() -> float:
+        await services.visits.settle()
+        return VISITS_EVERY_S
+
     async def end_waits() -> float:
         services.patience.sweep()
         return SWEEP_EVERY_S
 
     async with asyncio.TaskGroup() as group:
         group.create_task(run_lane("patience", end_waits, stop))
+        group.create_task(run_lane("visits", write_visits, stop))
         group.create_task(run_lane("clock", keep_time, stop))
         group.create_task(run_lane("cards", settle_cards, stop))
         group.create_task(run_lane("work", settle_work, stop))
@@ -122,3 +138,4 @@ async def _chores(services: Services) -> AsyncGenerator[None]:
             yield
         finally:
             stop.set()
+            await services.visits.settle()

@@ -30,12 +30,13 @@ _log = structlog.get_logger("events")
 async def run_events(worker: Worker, stop: asyncio.Event) -> None:
     """Publish until `stop` is set. Several publishers share the work; consumers drop what they know."""
     await asyncio.gather(
-        run_lane("events-publish", partial(_publish, worker), stop),
+        run_lane("events-publish", partial(publish, worker), stop),
         run_lane("events-trim", partial(_trim, worker), stop),
     )
 
 
-async def _publish(worker: Worker) -> float:
+async def publish(worker: Worker) -> float:
+    """Put the oldest batches on the log; seconds until the next look. An unreadable one is parked."""
     async with worker.outbox.take(OUTBOX_BATCH) as taken:
         if not taken.entries:
             return IDLE_S

@@ -65,7 +65,8 @@ WITH dead AS (
     INSERT INTO dead_letters (global_id, created_at, notification_id, tenant_id, user_id, category, channel, template, priority, is_test,
                               reason, last_error, crashes, deliveries, attempts, provider, status, lease_epoch, died_at)
     SELECT global_id, created_at, notification_id, tenant_id, user_id, category, channel, template, priority, is_test,
-           reason, last_error, crashes, deliveries, attempts, provider, status, lease_epoch, now()
+           reason, last_error, crashes, deliveries, attempts, provider, status, lease_epoch,
+           date_trunc('milliseconds', now()) -- as cursors can say it
     FROM told
     ON CONFLICT (global_id) DO UPDATE
     SET reason = excluded.reason, last_error = excluded.last_error, crashes = excluded.crashes, deliveries = excluded.deliveries,
