@@ -11,7 +11,7 @@ import msgspec
 
 from bench.harness import say
 
-NAMES: Final = ("render", "accept", "pipeline", "api", "memory", "start", "sweep")
+NAMES: Final = ("render", "accept", "pipeline", "broadcast", "api", "memory", "start", "sweep")
 RESULTS: Final = Path(__file__).parent / "results.json"
 
 

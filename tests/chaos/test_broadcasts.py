@@ -1,0 +1,84 @@
+"""A worker that dies again and again while it sends a broadcast: nobody is skipped, and nobody is told twice."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections import Counter
+from functools import partial
+from typing import Any, Final
+
+import pytest
+
+from clarion.contracts.statuses import TERMINAL
+from clarion.testing.waiting import eventually
+from tests.chaos.support import Measuring
+from tests.live.fixtures import Live
+from tests.live.support import Person, count, fetch, ledger_holds
+
+N: Final = int(os.environ.get("CLARION_CHAOS_BROADCAST", "3000"))
+"""Members: some thousands in the suite, a hundred thousand at night."""
+
+KILLS: Final = 10
+SIDES: Final = ("sent", "blocked", "failed", "unknown", "pending")
+
+NOTHING: Final = {"sent": -1}
+
+pytestmark = pytest.mark.chaos
+
+
+async def test_a_worker_killed_ten_times_during_a_broadcast(live: Live, person: Person, measure: Measuring):
+    for start in range(0, N, 1000):
+        await person.get("POST /users/batch", {"users": [member(i) for i in range(start, min(start + 1000, N))]})
+    body = {"category": "transactional", "data": {"subject": "Hello", "body": "Hello"}, "audience": "all"}
+    ident = (await person.insist("POST /broadcasts", {**body, "rate_per_s": N / 10}))["broadcast_id"]
+    books: list[dict[str, Any]] = []
+
+    async def look() -> dict[str, Any]:
+        view: dict[str, Any] = await person.get(f"GET /broadcasts/{ident}")
+        books.append(view["balance"])
+        return view
+
+    measured = measure("worker killed ten times during a broadcast", N)
+    chance = random.Random(7)
+    for kill in range(KILLS):
+        await live.well()
+        await eventually(look, partial(has_sent, more_than=(books or [NOTHING])[-1]["sent"], share=kill / (KILLS + 1)))
+        await asyncio.sleep(chance.random() / 5)  # not a wait for anything: deaths come at any moment
+        live.instance.signal("worker")
+    final = (await eventually(look, lambda view: view["status"] == "completed", within_s=120))["balance"]
+    measured.recovered()
+
+    # The books held at every moment, and went one way.
+    assert all(one["audience"] == sum(one[side] for side in SIDES) for one in books)
+    assert len({tuple(one[side] for side in SIDES) for one in books}) > KILLS
+    assert (final["audience"], final["sent"]) == (N, N)
+    told = Counter(
+        row["user_id"]
+        for row in await fetch(
+            live.instance, "SELECT user_id FROM notifications WHERE tenant_id::text = $1", person.tenant_id
+        )
+    )
+    assert len(told) == N
+    assert set(told.values()) == {1}
+    statuses = await fetch(
+        live.instance,
+        "SELECT DISTINCT status FROM notifications WHERE tenant_id::text = $1",
+        person.tenant_id,
+    )
+    assert {row["status"] for row in statuses} <= TERMINAL
+    assert not await count(
+        live.instance, "SELECT count(*) FROM open_deliveries WHERE tenant_id::text = $1", person.tenant_id
+    )
+    assert await ledger_holds(live.instance.data)
+
+
+def has_sent(view: dict[str, Any], *, more_than: int, share: float) -> bool:
+    """Whether a broadcast moved on since the last death, and is far enough for the next one."""
+    books = view["balance"]
+    return books["audience"] > 0 and books["sent"] > more_than and books["sent"] >= share * N
+
+
+def member(number: int) -> dict[str, Any]:
+    return {"user_id": f"user-{number}", "email": f"user-{number}@example.org"}
