@@ -181,7 +181,7 @@ class Watcher(Protocol):
     """Told where a batch is. Production counts; tests wait for it, or end the process there."""
 
     def taken(self, items: Sequence[WorkItem]) -> None:
-        """These were claimed, and nothing has been done with them yet."""
+        """These are taken to be dispatched together; nothing has been done with them yet."""
         ...
 
     def reached(self, point: str, count: int) -> None:

@@ -68,7 +68,6 @@ class Quarantine:
         ids = {item.delivery_id for item in items}
         self._under_way |= ids
         handled = Handled()
-        ports.watcher.taken(items)
         try:
             if self.is_empty:
                 await self._dispatch(items, ports, handled)
@@ -127,6 +126,7 @@ class Quarantine:
 
     async def _dispatch(self, items: Sequence[WorkItem], ports: DispatchPorts, handled: Handled) -> None:
         try:
+            ports.watcher.taken(items)
             handled.reports.append(await dispatch(items, ports))
         except Transient:
             raise
