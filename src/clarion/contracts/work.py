@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from clarion.contracts.channels import CHANNELS
+from clarion.contracts.channels import CHANNELS, Channel
 
 ENTRY_BYTES: Final = 33
 """16 bytes delivery id, 16 bytes tenant id, 1 byte priority: the member kept in lists and sorted sets."""
@@ -69,6 +69,12 @@ def delivery_id_for(notification_id: bytes, channel_index: int | None) -> bytes:
 def notification_id_of(delivery_id: bytes) -> bytes:
     """The notification that a delivery id belongs to."""
     return delivery_id[:15] + bytes([delivery_id[15] & 0xF0])
+
+
+def channel_of(delivery_id: bytes) -> Channel | None:
+    """The channel that a delivery id names; None where the delivery has none."""
+    code = delivery_id[15] & 0x0F
+    return CHANNELS[code - 1] if 1 <= code <= len(CHANNELS) else None
 
 
 def sibling_ids(notification_id: bytes) -> list[bytes]:

@@ -37,6 +37,7 @@ RESOURCES: Final = (
     "events",
     "journeys",
     "keys",
+    "links",
     "notifications",
     "personalization",
     "providers",

@@ -82,6 +82,9 @@ class Metrics:
             ["source"],
             registry=registry,
         )
+        self.visits_lost = Counter(
+            "clarion_visits_lost", "Clicks and opens that were answered and not counted", registry=registry
+        )
         self.clock_drift = Gauge(
             "clarion_clock_drift_seconds", "This machine's clock against the store's", registry=registry
         )

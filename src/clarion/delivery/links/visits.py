@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal, Protocol, TypeAlias
 
 from clarion.delivery.model import Receipt
@@ -58,13 +58,13 @@ class Visits:
 
     Of several visits of one kind to one delivery that wait together, the first is kept. A process that is killed loses
     the count of those that wait, which is up to a second of them while Postgres answers; and MAX_KEPT where it does
-    not. `lost` counts what found no room.
+    not. `on_lost` is called for each that finds no room.
     """
 
-    def __init__(self, inbox: VisitInbox) -> None:
+    def __init__(self, inbox: VisitInbox, on_lost: Callable[[], None]) -> None:
         self._inbox = inbox
+        self._on_lost = on_lost
         self._waiting: dict[tuple[bytes, str], Receipt] = {}
-        self.lost = 0
 
     def note(self, delivery_id: bytes, kind: VisitKind, at_ms: int) -> None:
         """Remember a visit at `at_ms` (UTC ms)."""
@@ -72,7 +72,7 @@ class Visits:
         if key in self._waiting:
             return
         if len(self._waiting) >= MAX_KEPT:
-            self.lost += 1
+            self._on_lost()
             return
         self._waiting[key] = Receipt(f"{delivery_id.hex()}-{kind}", delivery_id, kind, at_ms)
 

@@ -12,6 +12,7 @@ import msgspec
 
 from clarion.entrypoints.api.body import NDJSON
 from clarion.entrypoints.api.errors import Problem, title_of
+from clarion.entrypoints.api.replies import Page, Picture
 from clarion.entrypoints.api.routing import ANY_KEY, Route
 
 _REF: Final = "#/components/schemas/{name}"
@@ -19,11 +20,16 @@ _PARAMETER: Final = re.compile(r"{(\w+)}")
 _JSON: Final = "application/json"
 _PROBLEM: Final = "application/problem+json"
 
+_MEDIA: Final[dict[object, str]] = {str: "text/plain", Page: "text/html", Picture: "image/gif"}
+"""What is not JSON, by the type that stands for it in a route's answers."""
+
 _SAID: Final = {
     200: "Done",
     201: "Created; it is durable",
     202: "Taken; it is durable, and under way",
     204: "Done; there is nothing to say",
+    302: "It is where `Location` says",
+    404: "There is no such thing",
     503: "Not now: a store is away",
 }
 
@@ -69,7 +75,7 @@ def _types(routes: Iterable[Route]) -> Iterable[Any]:
     for route in routes:
         spec = route.spec
         wanted = [*spec.answers.values(), spec.body.shown if spec.body else None]
-        found |= {repr(type_): type_ for type_ in wanted if type_ is not None}
+        found |= {repr(type_): type_ for type_ in wanted if type_ is not None and type_ not in _MEDIA}
         if spec.query is not None:
             found |= {repr(field.type): field.type for field in msgspec.structs.fields(spec.query)}
     return found.values()
@@ -129,8 +135,8 @@ def _responses(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for status, type_ in spec.answers.items():
         response: dict[str, Any] = {"description": _SAID[status]}
-        if type_ is str:
-            response["content"] = {"text/plain": {"schema": {"type": "string"}}}
+        if type_ in _MEDIA:
+            response["content"] = {_MEDIA[type_]: {"schema": {"type": "string"}}}
         elif type_ is not None:
             response["content"] = {_JSON: _media(schemas[repr(type_)], spec.examples.get("answer"))}
         responses[str(status)] = response

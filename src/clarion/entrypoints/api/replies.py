@@ -11,6 +11,15 @@ if TYPE_CHECKING:
 
 Header: TypeAlias = tuple[bytes, bytes]
 
+
+class Page(msgspec.Struct):
+    """In a route's `answers`: HTML, for people."""
+
+
+class Picture(msgspec.Struct):
+    """In a route's `answers`: a GIF."""
+
+
 JSON: Final = b"application/json"
 PROBLEM: Final = b"application/problem+json"
 

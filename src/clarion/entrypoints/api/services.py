@@ -8,7 +8,10 @@ from typing import Final
 import msgspec
 
 from clarion.adapters.postgres.idempotency import PostgresIdempotency
-from clarion.bootstrap import Gateway
+from clarion.adapters.postgres.recipients import PostgresRecipients
+from clarion.bootstrap import Gateway, Region
+from clarion.compliance.subscriptions import Subscriptions
+from clarion.delivery.links.visits import Visits
 from clarion.entrypoints.api.auth import Authenticator
 from clarion.entrypoints.api.cards import CardKeeper
 from clarion.entrypoints.api.patience import Patience
@@ -102,6 +105,16 @@ class Services(msgspec.Struct, frozen=True):
     patience: Patience
 
 
+    visits: Visits
+    recipients: PostgresRecipients
+    subscriptions: Subscriptions
+
+
+def _authenticator(region: Region) -> Authenticator:
+    networks = read_networks(region.settings.egress_allow)
+    published = PublishedKeys(GuardedFetcher(networks), region.clock.monotonic)
+    tokens = TokenVerifier(region.token_issuers, published, region.clock)
+    return Authenticator(region.keys, tokens, region.clock.monotonic)
 def build_services(gateway: Gateway) -> Services:
     """The services of one application."""
     region = gateway.region
@@ -117,3 +130,6 @@ def build_services(gateway: Gateway) -> Services:
         cards=CardKeeper(region.card_cache, region.users),
         patience=Patience(region.clock.monotonic),
     )
+        visits=Visits(region.receipts, region.metrics.visits_lost.inc),
+        recipients=PostgresRecipients(region.pools),
+        subscriptions=Subscriptions(region.seals, region.consents),

@@ -1,0 +1,189 @@
+"""Unsubscribing and preferences: pages without a login, because the token in their address says who it is.
+
+That is also why a form needs no further token against being sent from elsewhere: who can name the address may use it.
+GET never acts. A link in a mail is followed by scanners, previews and prefetches; they do not press buttons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from email.parser import BytesParser
+from typing import Final, TypeAlias
+from urllib.parse import parse_qs
+
+from clarion.compliance.subscriptions import Cell, Source, Subscriber
+from clarion.contracts.work import channel_of
+from clarion.delivery.links.maker import PREFERENCES_PATH
+from clarion.delivery.links.tokens import Claim, LinkKind
+from clarion.entrypoints.api.body import read_body
+from clarion.entrypoints.api.replies import Page, Reply
+from clarion.entrypoints.api.routing import Call, Route, Spec, route
+from clarion.entrypoints.hooks import pages
+from clarion.entrypoints.hooks.tracking import read_claim
+from clarion.kernel.errors import NotFound, Transient
+from clarion.kernel.ids import format_id
+from clarion.tenancy.config import TenantConfig
+
+MAX_FORM_BYTES: Final = 256 * 1024
+MAX_FIELDS: Final = 10_000
+MAX_AGENT_CHARS: Final = 300
+"""Of a `User-Agent`, as evidence."""
+
+_ANSWERS: Final = {200: Page, 404: Page, 503: Page}
+_PAGE: Final = Spec(tag="links", scope=None, answers=_ANSWERS)
+_FORM: Final = Spec(tag="links", scope=None, answers=_ANSWERS, problems=(408, 413, 415))
+
+Fields: TypeAlias = dict[str, list[str]]
+Answer: TypeAlias = Callable[[Call, Claim, TenantConfig], Awaitable[Reply]]
+
+
+async def _serve(call: Call, kind: LinkKind, answer: Answer) -> Reply:
+    """The answer for who holds a token of this kind."""
+    claim = read_claim(call, kind)
+    if claim is None:
+        return pages.no_such_link()
+    try:
+        config = await call.services.gateway.region.configs.get(claim.recipient.tenant_id)
+        return await answer(call, claim, config)
+    except NotFound:
+        return pages.no_such_link()
+    except Transient:
+        return pages.come_back_later()
+
+
+async def _subscriber(call: Call, claim: Claim) -> Subscriber | None:
+    return await call.services.recipients.find(claim.recipient.tenant_id, claim.recipient.user_id)
+
+
+@route("GET /u/{token}", _PAGE)
+async def ask_unsubscribe(call: Call) -> Reply:
+    """Ask whether to unsubscribe. Changes nothing, however often it is asked."""
+
+    async def answer(call: Call, claim: Claim, config: TenantConfig) -> Reply:
+        del call
+        category, channel = _stopped(claim)
+        known = config.categories.get(category)
+        can_stop = known is None or known.class_ != "transactional"
+        return pages.ask_to_unsubscribe(config.tenant.name, category, channel, can_stop=can_stop)
+
+    return await _serve(call, LinkKind.UNSUBSCRIBE, answer)
+
+
+@route("POST /u/{token}", _FORM)
+async def unsubscribe(call: Call) -> Reply:
+    """Unsubscribe, with one click (RFC 8058) or from the page.
+
+    The body is a form: `List-Unsubscribe=One-Click`, or `scope=category` or `scope=all`. Whatever else it is, it means
+    the message's own category on its channel. When this is answered with 200, no later send disregards it.
+    """
+    fields = await _form(call)
+
+    async def answer(call: Call, claim: Claim, config: TenantConfig) -> Reply:
+        scope = fields.get("scope", [""])[-1]
+        cell = None if scope == "all" else _stopped(claim)
+        who = await _subscriber(call, claim)
+        if who is not None:
+            source = Source(
+                "unsubscribe_page" if scope else "one_click",
+                format_id(claim.recipient.delivery_id),
+                _agent(call),
+            )
+            await call.services.subscriptions.unsubscribe(who, cell, source)
+            await call.services.cards.refresh(who.tenant_id, [who.external_id])
+        what = (
+            f"{cell[0]} by {pages.CHANNEL_WORDS[cell[1]]}" if cell else "messages but what your account needs"
+        )
+        return pages.say_unsubscribed(config.tenant.name, what, _preferences_url(call, claim))
+
+    return await _serve(call, LinkKind.UNSUBSCRIBE, answer)
+
+
+@route("GET /p/{token}", _PAGE)
+async def read_preferences(call: Call) -> Reply:
+    """Show what its reader gets, by category and channel."""
+
+    async def answer(call: Call, claim: Claim, config: TenantConfig) -> Reply:
+        return await _show(call, claim, config, is_saved=False)
+
+    return await _serve(call, LinkKind.PREFERENCES, answer)
+
+
+@route("POST /p/{token}", _FORM)
+async def write_preferences(call: Call) -> Reply:
+    """Keep what its reader wants.
+
+    The body is a form: `kind` names a category that was shown (`*`: anything at all), `on` a box that is ticked
+    (`email:news`). What was shown and is not ticked is refused.
+    """
+    fields = await _form(call)
+
+    async def answer(call: Call, claim: Claim, config: TenantConfig) -> Reply:
+        who = await _subscriber(call, claim)
+        if who is None:
+            return pages.no_such_link()
+        services = call.services
+        shown = set(fields.get("kind", []))
+        choices = await services.subscriptions.choices(who, config.categories)
+        preferences = await services.subscriptions.choose(
+            who,
+            [choice for choice in choices if choice.category in shown],
+            pages.cells_of(fields.get("on", [])),
+            Source("preference_page", format_id(claim.recipient.delivery_id), _agent(call)),
+        )
+        if preferences != who.preferences:
+            await services.recipients.write_preferences(who, preferences)
+        await services.cards.refresh(who.tenant_id, [who.external_id])
+        return await _show(call, claim, config, is_saved=True)
+
+    return await _serve(call, LinkKind.PREFERENCES, answer)
+
+
+async def _show(call: Call, claim: Claim, config: TenantConfig, *, is_saved: bool) -> Reply:
+    who = await _subscriber(call, claim)
+    if who is None:
+        return pages.no_such_link()
+    choices = await call.services.subscriptions.choices(who, config.categories)
+    return pages.show_preferences(config.tenant.name, choices, is_saved=is_saved)
+
+
+def _stopped(claim: Claim) -> Cell:
+    """The category and the channel of the message that the link came with."""
+    return claim.detail, channel_of(claim.recipient.delivery_id) or "email"
+
+
+def _preferences_url(call: Call, claim: Claim) -> str:
+    """Beside the page that we are on, whatever host it is reached by."""
+    region = call.services.gateway.region
+    head = region.links.head(claim.recipient, region.clock.now_ms())
+    return ".." + PREFERENCES_PATH + region.links.sign(LinkKind.PREFERENCES, head)
+
+
+def _agent(call: Call) -> str:
+    return call.trip.headers.get(b"user-agent", b"").decode("latin-1")[:MAX_AGENT_CHARS]
+
+
+async def _form(call: Call) -> Fields:
+    """The fields of the body, in whichever of the two ways a form is written. Raises HttpError: too large, too slow."""
+    headers = call.trip.headers
+    raw = await read_body(call.request.receive, headers, MAX_FORM_BYTES, call.services.patience)
+    media = headers.get(b"content-type", b"")
+    if media.lower().startswith(b"multipart/form-data"):
+        return _multipart(media, raw)
+    try:
+        return parse_qs(raw.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        return {}
+
+
+def _multipart(media: bytes, raw: bytes) -> Fields:
+    parsed = BytesParser().parsebytes(b"Content-Type: %b\r\n\r\n%b" % (media, raw))
+    fields: Fields = {}
+    for part in parsed.walk():
+        name = part.get_param("name", header="content-disposition")
+        value = part.get_payload(decode=True)
+        if isinstance(name, str) and isinstance(value, bytes):
+            fields.setdefault(name, []).append(value.decode(errors="replace").strip())
+    return fields
+
+
+ROUTES: Final[tuple[Route, ...]] = (ask_unsubscribe, unsubscribe, read_preferences, write_preferences)
