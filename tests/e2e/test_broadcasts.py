@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from clarion.testing.http import HttpClient
 from clarion.testing.waiting import eventually
-from tests.live.support import Person, at_noon, fetch
+from tests.live.fixtures import Live
+from tests.live.support import Person, at_noon, fetch, run_clarion
 
 SIDES = ("sent", "blocked", "failed", "unknown", "pending")
 
@@ -220,3 +224,32 @@ async def test_a_one_time_code_overtakes_broadcasts(person: Person):
         person.tenant_id,
     )
     assert mine < last
+
+
+async def test_the_command_line_rehearses_sends_and_shows(live: Live, tmp_path: Path):
+    """As the default tenant, whose users are this test's alone."""
+    data = live.instance.data
+    host, port = live.instance.address
+    default = HttpClient(host, port, {"authorization": f"Bearer {live.instance.api_key}"})
+    users = [{"user_id": f"cli-{i}", "email": f"cli-{i}@example.org"} for i in range(3)]
+    assert (await default.request("POST /api/v1/users/batch", {"users": users})).status == 200
+    offer, names = tmp_path / "offer.json", tmp_path / "names.txt"
+    words = {"subject": "Offers", "body": "Twelve lamps"}
+    offer.write_text(json.dumps({"name": "offer", "category": "transactional", "data": words}))
+    names.write_text("cli-0\ncli-1\n\nnobody\n")
+
+    dry = await run_clarion("broadcast", "dry-run", offer, "--to", f"@{names}", "--data", data)
+    sent = await run_clarion("broadcast", "send", offer, "--to", f"@{names}", "--data", data)
+    ident = sent.stderr.splitlines()[0].removeprefix("broadcast ")
+    listed = await run_clarion("broadcast", "list", "--data", data)
+    over = await run_clarion("broadcast", "pause", ident, "--data", data)
+    wrong = await run_clarion("broadcast", "send", offer, "--to", "everybody", "--data", data)
+
+    assert dry.code == sent.code == listed.code == 0, (dry, sent)
+    assert "of 3 members 2 would be sent something (0 later), 0 blocked, 1 refused" in dry.stdout
+    assert "audience 3 = 2 sent + 0 blocked + 1 failed + 0 unknown + 0 pending" in sent.stdout
+    assert ident in listed.stdout
+    assert over.code == 1
+    assert "nothing to pause" in over.stderr
+    assert wrong.code == 1
+    assert "is none of" in wrong.stderr

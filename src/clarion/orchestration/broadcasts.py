@@ -8,7 +8,7 @@ has come (`fan_out.py`), like any batch of notifications.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -143,19 +143,23 @@ def balance(audience: int, statuses: Mapping[str, int]) -> Balance:
     return Balance(audience, **sides, detail={name: n for name, n in sorted(statuses.items()) if n})
 
 
-def request_for(broadcast_id: bytes, message: Message, name: str) -> NotificationRequest:
-    """The notification of one member. It says in its metadata whose it is."""
-    return NotificationRequest(
-        user_id=name,
-        category=message.category,
-        template=message.template,
-        data=message.data,
-        priority=message.priority,
-        optimization=message.optimization,
-        personalization=message.personalization,
-        metadata={**message.metadata, "broadcast_id": format_id(broadcast_id)},
-        expires_at=message.expires_at,
-    )
+def requests_for(broadcast_id: bytes, message: Message, names: Sequence[str]) -> list[NotificationRequest]:
+    """The notifications of these members. Each says in its metadata whose it is."""
+    metadata = {**message.metadata, "broadcast_id": format_id(broadcast_id)}
+    return [
+        NotificationRequest(
+            user_id=name,
+            category=message.category,
+            template=message.template,
+            data=message.data,
+            priority=message.priority,
+            optimization=message.optimization,
+            personalization=message.personalization,
+            metadata=metadata,
+            expires_at=message.expires_at,
+        )
+        for name in names
+    ]
 
 
 def message_of(request: BroadcastRequest) -> Message:
@@ -181,7 +185,7 @@ def check_broadcast(
     if request.optimization.send_time == "scheduled":
         raise Invalid("a broadcast is scheduled by `send_at`", "optimization.send_time")
     timing = _timing(request.send_at, now_ms)
-    member = request_for(bytes(16), message_of(request), "somebody")
+    (member,) = requests_for(bytes(16), message_of(request), ["somebody"])
     card = Card(0, 0, "somebody", "", "", "", "", ALL_REACHABLE)
     begins_ms = max(now_ms, earliest_ms(timing))
     if request.expires_at is not None and request.expires_at.timestamp() * 1000 <= begins_ms:

@@ -15,7 +15,7 @@ import msgspec
 from clarion.contracts.channels import CHANNELS
 from clarion.kernel.errors import ClarionError
 from clarion.orchestration.accept import AcceptPorts, Answer, Ask, accept, foresee
-from clarion.orchestration.broadcasts import Chunk, request_for
+from clarion.orchestration.broadcasts import Chunk, requests_for
 from clarion.orchestration.chunks import record_progress
 from clarion.orchestration.errors import ChunkOvertaken
 from clarion.orchestration.model import ChunkProgress, Submission
@@ -73,9 +73,8 @@ async def rehearse(chunk: Chunk, ports: AcceptPorts, store: RehearsalStore) -> b
 
 
 def _ask(chunk: Chunk) -> Ask:
-    items: list[Submission | ClarionError] = [
-        Submission(request_for(chunk.ref.broadcast_id, chunk.message, name)) for name in chunk.names
-    ]
+    requests = requests_for(chunk.ref.broadcast_id, chunk.message, chunk.names)
+    items: list[Submission | ClarionError] = [Submission(request) for request in requests]
     return Ask(chunk.tenant_id, chunk.environment, items, batch=True, chunk=chunk.ref)
 
 

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from clarion.entrypoints.cli import broadcast
+from clarion.entrypoints.cli import dlq_commands
 from clarion.kernel.errors import ClarionError
 
 app = typer.Typer(
@@ -105,6 +107,8 @@ template_app = typer.Typer(no_args_is_help=True, help="Templates of the default 
 app.add_typer(tenant_app, name="tenant")
 app.add_typer(key_app, name="key")
 app.add_typer(template_app, name="template")
+app.add_typer(dlq_commands.app, name="dlq")
+app.add_typer(broadcast.app, name="broadcast")
 
 TenantOption = Annotated[str, typer.Option("--tenant", help="The tenant's name.")]
 
