@@ -5,6 +5,7 @@ from __future__ import annotations
 from clarion.templates.catalog import check_template, make_version, try_template
 from clarion.templates.data_schema import DataSchema, check_data_schema
 from clarion.templates.inline import inline_channels, inline_content
+from clarion.templates.localize import choose_locale, name_of
 from clarion.templates.model import (
     ChannelParts,
     CheckedTemplate,
@@ -24,9 +25,11 @@ from clarion.templates.model import (
     TemplateContent,
     TemplateVersion,
 )
+from clarion.templates.partials import check_partial, needed_by_partial
 from clarion.templates.plain_text import html_to_text
 from clarion.templates.ports import TrialRenderer, TrialVerdict
 from clarion.templates.render import Renderer
+from clarion.templates.resolve import needed_partials
 from clarion.templates.trial import run_trial
 from clarion.templates.variables import build_variables
 
@@ -54,11 +57,16 @@ __all__ = [
     "TrialVerdict",
     "build_variables",
     "check_data_schema",
+    "check_partial",
     "check_template",
+    "choose_locale",
     "html_to_text",
     "inline_channels",
     "inline_content",
     "make_version",
+    "name_of",
+    "needed_by_partial",
+    "needed_partials",
     "run_trial",
     "try_template",
 ]

@@ -129,7 +129,7 @@ class CompiledTemplate:
 
     def _add(self, part: Part) -> _CompiledPart:
         # The engine escapes by the name's ending. `/` keeps a data key such as `x.html` from looking like one.
-        engine_name = f"{part.label}/html.html" if part.is_html else f"{part.label}/plain.txt"
+        engine_name = f"{part.path}/html.html" if part.is_html else f"{part.path}/plain.txt"
         pieces = read_source(part.source, part.path)
         try:
             self._guarded.add_template(engine_name, part.source)

@@ -81,7 +81,9 @@ class TemplateContent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `channels` says everything in one language: `locale` (BCP 47; "": which one, the template does not say). `locales`
     says parts of it in others, by BCP 47 tag; what one leaves out, its parents (`pt` of `pt-BR`) and then `channels`
-    say. `fallbacks` names the next to ask in place of the parent (`{"gsw": "de"}`). See `templates.localize`. `data_schema`: JSON Schema of the requests' `data`; None: anything.
+    say. `fallbacks` names the next to ask in place of the parent (`{"gsw": "de"}`). See `templates.localize`.
+
+    `data_schema`: JSON Schema of the requests' `data`; None: anything.
     """
 
     category: Name

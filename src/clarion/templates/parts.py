@@ -9,6 +9,14 @@ import msgspec
 from clarion.contracts.channels import CHANNELS, Channel, mask_of
 from clarion.templates.model import ChannelParts
 
+BASE: Final = "channels"
+"""Where the parts of a template's own language stand in the body of the request."""
+
+
+def locale_root(locale: str) -> str:
+    """Where the parts of a locale stand in the body of the request; "": those of the template's own language."""
+    return f"locales.{locale}" if locale else BASE
+
 
 class Part(msgspec.Struct, frozen=True):
     """One source of a template: `field` of `channel` (`html`, `subject`, `data.url`)."""
@@ -16,6 +24,7 @@ class Part(msgspec.Struct, frozen=True):
     channel: Channel
     field: str
     source: str
+    root: str = BASE
 
     @property
     def label(self) -> str:
@@ -25,7 +34,7 @@ class Part(msgspec.Struct, frozen=True):
     @property
     def path(self) -> str:
         """Where it stands in the body of the request."""
-        return f"channels.{self.channel}.{self.field}"
+        return f"{self.root}.{self.channel}.{self.field}"
 
     @property
     def is_html(self) -> bool:
@@ -42,22 +51,27 @@ DATA_PREFIX: Final = "data."
 COLLAPSE_KEY: Final = "collapse_key"
 
 
-def parts_of(channels: ChannelParts) -> list[Part]:
-    """The parts that are there, in the order of the channels. Empty sources are no parts."""
+def parts_of(channels: ChannelParts, root: str = BASE) -> list[Part]:
+    """The parts that are there, in the order of the channels. Empty sources are no parts. `root`: see `locale_root`."""
     parts: list[Part] = []
+
+    def add(channel: Channel, field: str, source: str) -> None:
+        if source or field.startswith(DATA_PREFIX):
+            parts.append(Part(channel, field, source, root))
+
     if (email := channels.email) is not None:
-        parts += [
-            Part("email", "subject", email.subject),
-            Part("email", "html", email.html),
-            Part("email", "text", email.text),
-        ]
+        add("email", "subject", email.subject)
+        add("email", "html", email.html)
+        add("email", "text", email.text)
     if (push := channels.push) is not None:
-        parts += [Part("push", "title", push.title), Part("push", "body", push.body)]
-        parts += [Part("push", DATA_PREFIX + key, source) for key, source in push.data.items()]
-        parts.append(Part("push", COLLAPSE_KEY, push.collapse_key))
+        add("push", "title", push.title)
+        add("push", "body", push.body)
+        for key, source in push.data.items():
+            add("push", DATA_PREFIX + key, source)
+        add("push", COLLAPSE_KEY, push.collapse_key)
     if channels.sms is not None:
-        parts.append(Part("sms", "body", channels.sms.body))
-    return [part for part in parts if part.source or part.field.startswith(DATA_PREFIX)]
+        add("sms", "body", channels.sms.body)
+    return parts
 
 
 def channels_of(channels: ChannelParts) -> int:

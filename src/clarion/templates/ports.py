@@ -23,6 +23,8 @@ class TrialRenderer(Protocol):
     async def attempt(self, content: TemplateContent, channel: Channel) -> TrialVerdict:
         """Run `templates.run_trial` on one channel of the content, in a few seconds at most.
 
+        `content` is flat: no partials, and each language complete.
+
         Raises Transient where no trial could be made.
         """
         ...

@@ -34,11 +34,15 @@ MAX_CACHED: Final = 1000
 MAX_CACHED_CHARS: Final = 16 * 1024 * 1024
 """Characters of source that the kept versions may have together; compiled they take about three times that."""
 
-_Key: TypeAlias = tuple[bytes, str, int]
+_Key: TypeAlias = tuple[bytes, str, int, str]
+"""Tenant, template, version and locale."""
 
 
 class Renderer:
-    """Renders batches; keeps the latest used versions compiled. Pure computation, for one thread at a time."""
+    """Renders batches; keeps the latest used versions compiled, each locale for itself.
+
+    Pure computation, for one thread at a time.
+    """
 
     def __init__(self) -> None:
         self._workshop = Workshop()
@@ -53,25 +57,25 @@ class Renderer:
         if isinstance(item.source, InlineContent):
             return _finish_inline(item.source, item.channel)
         try:
-            compiled = self._compiled(item.tenant_id, item.source)
+            compiled = self._compiled(item.tenant_id, item.source, item.locale)
         except Invalid as error:
             return RenderFailure("syntax", error.path.removeprefix("channels."), error.detail)
         fields = compiled.render(item.channel, item.variables)
         if isinstance(fields, RenderFailure):
             if fields.kind == "engine":
-                self._forget((item.tenant_id, item.source.name, item.source.version))
+                self._forget((item.tenant_id, item.source.name, item.source.version, item.locale))
             return fields
         if compiled.has_risky_links and has_script_link(fields.get("html", "")):
             return RenderFailure("unsafe_link", "email.html", "a link begins with `javascript:` or the like")
         return _finish(item.channel, fields)
 
-    def _compiled(self, tenant_id: bytes, version: TemplateVersion) -> CompiledTemplate:
-        key = (tenant_id, version.name, version.version)
+    def _compiled(self, tenant_id: bytes, version: TemplateVersion, locale: str) -> CompiledTemplate:
+        key = (tenant_id, version.name, version.version, locale)
         compiled = self._cache.get(key)
         if compiled is not None:
             self._cache.move_to_end(key)
             return compiled
-        compiled = self._workshop.compile(parts_of(version.content.channels))
+        compiled = self._workshop.compile(parts_of(version.parts_in(locale)))
         if version.version:
             self._cache[key] = compiled
             self._cached_chars += compiled.size

@@ -50,7 +50,7 @@ def test_functions_and_loop_variables_are_no_variables():
         (TemplateContent("service", ChannelParts()), "channels", "at least one of"),
         (email(subject="", text="x"), "channels.email.subject", "needs a subject"),
         (email(subject=" \n", text="x"), "channels.email.subject", "needs a subject"),
-        (email(), "channels.email", "needs `html` or `text`"),
+        (email(), "channels.email", "needs `html`, `mjml` or `text`"),
         (push(data={"a": "b"}), "channels.push", "needs a title or a body"),
         (push("x", data={f"k{i}": "v" for i in range(51)}), "channels.push.data", "at most 50"),
         (sms(" "), "channels.sms.body", "needs a body"),
@@ -68,13 +68,6 @@ def test_what_is_wrong_is_named_with_its_place_and_remedy(content: TemplateConte
     refusal = refusal_of(content)
     assert refusal.path == path
     assert words in refusal.detail
-
-
-def test_what_comes_later_is_refused_by_name():
-    mjml = TemplateContent("service", ChannelParts(email=EmailParts("Hi", mjml="<mjml></mjml>")))
-    assert refusal_of(mjml).path == "channels.email.mjml"
-    localized = msgspec.structs.replace(sms("Hi"), locales={"de": {}})
-    assert refusal_of(localized).path == "locales"
 
 
 def test_unknown_channels_and_fields_are_refused_by_the_decoder():
