@@ -19,7 +19,7 @@ from clarion.adapters.postgres.pools import open_pools
 from clarion.adapters.postgres.tenants import PostgresTenants
 from clarion.adapters.sealing.sealers import AesVault
 from clarion.bootstrap import global_url_of, master_key_of, role_passwords
-from clarion.kernel.errors import Invalid
+from clarion.kernel.errors import Invalid, NotFound
 from clarion.kernel.ids import format_id, make_ids
 from clarion.settings import Settings, load_settings
 from clarion.tenancy.api_keys import KEY_BYTES, KeyRequest, authenticate, create_key
@@ -51,6 +51,15 @@ def role_overrides(settings: Settings, urls: StoreUrls, credentials: Credentials
         "redis_url": urls.valkey if settings.redis_url is None else None,
         "master_key": credentials.master_key() if settings.master_key is None else None,
     }
+
+
+async def find_tenant(tenants: PostgresTenants, region: str, name: str) -> bytes:
+    """The id of the tenant of this name at home in `region`. Raises NotFound with those that there are."""
+    entries = await tenants.list_tenants(region)
+    found = next((entry.tenant_id for entry in entries if entry.name == name), None)
+    if found is None:
+        raise NotFound(f"no tenant {name!r}; there are: {', '.join(entry.name for entry in entries)}")
+    return found
 
 
 class FirstTenant(msgspec.Struct, frozen=True):

@@ -9,8 +9,7 @@ from typing import Annotated
 
 import typer
 
-from clarion.entrypoints.cli import broadcast
-from clarion.entrypoints.cli import dlq_commands
+from clarion.entrypoints.cli import broadcast, dlq_commands, transfer
 from clarion.kernel.errors import ClarionError
 
 app = typer.Typer(
@@ -109,6 +108,8 @@ app.add_typer(key_app, name="key")
 app.add_typer(template_app, name="template")
 app.add_typer(dlq_commands.app, name="dlq")
 app.add_typer(broadcast.app, name="broadcast")
+app.add_typer(transfer.import_app, name="import")
+app.add_typer(transfer.export_app, name="export")
 
 TenantOption = Annotated[str, typer.Option("--tenant", help="The tenant's name.")]
 

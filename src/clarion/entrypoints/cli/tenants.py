@@ -21,7 +21,7 @@ from clarion.adapters.postgres.pools import Pools, open_pools
 from clarion.adapters.postgres.tenants import PostgresTenants
 from clarion.adapters.sealing.sealers import AesVault
 from clarion.bootstrap import global_url_of, master_key_of, role_urls
-from clarion.entrypoints.cli.instance import borrowed_settings
+from clarion.entrypoints.cli.instance import borrowed_settings, find_tenant
 from clarion.kernel.errors import NotFound
 from clarion.kernel.ids import format_id, make_ids
 from clarion.settings import Settings
@@ -127,12 +127,7 @@ async def revoke_key(data: Path, tenant: str, key_id: str) -> None:
 
 async def _find(settings: Settings, pools: Pools, name: str) -> bytes:
     store = PostgresTenants(pools, AesVault(master_key_of(settings)))
-    entries = await store.list_tenants(settings.region)
-    found = next((entry.tenant_id for entry in entries if entry.name == name), None)
-    if found is None:
-        known = ", ".join(entry.name for entry in entries)
-        raise NotFound(f"no tenant {name!r}; there are: {known}")
-    return found
+    return await find_tenant(store, settings.region, name)
 
 
 def print_tenants(data: Path) -> None:
