@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from functools import partial
 from typing import Any, Final
 
 import asyncpg
@@ -18,6 +19,7 @@ from bench.campaign import TEMPLATE, ZONES
 from bench.harness import Result, finish, median, post_all, raw_request, run_in_process, say
 from clarion.testing.http import HttpClient
 from clarion.testing.instance import Instance, clarion_up
+from clarion.testing.waiting import eventually
 
 BAR: Final = 6_000
 BAR_CODE_MS: Final = 500
@@ -125,8 +127,7 @@ async def _watch(client: HttpClient, path: str, deadline: float) -> None:
 async def _published(instance: Instance) -> None:
     connection = await asyncpg.connect(instance.database_url)
     try:
-        while await connection.fetchval(_BACKLOG):
-            await asyncio.sleep(CODE_POLL_S)
+        await eventually(partial(connection.fetchval, _BACKLOG), lambda left: left == 0, every_s=CODE_POLL_S)
     finally:
         await connection.close()
 

@@ -30,7 +30,9 @@ pytestmark = pytest.mark.chaos
 
 async def test_a_worker_killed_ten_times_during_a_broadcast(live: Live, person: Person, measure: Measuring):
     for start in range(0, N, 1000):
-        await person.get("POST /users/batch", {"users": [member(i) for i in range(start, min(start + 1000, N))]})
+        await person.get(
+            "POST /users/batch", {"users": [member(i) for i in range(start, min(start + 1000, N))]}
+        )
     body = {"category": "transactional", "data": {"subject": "Hello", "body": "Hello"}, "audience": "all"}
     ident = (await person.insist("POST /broadcasts", {**body, "rate_per_s": N / 10}))["broadcast_id"]
     books: list[dict[str, Any]] = []
@@ -44,7 +46,9 @@ async def test_a_worker_killed_ten_times_during_a_broadcast(live: Live, person: 
     chance = random.Random(7)
     for kill in range(KILLS):
         await live.well()
-        await eventually(look, partial(has_sent, more_than=(books or [NOTHING])[-1]["sent"], share=kill / (KILLS + 1)))
+        await eventually(
+            look, partial(has_sent, more_than=(books or [NOTHING])[-1]["sent"], share=kill / (KILLS + 1))
+        )
         await asyncio.sleep(chance.random() / 5)  # not a wait for anything: deaths come at any moment
         live.instance.signal("worker")
     final = (await eventually(look, lambda view: view["status"] == "completed", within_s=120))["balance"]

@@ -147,7 +147,8 @@ async def test_a_rate_is_kept(person: Person):
 
     ((span,),) = await fetch(
         person.instance,
-        "SELECT extract(epoch FROM max(created_at) - min(created_at))::float8 FROM notifications WHERE tenant_id::text = $1",
+        "SELECT extract(epoch FROM max(created_at) - min(created_at))::float8 FROM notifications "
+        "WHERE tenant_id::text = $1",
         person.tenant_id,
     )
     # Three chunks of 20: half a second lies between each and the next.
@@ -219,8 +220,8 @@ async def test_a_one_time_code_overtakes_broadcasts(person: Person):
         assert (await ends(person, ident))["balance"]["sent"] == 2000
     ((last, mine),) = await fetch(
         person.instance,
-        "SELECT max(sent_at) FILTER (WHERE category = 'transactional'), max(sent_at) FILTER (WHERE category = 'security') "
-        "FROM notifications WHERE tenant_id::text = $1",
+        "SELECT max(sent_at) FILTER (WHERE category = 'transactional'), "
+        "max(sent_at) FILTER (WHERE category = 'security') FROM notifications WHERE tenant_id::text = $1",
         person.tenant_id,
     )
     assert mine < last

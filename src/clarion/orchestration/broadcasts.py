@@ -8,6 +8,7 @@ has come (`fan_out.py`), like any batch of notifications.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
@@ -122,6 +123,8 @@ class Balance(msgspec.Struct, frozen=True):
     detail: dict[str, int]
 
 
+SIDES: Final = ("sent", "blocked", "failed", "unknown", "pending")
+
 PENDING: Final = frozenset({"waiting", "sending", *WAITING})
 """`waiting`: of the snapshot, and not accepted yet."""
 
@@ -137,10 +140,14 @@ _SIDE: Final = {
 
 def balance(audience: int, statuses: Mapping[str, int]) -> Balance:
     """The books of members by status."""
-    sides = dict.fromkeys(("sent", "blocked", "failed", "unknown", "pending"), 0)
+    sides: Counter[str] = Counter()
     for status, members in statuses.items():
         sides[_SIDE[status]] += members
-    return Balance(audience, **sides, detail={name: n for name, n in sorted(statuses.items()) if n})
+    return Balance(
+        audience,
+        *(sides[side] for side in SIDES),
+        detail={name: members for name, members in sorted(statuses.items()) if members},
+    )
 
 
 def requests_for(broadcast_id: bytes, message: Message, names: Sequence[str]) -> list[NotificationRequest]:
@@ -176,9 +183,7 @@ def message_of(request: BroadcastRequest) -> Message:
     )
 
 
-def check_broadcast(
-    request: BroadcastRequest, config: TenantConfig, now_ms: int
-) -> tuple[Timing, Checked]:
+def check_broadcast(request: BroadcastRequest, config: TenantConfig, now_ms: int) -> tuple[Timing, Checked]:
     """When the broadcast begins, and what a member would be sent. Raises Invalid and Unknown for what nobody could."""
     if sum(given is not None for given in (request.segment, request.user_ids, request.audience)) != 1:
         raise Invalid("name exactly one of `segment`, `user_ids` and `audience`", "audience")

@@ -34,7 +34,11 @@ def days(number: int) -> str:
         ({"data": {"body": "a\0b"}}, 400, "data.body"),
         ({"priority": 2}, 400, "priority"),
         ({"rate_per_s": 0}, 400, "rate_per_s"),
-        ({"optimization": {"send_time": "scheduled", "scheduled_at": days(1)}}, 400, "optimization.send_time"),
+        (
+            {"optimization": {"send_time": "scheduled", "scheduled_at": days(1)}},
+            400,
+            "optimization.send_time",
+        ),
         ({"send_at": "tomorrow"}, 400, "send_at"),
         ({"send_at": "2026-13-01T09:00"}, 400, "send_at"),
         ({"send_at": "0001-01-01T00:00"}, 400, "send_at"),

@@ -41,7 +41,7 @@ class PostgresBroadcastChunks:
         self._steps = load_queries("broadcasts")
 
     async def next(self, window: int = WINDOW) -> Chunk | None:
-        """A chunk that may be accepted (or examined) now, of any broadcast; None where there is none. Nobody holds it."""
+        """A chunk of any broadcast that may be accepted (or examined) now, held by nobody; None where there is none."""
         async with self._pools.pipeline() as connection:
             record = await connection.fetchrow(self._sql["next_chunk"], window)
         if record is None:

@@ -220,7 +220,9 @@ class PostgresSnapshots:
         """One page of a broadcast's list; see `Roll.page_list`."""
         async with self._pools.pipeline() as connection:
             records = await connection.fetch(self._sql["page_list"], broadcast_id, page)
-        members = [Member(r["user_id"], r["name"], r["timezone"]) for r in records if r["user_id"] is not None]
+        members = [
+            Member(r["user_id"], r["name"], r["timezone"]) for r in records if r["user_id"] is not None
+        ]
         strangers = [record["name"] for record in records if record["user_id"] is None]
         return Page(members, strangers, page + bool(records), is_last=len(records) < LIST_PAGE)
 

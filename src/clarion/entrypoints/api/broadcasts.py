@@ -106,9 +106,7 @@ async def _source(call: Call, request: BroadcastRequest) -> Source:
 
 @route(
     "GET /api/v1/broadcasts",
-    Spec(
-        tag="broadcasts", scope=_READ, rate="read", query=BroadcastParameters, answers={200: BroadcastList}
-    ),
+    Spec(tag="broadcasts", scope=_READ, rate="read", query=BroadcastParameters, answers={200: BroadcastList}),
 )
 async def list_broadcasts(call: Call) -> Reply:
     """Broadcasts, newest first."""

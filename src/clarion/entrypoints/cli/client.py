@@ -19,7 +19,9 @@ TIMEOUT_S: Final = 30.0
 PATIENCE_S: Final = 60.0
 """How long a call is repeated, with the same key, while the API is away or says 503."""
 
-BUSY: Final = frozenset({409, 429, 503})
+BUSY: Final = frozenset({429, 503})
+KEY_IN_USE: Final = b"key-in-use"
+"""Of the conflicts the one that passes: our own first call, whose answer we did not hear, is still running."""
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -74,7 +76,8 @@ class ApiClient:
                 if time.monotonic() > give_up:
                     raise Transient(f"the API at {self._account.url} does not answer: {error}") from error
                 status, answer = 503, b""
-            if status not in BUSY or time.monotonic() > give_up:
+            is_busy = status in BUSY or (status == http.HTTPStatus.CONFLICT and KEY_IN_USE in answer)
+            if not is_busy or time.monotonic() > give_up:
                 break
             time.sleep(0.5)
         decoded = msgspec.json.decode(answer) if answer else None
