@@ -71,7 +71,7 @@ class Subscriptions:
             category = categories[name]
             if category.class_ != "transactional":
                 received = _received(category, state, who.preferences)
-                choices.append(Choice(name, _channels(category.channels), _channels(received)))
+                choices.append(Choice(name, _channels(category.channels), _channels(received & ~off)))
         return choices
 
     async def choose(
@@ -128,7 +128,7 @@ def _is_denied(state: ConsentState, cell: Cell) -> bool:
 
 
 def _received(category: Category, state: ConsentState, preferences: Mapping[str, int]) -> int:
-    """Mask of the channels on which she gets a category, as far as this category alone is concerned."""
+    """Mask of the channels on which she gets a category where she gets anything at all."""
     by_name = ConsentState(state.granted, {category.name: state.denied.get(category.name, 0)})
     _, denied, missing = refusals(category.class_, category.name, by_name)
     off = preferences.get(category.name, 0)
