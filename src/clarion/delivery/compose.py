@@ -28,7 +28,9 @@ from clarion.templates import (
     RenderItem,
     TemplateVersion,
     build_variables,
+    choose_locale,
     inline_content,
+    name_of,
 )
 from clarion.tenancy.config import TenantConfig
 
@@ -80,15 +82,18 @@ class MessageComposer:
             links = self._links(job, config, now_ms)
             said = links.variables() if isinstance(source, TemplateVersion) and source.uses_links else {}
             variables = _variables(job, profile, contexts.get(job.user_id, {}), config, said)
-            items.append(RenderItem(job.item.tenant_id, source, cast("Channel", job.item.channel), variables))
+            locale = _locale(job, source, config)
+            channel = cast("Channel", job.item.channel)
+            items.append(RenderItem(job.item.tenant_id, source, channel, variables, locale))
             places.append((i, profile, links))
-        for (i, profile, links), rendered in zip(places, ports.renderer.render_batch(items), strict=True):
-            job = jobs[i]
-            results[i] = (
-                close(job, "failed", _describe(rendered), now_ms)
-                if isinstance(rendered, RenderFailure)
-                else _linked(_message(job, profile, rendered), job, configs[job.item.tenant_id], links)
-            )
+        made = zip(places, items, ports.renderer.render_batch(items), strict=True)
+        for (i, profile, links), item, rendered in made:
+            job, locale = jobs[i], _name_of(item)
+            if isinstance(rendered, RenderFailure):
+                results[i] = close(job, "failed", _describe(rendered, locale), now_ms)
+                continue
+            message = _message(job, profile, rendered, locale)
+            results[i] = _linked(message, job, configs[job.item.tenant_id], links)
         return [result for result in results if result is not None]
 
     def _links(self, job: Job, config: TenantConfig, now_ms: int) -> MessageLinks:
@@ -157,7 +162,19 @@ def _variables(
     return build_variables(data, user, {**stored, **wanted.context}, tenant, links)
 
 
-def _message(job: Job, profile: SealedProfile, rendered: Rendered) -> Message:
+def _locale(job: Job, source: TemplateVersion | InlineContent, config: TenantConfig) -> str:
+    """Which of a template's languages a user gets; "": its own, or it has no other."""
+    if not isinstance(source, TemplateVersion) or not source.locales:
+        return ""
+    return choose_locale(source, job.language, config.tenant.language)
+
+
+def _name_of(item: RenderItem) -> str:
+    """What a trace calls the language of a message; "" where its template has one only."""
+    return name_of(item.source.resolved, item.locale) if isinstance(item.source, TemplateVersion) else ""
+
+
+def _message(job: Job, profile: SealedProfile, rendered: Rendered, locale: str) -> Message:
     to = {"email": profile.email, "sms": profile.phone}.get(job.item.channel, "")
     return Message(
         delivery_id=job.item.delivery_id,
@@ -173,6 +190,7 @@ def _message(job: Job, profile: SealedProfile, rendered: Rendered) -> Message:
         body=rendered.body,
         data=rendered.data,
         collapse_key=_collapse_key(job.collapse_key or rendered.collapse_key),
+        locale=locale,
     )
 
 
@@ -195,7 +213,8 @@ def _collapse_key(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _describe(failure: RenderFailure) -> Rule:
-    where = f"{failure.part}, line {failure.line}" if failure.line else failure.part
+def _describe(failure: RenderFailure, locale: str) -> Rule:
+    part = f"{failure.part} ({locale})" if locale else failure.part
+    where = f"{part}, line {failure.line}" if failure.line else part
     variable = f" ({failure.variable})" if failure.variable else ""
     return Rule(f"template_{failure.kind}", f"{where}: {failure.detail}{variable}")

@@ -16,7 +16,10 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class AttemptEntry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line of a delivery's attempt log, as `/trace` shows it. No PII. `at_ms` is UTC ms of the store's clock."""
+    """One line of a delivery's attempt log, as `/trace` shows it. No PII. `at_ms` is UTC ms of the store's clock.
+
+    `locale`: the language that the message was in, where its template has several.
+    """
 
     n: int
     at_ms: int
@@ -28,6 +31,7 @@ class AttemptEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     rule: str = ""
     took_ms: int = 0
     next_at_ms: int = 0
+    locale: str = ""
 
 
 class Closing(msgspec.Struct, frozen=True):
@@ -115,6 +119,7 @@ class Attempt(msgspec.Struct, frozen=True):
     """What surrounded an attempt: when it ended (UTC ms), through whom, how long it took, and on which consent.
 
     `park`: an ambiguous outcome is left `unknown` rather than risking a duplicate. `random` in [0, 1) spreads retries.
+    `locale`: see `AttemptEntry`.
     """
 
     epoch: int
@@ -124,6 +129,7 @@ class Attempt(msgspec.Struct, frozen=True):
     consent_snapshot: bytes
     park: bool
     random: float
+    locale: str = ""
 
 
 def settle(job: Job, outcome: Outcome, attempt: Attempt) -> Closing:
@@ -149,6 +155,7 @@ def settle(job: Job, outcome: Outcome, attempt: Attempt) -> Closing:
         rule=rule,
         took_ms=attempt.took_ms,
         next_at_ms=due_ms,
+        locale=attempt.locale,
     )
     return Closing(
         job,

@@ -336,6 +336,7 @@ async def _send(
             consent_snapshot=_snapshot(consents.get(one.job.user_id)),
             park=not idempotent and (category is None or category.on_ambiguity == "park"),
             random=ports.random(),
+            locale=one.message.locale,
         )
         closings.append(settle(one.job, outcome, attempt))
     return outcomes, closings

@@ -61,7 +61,7 @@ class Message(msgspec.Struct, frozen=True):
 
     `to` is the e-mail address or E.164 number; `devices` serve push. `attempt` starts at 1. The idempotency key is the
     delivery's id: the same for every attempt. Of pushes with one `collapse_key`, at most COLLAPSE_BYTES of ASCII, a
-    device shows the latest only ("": all).
+    device shows the latest only ("": all). `locale`: the language of a template that has several, as traces name it.
     """
 
     delivery_id: bytes
@@ -78,6 +78,7 @@ class Message(msgspec.Struct, frozen=True):
     data: dict[str, Any] = {}
     headers: dict[str, str] = {}
     collapse_key: str = ""
+    locale: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):

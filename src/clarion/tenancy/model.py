@@ -17,6 +17,9 @@ TEST: Final = "test"
 
 DAY_S: Final = 86_400
 
+TRACK_CLICKS: Final = 1
+TRACK_OPENS: Final = 2
+
 
 class Caps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Most messages of one category to one user in one calendar day of the user's zone. None: no limit."""
@@ -29,7 +32,8 @@ class Category(msgspec.Struct, frozen=True):
     """A kind of message. Its class decides what may stop it: `transactional` skips quiet hours and caps.
 
     `ttl_s`: seconds after the accept when an unsent message expires. `channels`: mask of channels it may use.
-    `max_channels`: how many channels `optimal` may take (further ones need a score above the threshold).
+    `max_channels`: how many channels `optimal` may take (further ones need a score above the threshold). `tracking`:
+    mask of TRACK_CLICKS and TRACK_OPENS; what is followed only where its tenant lets anything be.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Category(msgspec.Struct, frozen=True):
     caps: Caps = Caps()
     channels: int = (1 << len(CHANNELS)) - 1
     max_channels: int = 1
+    tracking: int = 0
 
 
 DEFAULT_CATEGORIES: Final = (
@@ -57,7 +62,12 @@ class QuietHours(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Tenant(msgspec.Struct, frozen=True):
-    """What every stage needs to know of a tenant. `timezone` serves users whose own is unknown."""
+    """What every stage needs to know of a tenant. `timezone` serves users whose own is unknown.
+
+    `public_url`: where its messages' links lead, instead of the installation's, without a slash at the end ("": there).
+    `tracking`: whether clicks and opens may be followed, in the categories that ask for it.
+    `language` (BCP 47; "": none): see `templates.choose_locale`.
+    """
 
     tenant_id: bytes
     name: str
@@ -66,6 +76,9 @@ class Tenant(msgspec.Struct, frozen=True):
     quiet_hours: QuietHours | None = QuietHours(22 * 60, 8 * 60)
     rate_per_s: float = 20_000.0
     rate_burst: float = 40_000.0
+    public_url: str = ""
+    tracking: bool = True
+    language: str = ""
 
 
 def environment_of(*, is_test: bool) -> Environment:

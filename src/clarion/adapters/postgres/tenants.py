@@ -113,6 +113,11 @@ class PostgresTenants:
         async with self._pools.pipeline() as connection:
             _require(await connection.fetchval(self._sql["put_links"], tenant_id, tracking, public_url))
 
+    async def put_language(self, tenant_id: bytes, language: str) -> None:
+        """Say in which language a tenant speaks by default. Raises NotFound where there is no such tenant."""
+        async with self._pools.pipeline() as connection:
+            _require(await connection.fetchval(self._sql["put_language"], tenant_id, language))
+
     async def put_provider(self, config: ProviderConfig) -> None:
         """Make or replace a provider's account; its `version` is counted here. Raises NotFound on an unknown tenant."""
         clear = _json.encode(config.credentials)
@@ -221,6 +226,7 @@ def _tenant(tenant_id: bytes, record: asyncpg.Record) -> Tenant:
         rate_burst=record["rate_burst"],
         tracking=record["tracking"],
         public_url=record["public_url"],
+        language=record["language"],
     )
 
 

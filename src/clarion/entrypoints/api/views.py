@@ -166,7 +166,10 @@ class DecisionView(msgspec.Struct, frozen=True):
 
 
 class AttemptView(msgspec.Struct, frozen=True):
-    """One attempt, or one decision not to make one. `next_at`: when it is tried again."""
+    """One attempt, or one decision not to make one. `next_at`: when it is tried again.
+
+    `locale`: the language that the message was in, where its template has several ("": it has one, or none was made).
+    """
 
     n: int
     at: str
@@ -179,6 +182,7 @@ class AttemptView(msgspec.Struct, frozen=True):
     explanation: str
     took_ms: int
     next_at: str | None
+    locale: str = ""
 
 
 class LeaseView(msgspec.Struct, frozen=True):
@@ -398,4 +402,5 @@ def _attempt(entry: AttemptEntry) -> AttemptView:
         explanation=_explain(entry.rule),
         took_ms=entry.took_ms,
         next_at=_time(entry.next_at_ms),
+        locale=entry.locale,
     )
