@@ -28,12 +28,14 @@ from clarion.adapters.postgres.migrate import API_ROLE, PIPELINE_ROLE, Databases
 from clarion.adapters.postgres.notifications import PostgresNotifications
 from clarion.adapters.postgres.outbox import PostgresOutbox
 from clarion.adapters.postgres.parking import PostgresParking
+from clarion.adapters.postgres.partials import PostgresPartials
 from clarion.adapters.postgres.pools import Pools, PostgresUrls, open_pools
 from clarion.adapters.postgres.receipts import PostgresReceipts
 from clarion.adapters.postgres.subject_keys import PostgresSubjectKeys
 from clarion.adapters.postgres.suspects import PostgresSuspects
 from clarion.adapters.postgres.templates import PostgresTemplates
 from clarion.adapters.postgres.tenants import PostgresTenants
+from clarion.adapters.postgres.token_issuers import PostgresTokenIssuers
 from clarion.adapters.postgres.users import PostgresUserStore
 from clarion.adapters.providers.pool import Providers
 from clarion.adapters.sealing.master_key import MasterKey
@@ -145,7 +147,9 @@ class Region(msgspec.Struct, frozen=True):
     consents: PostgresConsentStore
     tenants: PostgresTenants
     templates: PostgresTemplates
+    partials: PostgresPartials
     keys: PostgresApiKeys
+    token_issuers: PostgresTokenIssuers
     configs: CachedConfigs
     cards: CachedCards
     accepts: PostgresAcceptStore
@@ -263,7 +267,9 @@ def _build_region(
         consents=PostgresConsentStore(pools),
         tenants=tenants,
         templates=PostgresTemplates(pools),
+        partials=PostgresPartials(pools),
         keys=PostgresApiKeys(pools),
+        token_issuers=PostgresTokenIssuers(pools, vault),
         configs=CachedConfigs(tenants, clock.monotonic),
         cards=CachedCards(card_cache, users),
         accepts=PostgresAcceptStore(pools),

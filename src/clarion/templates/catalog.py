@@ -44,6 +44,7 @@ def check_template(content: TemplateContent, partials: Partials = NO_PARTIALS) -
         _reads_context(compiled),
         tuple(sorted(compiled.variables())),
         resolution.content,
+        compiled.may_read(LINKS),
     )
 
 

@@ -155,6 +155,7 @@ class CheckedTemplate(msgspec.Struct, frozen=True):
     uses_context: bool
     variables: tuple[str, ...]
     resolved: ResolvedContent | None = None
+    uses_links: bool = True
 
 
 class TemplateVersion(msgspec.Struct, frozen=True):

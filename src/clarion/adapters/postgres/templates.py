@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from clarion.adapters.postgres.queries import load_queries
+from clarion.adapters.postgres.template_writes import Promotion, TemplateWrites
 from clarion.delivery.ports import TemplateKey
-from clarion.kernel.errors import NotFound
-from clarion.templates.model import CheckedTemplate, TemplateContent, TemplateVersion
+from clarion.templates.model import CheckedTemplate, ResolvedContent, TemplateContent, TemplateVersion
 
 if TYPE_CHECKING:
     import asyncpg
-    from asyncpg.pool import PoolConnectionProxy
 
     from clarion.adapters.postgres.pools import Pools
 
@@ -25,8 +24,8 @@ LIVE: Final = "live"
 MAX_PROMOTIONS: Final = 100
 """Latest changes of what is live that are shown."""
 
-_json = msgspec.json.Encoder()
 _content = msgspec.json.Decoder(TemplateContent)
+_resolved = msgspec.json.Decoder(ResolvedContent | None)
 
 
 class Saving(msgspec.Struct, frozen=True):
@@ -42,15 +41,6 @@ class Saved(msgspec.Struct, frozen=True):
     version: int
     live: int | None
     is_new: bool
-
-
-class Promotion(msgspec.Struct, frozen=True):
-    """A change of what is live: `version` in place of `previous` (None: nothing was). `at_ms` is UTC."""
-
-    version: int
-    previous: int | None
-    at_ms: int
-    by: str
 
 
 class VersionRecord(msgspec.Struct, frozen=True):
@@ -89,39 +79,23 @@ class PostgresTemplates:
         """Keep the content as the next version. Content that is the latest, or the live one already, makes no new one.
 
         Saved as live, that version is the live one afterwards; saved as a draft, what is live stays.
-        Raises NotFound where there is no such tenant.
+        Raises NotFound where there is no such tenant, Conflict where a partial that it takes was saved meanwhile.
         """
         how = saving or Saving()
         async with self._pools.pipeline() as connection, connection.transaction():
-            if not await connection.fetchval(self._sql["lock_tenant"], tenant_id):
-                detail = "there is no such tenant"
-                raise NotFound(detail)
-            content = _json.encode(checked.content)
-            known = await connection.fetchrow(self._sql["compare_saved"], tenant_id, name, content)
+            writes = TemplateWrites(connection, tenant_id)
+            await writes.lock()
+            await writes.require_partials(checked.resolved.partials if checked.resolved else {})
+            known = await writes.compare(name, checked)
             live = None if known is None else known["live"]
             version = None if known is None else _unchanged(known, how)
             is_new = version is None
             if version is None:
-                version = await self._insert(connection, (tenant_id, name), checked, how.by)
+                version = await writes.insert(name, checked, how.by)
             if how.live and version != live:
-                await self._promote(connection, (tenant_id, name, version), live, how.by)
+                await writes.promote((name, version), live, how.by)
                 live = version
         return Saved(version, live, is_new)
-
-    async def _insert(
-        self, connection: PoolConnectionProxy, key: tuple[bytes, str], checked: CheckedTemplate, by: str
-    ) -> int:
-        content = checked.content
-        return await connection.fetchval(
-            self._sql["insert_template"],
-            *key,
-            content.category,
-            _json.encode(content),
-            checked.channels,
-            checked.uses_context,
-            content.data_schema is not None,
-            by,
-        )
 
     async def promote(self, tenant_id: bytes, name: str, version: int, by: str) -> Promotion | None:
         """Make a version the live one, at once; None where there is none of that number.
@@ -129,21 +103,15 @@ class PostgresTemplates:
         What is live already stays so, and nothing is written: the answer is then the promotion that it had.
         """
         async with self._pools.pipeline() as connection, connection.transaction():
-            await connection.fetchval(self._sql["lock_tenant"], tenant_id)
-            if not await connection.fetchval(self._sql["is_there"], tenant_id, name, version):
+            writes = TemplateWrites(connection, tenant_id)
+            await writes.lock()
+            if not await writes.is_there(name, version):
                 return None
-            live = await connection.fetchval(self._sql["live_version"], tenant_id, name)
+            live = await writes.live_version(name)
             if live != version:
-                return await self._promote(connection, (tenant_id, name, version), live, by)
+                return await writes.promote((name, version), live, by)
         latest = await self.list_promotions(tenant_id, name, 1)
         return latest[0] if latest else Promotion(version, None, 0, "")
-
-    async def _promote(
-        self, connection: PoolConnectionProxy, key: TemplateKey, previous: int | None, by: str
-    ) -> Promotion:
-        at_ms = await connection.fetchval(self._sql["promote"], *key, previous, by)
-        await connection.fetchval(self._sql["bump_config"], key[0])
-        return Promotion(key[2], previous, at_ms, by)
 
     async def get(
         self, tenant_id: bytes, name: str, version: int | Literal["live"] | None = None
@@ -197,6 +165,11 @@ class PostgresTemplates:
             for r in records
         ]
 
+    async def list_taking(self, tenant_id: bytes, partial: str) -> list[TemplateVersion]:
+        """The live versions that a partial was put into, itself or through others, by name."""
+        async with self._pools.reader(tenant_id) as connection:
+            return [_version(r) for r in await connection.fetch(self._sql["live_with_partial"], partial)]
+
     async def fetch(self, refs: Collection[TemplateKey]) -> dict[TemplateKey, TemplateVersion]:
         """Versions by reference, with one query; those that do not exist are absent. Raises Transient."""
         if not refs:
@@ -221,4 +194,6 @@ def _version(record: asyncpg.Record) -> TemplateVersion:
         _content.decode(record["content"]),
         record["channels"],
         record["uses_context"],
+        record["uses_links"],
+        None if record["resolved"] is None else _resolved.decode(record["resolved"]),
     )

@@ -3,14 +3,15 @@
 UPDATE tenant_settings SET config_version = config_version + 1 WHERE tenant_id = $1 RETURNING true
 
 -- name: compare_saved
--- The latest and the live version, each with whether it says exactly this. Runs under the tenant's lock.
+-- The latest and the live version, each with whether it says exactly this, of the same partials. Runs under the tenant's lock.
 WITH latest AS (
-    SELECT version, content FROM templates WHERE tenant_id = $1 AND name = $2 ORDER BY version DESC LIMIT 1
+    SELECT version, content, resolved FROM templates WHERE tenant_id = $1 AND name = $2 ORDER BY version DESC LIMIT 1
 ), live AS (
-    SELECT version, content FROM templates WHERE tenant_id = $1 AND name = $2 AND live_at IS NOT NULL
+    SELECT version, content, resolved FROM templates WHERE tenant_id = $1 AND name = $2 AND live_at IS NOT NULL
     ORDER BY live_at DESC, version DESC LIMIT 1
 )
-SELECT latest.version AS latest, latest.content = $3::jsonb AS latest_same, live.version AS live, live.content = $3::jsonb AS live_same
+SELECT latest.version AS latest, latest.content = $3::jsonb AND latest.resolved = $4::jsonb AS latest_same,
+       live.version AS live, live.content = $3::jsonb AND live.resolved = $4::jsonb AS live_same
 FROM latest LEFT JOIN live ON true
 
 -- name: lock_tenant
@@ -19,8 +20,9 @@ SELECT true FROM tenant_settings WHERE tenant_id = $1 FOR UPDATE
 
 -- name: insert_template
 -- The next version, not live yet.
-INSERT INTO templates (tenant_id, name, version, category, content, channels, uses_context, has_schema, created_by, live_at)
-SELECT $1, $2, coalesce(max(version), 0) + 1, $3, $4, $5, $6, $7, $8, NULL FROM templates WHERE tenant_id = $1 AND name = $2
+INSERT INTO templates (tenant_id, name, version, category, content, channels, uses_context, has_schema, created_by,
+                       resolved, partials, uses_links, live_at)
+SELECT $1, $2, coalesce(max(version), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL FROM templates WHERE tenant_id = $1 AND name = $2
 RETURNING version
 
 -- name: promote
@@ -44,12 +46,12 @@ SELECT true FROM templates WHERE tenant_id = $1 AND name = $2 AND version = $3
 
 -- name: read_template
 -- One version ($2), or the latest (NULL); row-level security keeps it to the tenant of the transaction.
-SELECT name, version, content, channels, uses_context FROM templates
+SELECT name, version, content, channels, uses_context, uses_links, resolved FROM templates
 WHERE name = $1 AND version = coalesce($2::int, version) ORDER BY version DESC LIMIT 1
 
 -- name: read_live_template
 -- The live version; row-level security keeps it to the tenant of the transaction.
-SELECT name, version, content, channels, uses_context FROM templates
+SELECT name, version, content, channels, uses_context, uses_links, resolved FROM templates
 WHERE name = $1 AND live_at IS NOT NULL ORDER BY live_at DESC, version DESC LIMIT 1
 
 -- name: list_versions
@@ -73,6 +75,17 @@ ORDER BY latest.name
 
 -- name: fetch_templates
 -- The versions that a batch of deliveries was accepted with.
-SELECT t.tenant_id, t.name, t.version, t.content, t.channels, t.uses_context
+SELECT t.tenant_id, t.name, t.version, t.content, t.channels, t.uses_context, t.uses_links, t.resolved
 FROM unnest($1::uuid[], $2::text[], $3::int[]) AS wanted (tenant_id, name, version)
 JOIN templates t USING (tenant_id, name, version)
+
+-- name: latest_partials
+-- The latest versions of some partials, without their content. Runs under the tenant's lock.
+SELECT name, max(version) AS version FROM partials WHERE tenant_id = $1 AND name = ANY ($2::text[]) GROUP BY name
+
+-- name: live_with_partial
+-- The live versions that a partial was put into; row-level security keeps them to the tenant of the transaction.
+SELECT * FROM (
+    SELECT DISTINCT ON (name) name, version, content, channels, uses_context, uses_links, resolved, partials FROM templates
+    WHERE live_at IS NOT NULL ORDER BY name, live_at DESC, version DESC
+) AS live WHERE $1 = ANY (partials) ORDER BY name
