@@ -8,7 +8,7 @@ value, not which one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, TypeAlias, cast
 
 import msgspec
@@ -57,6 +57,7 @@ class TraitBlinder:
         self.tenant_id = tenant_id
         self._sealer = sealer
         self._known: dict[bytes, bytes] = {}
+        self._by_attribute: dict[tuple[str, type, Scalar], tuple[bytes, ...]] = {}
 
     def term(self, trait: Trait) -> bytes:
         """The 8 bytes that stand for a trait of this tenant."""
@@ -72,7 +73,22 @@ class TraitBlinder:
 
     def terms(self, attributes: Mapping[str, Any]) -> list[bytes]:
         """The terms of a user's attributes, each once."""
-        return list({self.term(trait) for trait in list_traits(attributes)}) if attributes else []
+        terms: dict[bytes, None] = {}
+        for name, value in attributes.items():
+            terms.update(dict.fromkeys(self._attribute(name, value)))
+        return list(terms)
+
+    def _attribute(self, name: str, value: object) -> Iterable[bytes]:
+        """The terms of one attribute. Plain values, which many users of a batch share, are looked at once."""
+        if not isinstance(value, str | bool | int | float):
+            return [self.term(trait) for trait in list_traits({name: value})]
+        # The type is part of what is looked up: true equals 1 here, and is another value.
+        key = (name, type(value), value)
+        known = self._by_attribute.get(key)
+        if known is None:
+            known = tuple(self.term(trait) for trait in list_traits({name: value}))
+            self._by_attribute[key] = known
+        return known
 
 
 def term_number(term: bytes) -> int:

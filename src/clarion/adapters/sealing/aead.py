@@ -23,6 +23,18 @@ def seal(key: bytes, clear: bytes, context: bytes) -> bytes:
     return FORMAT + nonce + AESGCM(key).encrypt(nonce, clear, context)
 
 
+class Cipher:
+    """One key that seals many things: `seal` with the key prepared once, which is a third of what it costs."""
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+
+    def seal(self, clear: bytes, context: bytes) -> bytes:
+        """`clear`, bound to `context`; see `seal`."""
+        nonce = os.urandom(NONCE_BYTES)
+        return FORMAT + nonce + self._cipher.encrypt(nonce, clear, context)
+
+
 def unseal(key: bytes, sealed: bytes, context: bytes) -> bytes:
     """Inverse of `seal`. Raises Permanent: another key, another context, damage, or a format of a later release."""
     if sealed[:1] != FORMAT:

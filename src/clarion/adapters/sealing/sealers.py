@@ -20,6 +20,7 @@ class AesSealer:
     def __init__(self, master: MasterKey) -> None:
         self._number = master.number
         self._wrapping = master.derive("subject-keys")
+        self._wrapper = aead.Cipher(self._wrapping)
         self._blinding = master.derive("look-up")
 
     def new_key(self) -> bytes:
@@ -28,7 +29,7 @@ class AesSealer:
 
     def wrap(self, user_id: int, key: bytes) -> bytes:
         """A data key under the master key, for this user."""
-        return self._number + aead.seal(self._wrapping, key, user_id.to_bytes(8, "big"))
+        return self._number + self._wrapper.seal(key, user_id.to_bytes(8, "big"))
 
     def unwrap(self, user_id: int, wrapped: bytes) -> bytes:
         """Inverse of `wrap`; see `Sealer.unwrap`."""
