@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from clarion.audience.model import Member
+from clarion.audience.model import Member, ResolvedSegment
 from clarion.audience.ports import AudienceReader
 from clarion.kernel.errors import Permanent
 from clarion.orchestration.broadcasts import Source, Timing, local_ms
@@ -19,6 +19,9 @@ from clarion.orchestration.chunks import UNKNOWN_USER
 
 PAGE: Final = 5_000
 """Members that are read and written at a time."""
+
+SHORT_PAGES: Final = 20
+"""Pages of a segment that are read before what they had is written, however little it is."""
 
 
 class Collecting(msgspec.Struct, frozen=True):
@@ -109,8 +112,22 @@ async def _read(collecting: Collecting, ports: SnapshotPorts) -> Page:
         case "segment":
             if source.segment is None or ports.segments is None:
                 raise Permanent("there are no segments here")
-            members = await ports.segments.page(collecting.tenant_id, source.segment, after, PAGE)
-            return Page(members, [], members[-1].user_id if members else after, is_last=not members)
+            return await _read_segment(collecting, source.segment, ports.segments)
+
+
+async def _read_segment(collecting: Collecting, segment: ResolvedSegment, segments: AudienceReader) -> Page:
+    """At least a chunk's worth of members, as far as a few pages have them: some pages are short."""
+    members: list[Member] = []
+    after = collecting.cursor
+    for _ in range(SHORT_PAGES):
+        found = await segments.page(collecting.tenant_id, segment, after, PAGE)
+        if not found:
+            return Page(members, [], after, is_last=True)
+        members += found
+        after = found[-1].user_id
+        if len(members) >= collecting.chunk_size:
+            break
+    return Page(members, [], after, is_last=False)
 
 
 def cut(collecting: Collecting, page: Page, timezone: str) -> list[ChunkDraft]:
