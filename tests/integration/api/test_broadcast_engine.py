@@ -188,6 +188,19 @@ async def test_nothing_is_accepted_after_the_answer_to_a_pause(engine: Engine, a
     assert await engine.rows() == 0
 
 
+async def test_a_chunk_that_can_never_be_accepted_is_refused_once(engine: Engine):
+    await engine.users(3)
+    ident = await engine.ask()
+    await engine.collect(engine.collecting(ident))
+    (chunk,) = await engine.ready(ident)
+
+    await engine.chunks.refuse(chunk.ref, "error")
+
+    assert await expand(chunk, engine.api.gateway.accept) is None
+    view = (await engine.caller.call(f"GET /broadcasts/{ident.hex()}")).json()
+    assert (view["balance"]["failed"], view["balance"]["refused"]) == (3, {"error": 3})
+
+
 async def test_a_rate_limit_holds_whoever_comes_early(engine: Engine):
     await engine.users(4)
     ident = await engine.ask(rate_per_s=0.1)

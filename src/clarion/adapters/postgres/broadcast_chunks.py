@@ -70,6 +70,11 @@ class PostgresBroadcastChunks:
             )
         return bool(settled)
 
+    async def refuse(self, ref: ChunkRef, reason: str) -> None:
+        """Give up a chunk that can never be accepted: its members are refused for this reason, a word."""
+        async with self._pools.pipeline() as connection:
+            await connection.execute(self._sql["refuse_chunk"], ref.broadcast_id, ref.number, reason)
+
     async def look(self, limit: int) -> int:
         """Look at up to `limit` chunks whose time it is, settle those that are over, and end what is complete.
 
@@ -88,6 +93,7 @@ class PostgresBroadcastChunks:
             if record is None:
                 return None
             await connection.execute(self._sql["drop_ready"], record["broadcast_id"])
+            await connection.execute(self._steps["drop_list"], record["broadcast_id"])
         return record["broadcast_id"], record["tenant_id"]
 
     async def cancel_next(

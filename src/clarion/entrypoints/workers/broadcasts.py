@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from clarion.entrypoints.workers.lane import run_lane
-from clarion.kernel.errors import Transient
+from clarion.kernel.errors import Permanent, Transient
 from clarion.orchestration.fan_out import expand, rehearse
 from clarion.orchestration.snapshot import collect
 
 if TYPE_CHECKING:
     from clarion.bootstrap import Worker
     from clarion.orchestration.accept import Answer
+    from clarion.orchestration.broadcasts import Chunk
 
 IDLE_S: Final = 0.1
 """How long after it was asked for a broadcast begins, at the latest; and how finely a rate limit is kept."""
@@ -29,6 +30,9 @@ LOOK_BATCH: Final = 32
 """Chunks that are looked at together: 16 000 members at most."""
 
 LOOK_EVERY_S: Final = 0.1
+
+REFUSED: Final = "error"
+"""Reason for the members of a chunk that could not be accepted for an error of ours."""
 
 _log = structlog.get_logger("broadcasts")
 
@@ -58,14 +62,30 @@ async def _expand(worker: Worker) -> float:
     chunk = await broadcasts.chunks.next()
     if chunk is None:
         return IDLE_S
+    try:
+        await _move(worker, chunk)
+    except Permanent as error:
+        # It would fail for ever, and all that comes after it would wait.
+        _log.error(
+            "chunk_refused",
+            broadcast_id=chunk.ref.broadcast_id.hex(),
+            chunk=chunk.ref.number,
+            reason=error.detail,
+        )
+        await broadcasts.chunks.refuse(chunk.ref, REFUSED)
+    return 0.0
+
+
+async def _move(worker: Worker, chunk: Chunk) -> None:
+    """Accept or examine a chunk."""
+    broadcasts = worker.broadcasts
     if chunk.rehearsal:
         await rehearse(chunk, broadcasts.accept, broadcasts.chunks)
-        return 0.0
+        return
     with worker.metrics.stage_seconds.labels("accept").time():
         answer = await expand(chunk, broadcasts.accept)
     if answer is not None:
         _observe(worker, answer)
-    return 0.0
 
 
 def _observe(worker: Worker, answer: Answer) -> None:

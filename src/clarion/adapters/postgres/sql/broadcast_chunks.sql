@@ -90,6 +90,12 @@ SET state = 'settled', drained = true, forecast = $3, refused_count = $4, refuse
 WHERE broadcast_id = $1 AND chunk = $2 AND state = 'ready'
 RETURNING true
 
+-- name: refuse_chunk
+-- A chunk that can never be accepted: its members are refused, and the broadcast goes on.
+UPDATE broadcast_chunks
+SET state = 'settled', drained = true, refused_count = size, refused = jsonb_build_object($3::text, size), names = '{}'
+WHERE broadcast_id = $1 AND chunk = $2 AND state = 'ready'
+
 -- name: complete_broadcasts
 -- Broadcasts whose every chunk is settled have come to their end.
 UPDATE broadcasts b
