@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from clarion.adapters.providers.base import CALL_DEADLINE_S, Unsendable, read_settings
+from clarion.adapters.providers.smtp.dkim import DkimSettings, DkimSigner, read_signing_key
 from clarion.adapters.providers.smtp.mime import Letterhead
 from clarion.kernel.errors import Invalid
 from clarion.tenancy.config import ProviderConfig
@@ -22,7 +23,8 @@ class SmtpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `port` 0: the usual one for `tls` (25, 587, 465). `from` and `reply_to` are addresses with or without a name. `ca`:
     certificates in PEM that sign the server's, instead of the system's; for a relay with a private authority.
-    `concurrency`: connections at a time. `timeout_s`: how long a call waits for the server.
+    `concurrency`: connections at a time. `timeout_s`: how long a call waits for the server. `dkim`: sign with the
+    key in the credentials; None: the relay signs, or nobody does.
     """
 
     host: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:-]{1,253}\Z")]
@@ -30,27 +32,32 @@ class SmtpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: Annotated[int, Meta(ge=0, le=65535)] = 0
     tls: Literal["none", "starttls", "tls"] = "starttls"
     reply_to: str = ""
-    dkim: dict[str, Any] = {}
+    dkim: DkimSettings | None = None
     ca: str = ""
     concurrency: Annotated[int, Meta(ge=1, le=100)] = 20
     timeout_s: Annotated[float, Meta(gt=0, le=CALL_DEADLINE_S)] = CALL_DEADLINE_S
 
 
 class SmtpCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The `credentials` of a provider of kind `smtp`: both or neither."""
+    """The `credentials` of a provider of kind `smtp`: `username` and `password` or neither.
+
+    `dkim_key`: the private key that `settings.dkim` names the public half of, in PEM.
+    """
 
     username: str = ""
     password: str = ""
+    dkim_key: str = ""
 
 
 class Account(msgspec.Struct, frozen=True):
-    """All that it takes to open a connection and write a letter. `tls_context` None: no encryption."""
+    """All that it takes to open a connection and write a letter. Without `tls_context` nothing is encrypted."""
 
     settings: SmtpSettings
     credentials: SmtpCredentials
     letterhead: Letterhead
     port: int
     tls_context: ssl.SSLContext | None
+    signer: DkimSigner | None = None
 
 
 def read_account(config: ProviderConfig) -> Account:
@@ -59,9 +66,6 @@ def read_account(config: ProviderConfig) -> Account:
         msg = "a provider of kind smtp carries email"
         raise Invalid(msg, "channel")
     settings = read_settings("settings", config.settings, SmtpSettings)
-    if settings.dkim:
-        msg = "signing with DKIM is not supported yet: let the relay sign, and leave `dkim` out"
-        raise Invalid(msg, "settings.dkim")
     credentials = read_settings("credentials", config.credentials, SmtpCredentials)
     _check_credentials(settings, credentials)
     return Account(
@@ -70,7 +74,18 @@ def read_account(config: ProviderConfig) -> Account:
         _letterhead(settings),
         settings.port or _DEFAULT_PORTS[settings.tls],
         None if settings.tls == "none" else _tls_context(settings.ca),
+        _signer(settings.dkim, credentials.dkim_key),
     )
+
+
+def _signer(settings: DkimSettings | None, pem: str) -> DkimSigner | None:
+    if settings is None:
+        if pem:
+            raise Invalid("a key to sign with needs its domain and selector", "settings.dkim")
+        return None
+    if not pem:
+        raise Invalid("signing needs a private key in PEM", "credentials.dkim_key")
+    return DkimSigner(settings, read_signing_key(pem))
 
 
 def _check_credentials(settings: SmtpSettings, credentials: SmtpCredentials) -> None:

@@ -13,7 +13,7 @@ from clarion.adapters.providers.smtp.connection import open_connection
 from clarion.adapters.providers.smtp.mime import Letter
 from clarion.adapters.providers.smtp.pool import ConnectionPool, PoolLimits
 from clarion.adapters.providers.smtp.replies import BACK_OFF, Verdict, outcome_of
-from clarion.delivery.model import Capabilities, Outcome
+from clarion.delivery.model import Capabilities, Message, Outcome
 from clarion.kernel.clock import Clock
 from clarion.tenancy.config import ProviderConfig
 
@@ -36,6 +36,7 @@ class SmtpProvider(OneByOneProvider):
         )
         super().__init__(config, capabilities, account.settings.timeout_s)
         self._letterhead = account.letterhead
+        self._signer = account.signer
         self._clock = clock
         self._pool = ConnectionPool(
             partial(open_connection, account), limits or PoolLimits(concurrency), clock
@@ -47,7 +48,7 @@ class SmtpProvider(OneByOneProvider):
         return self._pool.size
 
     async def _transmit_one(self, flight: Flight) -> Outcome:
-        letter = self._letterhead.compose(flight.message, self._clock.now_ms())
+        letter = self._write(flight.message)
         verdict = await self._offer(letter, flight)
         if verdict is None:
             verdict = await self._offer(letter, flight, is_last_try=True)
@@ -56,6 +57,12 @@ class SmtpProvider(OneByOneProvider):
         if verdict is None:
             return self._unsettled(flight, "disconnected")
         return outcome_of(verdict, flight.message)
+
+    def _write(self, message: Message) -> Letter:
+        letter = self._letterhead.compose(message, self._clock.now_ms())
+        if self._signer is None:
+            return letter
+        return Letter(letter.recipient, self._signer.sign(letter.text))
 
     async def _offer(self, letter: Letter, flight: Flight, *, is_last_try: bool = False) -> Verdict | None:
         """The server's verdict; None where a kept connection turned out to be dead before anything was said."""
