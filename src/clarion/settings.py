@@ -6,6 +6,7 @@ stops the start with one line that names it.
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -35,6 +36,16 @@ PostgresUrl: TypeAlias = Annotated[SecretStr, _url_of("postgresql", "postgres")]
 RedisUrl: TypeAlias = Annotated[SecretStr, _url_of("redis", "rediss")]
 
 
+def _check_networks(text: str) -> str:
+    for part in filter(None, map(str.strip, text.split(","))):
+        ip_network(part)
+    return text
+
+
+Networks: TypeAlias = Annotated[str, AfterValidator(_check_networks)]
+"""Networks in CIDR form, separated by commas."""
+
+
 class Settings(BaseSettings):
     """What an operator may set. A store without a URL is an embedded one, inside the data directory."""
 
@@ -62,6 +73,7 @@ class Settings(BaseSettings):
     lease_s: Annotated[float, Field(gt=1, le=600)] = 30.0
     sweep_every_s: Annotated[float, Field(gt=0, le=600)] = 5.0
     accept_concurrency: Annotated[int, Field(ge=1, le=32)] = 2
+    egress_allow: Networks = ""
 
     @classmethod
     def settings_customise_sources(

@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from clarion.tenancy.config import ProviderConfig
+from clarion.tenancy.issuers import TokenIssuer
 from clarion.tenancy.model import Category, Principal, Tenant, TenantEntry
 
 
@@ -83,6 +84,41 @@ class ApiKeyStore(KeyFinder, Protocol):
 
     async def revoke_key(self, tenant_id: bytes, key_id: str) -> bool:
         """End a key now. False where the tenant has no such key; revoking twice is no error."""
+        ...
+
+
+class TokenIssuerFinder(Protocol):
+    """Whose tokens are believed, before any tenant is known."""
+
+    async def find_issuers(self, issuer: str) -> list[TokenIssuer]:
+        """Everything that is set up under an `iss`, of whatever tenant, with unsealed keys. Raises Transient."""
+        ...
+
+
+class TokenIssuerStore(TokenIssuerFinder, Protocol):
+    """The token issuers of a region's tenants."""
+
+    async def put_issuer(self, issuer: TokenIssuer, *, max_issuers: int) -> bool:
+        """Make or replace an issuer; True where it is new.
+
+        Raises Conflict where the tenant has `max_issuers` others, or somebody has its `iss` and `aud` already.
+        """
+        ...
+
+    async def list_issuers(self, tenant_id: bytes) -> list[TokenIssuer]:
+        """The tenant's issuers, by name."""
+        ...
+
+    async def delete_issuer(self, tenant_id: bytes, name: str) -> bool:
+        """Forget an issuer. False where there was none."""
+        ...
+
+
+class KeyFetcher(Protocol):
+    """Reads key sets from where their issuers publish them."""
+
+    async def fetch(self, url: str) -> bytes:
+        """The document at `url`. Raises Refused where it may not be asked, Transient where it cannot be had."""
         ...
 
 

@@ -83,6 +83,24 @@ TEMPLATE: Final[dict[str, Any]] = {
     },
 }
 
+TOKEN_ISSUER: Final[dict[str, Any]] = {
+    "issuer": "https://login.example.com/",
+    "algorithms": ["EdDSA"],
+    "scopes": ["notifications:write", "notifications:read"],
+    "keys": {
+        "keys": [
+            {
+                "kty": "OKP",
+                "crv": "Ed25519",
+                "kid": "2026-11",
+                "alg": "EdDSA",
+                "use": "sig",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+            }
+        ]
+    },
+}
+
 CATEGORY: Final[dict[str, Any]] = {
     "class": "marketing",
     "ttl": 86400,

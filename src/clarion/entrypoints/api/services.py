@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from clarion.adapters.egress import GuardedFetcher, read_networks
 from clarion.adapters.postgres.idempotency import PostgresIdempotency
 from clarion.adapters.postgres.recipients import PostgresRecipients
 from clarion.bootstrap import Gateway, Region
@@ -17,6 +18,7 @@ from clarion.entrypoints.api.cards import CardKeeper
 from clarion.entrypoints.api.patience import Patience
 from clarion.entrypoints.api.replies import Header
 from clarion.entrypoints.api.throttle import Throttle, make_take, rate_headers, refusal_of
+from clarion.entrypoints.api.tokens import PublishedKeys, TokenVerifier
 from clarion.kernel.batch import Coalescer
 from clarion.kernel.errors import ClarionError
 from clarion.orchestration.accept import Answer, Ask, accept
@@ -103,8 +105,6 @@ class Services(msgspec.Struct, frozen=True):
     idempotency: PostgresIdempotency
     cards: CardKeeper
     patience: Patience
-
-
     visits: Visits
     recipients: PostgresRecipients
     subscriptions: Subscriptions
@@ -115,13 +115,15 @@ def _authenticator(region: Region) -> Authenticator:
     published = PublishedKeys(GuardedFetcher(networks), region.clock.monotonic)
     tokens = TokenVerifier(region.token_issuers, published, region.clock)
     return Authenticator(region.keys, tokens, region.clock.monotonic)
+
+
 def build_services(gateway: Gateway) -> Services:
     """The services of one application."""
     region = gateway.region
     throttle = Throttle(gateway.limiter, gateway.local_limiter, region.clock)
     return Services(
         gateway=gateway,
-        authenticator=Authenticator(region.keys, region.clock.monotonic),
+        authenticator=_authenticator(region),
         throttle=throttle,
         acceptor=Acceptor(gateway, throttle),
         idempotency=PostgresIdempotency(
@@ -129,7 +131,7 @@ def build_services(gateway: Gateway) -> Services:
         ),
         cards=CardKeeper(region.card_cache, region.users),
         patience=Patience(region.clock.monotonic),
-    )
         visits=Visits(region.receipts, region.metrics.visits_lost.inc),
         recipients=PostgresRecipients(region.pools),
         subscriptions=Subscriptions(region.seals, region.consents),
+    )

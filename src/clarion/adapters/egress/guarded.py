@@ -1,0 +1,145 @@
+"""Reading a document from a URL that a tenant chose, without letting it choose what we reach.
+
+The name is resolved once; every address that it has must be a public one, and one of these very addresses is connected
+to, so that a name cannot change its mind in between. Nothing is followed, and both time and size are bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import ipaddress
+import socket
+import ssl
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+from urllib.parse import SplitResult, urlsplit
+
+from clarion.kernel.errors import Refused, Transient
+
+WITHIN_S: Final = 5.0
+"""For everything: looking up the name, connecting, and the whole document."""
+
+MAX_BYTES: Final = 256 << 10
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_HTTPS_PORT: Final = 443
+_HTTP_PORT: Final = 80
+_EMBEDDING: Final = tuple(ipaddress.ip_network(text) for text in ("64:ff9b::/96", "2002::/16", "2001::/32"))
+"""IPv6 networks whose addresses stand for IPv4 ones (NAT64, 6to4, Teredo): a way around every rule for those."""
+
+
+def read_networks(text: str) -> list[Network]:
+    """Networks in CIDR form, separated by commas. Raises ValueError."""
+    return [ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip()]
+
+
+class GuardedFetcher:
+    """`tenancy.ports.KeyFetcher`. `allowed`: networks that may be reached though they are not public, over http too."""
+
+    def __init__(self, allowed: Sequence[Network], within_s: float = WITHIN_S) -> None:
+        self._allowed = tuple(allowed)
+        self._within_s = within_s
+        self._tls = ssl.create_default_context()
+
+    async def fetch(self, url: str) -> bytes:
+        """The document at `url`. Raises Refused where it may not be asked, Transient where it cannot be had."""
+        parts = urlsplit(url)
+        port = parts.port or (_HTTPS_PORT if parts.scheme == "https" else _HTTP_PORT)
+        connection: _Pinned | None = None
+        try:
+            async with asyncio.timeout(self._within_s):
+                addresses = await asyncio.to_thread(_resolve, parts.hostname or "", port)
+                self._check(parts, addresses)
+                tls = self._tls if parts.scheme == "https" else None
+                connection = _Pinned((parts.hostname or "", port), addresses, tls, self._within_s)
+                return await asyncio.to_thread(_read, connection, _target(parts))
+        except TimeoutError:
+            raise Transient(f"it did not answer within {self._within_s:g} seconds") from None
+        finally:
+            if connection is not None:
+                connection.cut()
+
+    def _check(self, parts: SplitResult, addresses: Sequence[Address]) -> None:
+        """Pass where every address may be reached. Raises Refused."""
+        is_allowed = all(any(address in network for network in self._allowed) for address in addresses)
+        if not is_allowed and not all(_is_public(address) for address in addresses):
+            raise Refused("its host is not a public one", "egress")
+        if parts.scheme != "https" and not is_allowed:
+            raise Refused("only https is asked", "egress")
+
+
+class _Pinned(http.client.HTTPConnection):
+    """A connection to one of the addresses that were checked; certificates are held against the name."""
+
+    def __init__(
+        self, host: tuple[str, int], addresses: Sequence[Address], tls: ssl.SSLContext | None, within_s: float
+    ) -> None:
+        super().__init__(host[0], host[1], timeout=within_s)
+        self._addresses = addresses
+        self._tls = tls
+        self._within_s = within_s
+
+    def connect(self) -> None:
+        """Connect to the first address that answers. Raises OSError."""
+        failure = OSError("no address")
+        for address in self._addresses:
+            try:
+                self.sock = socket.create_connection((str(address), self.port), self._within_s)
+                break
+            except OSError as error:
+                failure = error
+        else:
+            raise failure
+        if self._tls is not None:
+            self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host)
+
+    def cut(self) -> None:
+        """End it, also for a thread that still reads."""
+        with contextlib.suppress(OSError, AttributeError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+        self.close()
+
+
+def _resolve(host: str, port: int) -> list[Address]:
+    """Every address of a host, each once. Raises Transient."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise Transient("its host is not known") from None
+    return [ipaddress.ip_address(text) for text in dict.fromkeys(str(entry[4][0]) for entry in found)]
+
+
+def _is_public(address: Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return _is_public(address.ipv4_mapped)
+        if any(address in network for network in _EMBEDDING):
+            return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _target(parts: SplitResult) -> str:
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _read(connection: _Pinned, target: str) -> bytes:
+    """The whole answer, in a thread. Raises Transient on whatever is no `200` of bounded size."""
+    try:
+        connection.request(
+            "GET", target, headers={"Accept": "application/json", "Accept-Encoding": "identity"}
+        )
+        with connection.getresponse() as response:
+            if response.status != http.client.OK:
+                raise Transient(f"it answers {response.status}")
+            if response.getheader("content-encoding", "identity") != "identity":
+                raise Transient("it answers in an encoding that was not asked for")
+            body = response.read(MAX_BYTES + 1)
+    except (OSError, http.client.HTTPException, ValueError):
+        raise Transient("it cannot be reached, or does not speak HTTP") from None
+    if len(body) > MAX_BYTES:
+        raise Transient(f"it is larger than {MAX_BYTES >> 10} KB")
+    return body
