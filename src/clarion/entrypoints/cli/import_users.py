@@ -88,6 +88,7 @@ def run_import(options: ImportOptions) -> int:
 async def _import(options: ImportOptions, console: Console) -> Imported:
     rejects = options.rejects or options.file.with_name(f"{options.file.name}.rejects.ndjson")
     with closing(UserFile(options.file, options.shape)) as file:
+        file.check()
         async with borrowed_settings(options.data) as settings, open_region(settings, "import") as region:
             tenant_id = await find_tenant(region.tenants, settings.region, options.tenant)
             ident = fingerprint(options.file, options.shape, tenant_id)

@@ -83,6 +83,38 @@ class UserFile:
         is_gzip = self._raw.peek(len(_GZIP)).startswith(_GZIP)
         self._bytes = cast("IO[bytes]", gzip.GzipFile(fileobj=self._raw)) if is_gzip else self._raw
         self._shape = shape
+        self._text: io.TextIOWrapper | None = None
+        try:
+            self._look(path)
+        except BaseException:
+            self.close()
+            raise
+
+    def chunks(self, after: Position, size: int) -> Generator[Chunk]:
+        """The records behind a position, `size` at a time. Blank lines are none.
+
+        Raises Invalid where the header is none, or the file is damaged.
+        """
+        with _legible():
+            yield from (self._objects if self.format == "ndjson" else self._rows)(after, size)
+
+    def check(self) -> None:
+        """Pass where the file can be read, as far as its first record tells. Raises Invalid."""
+        for _ in self.chunks(Position(), 1):
+            break
+
+    def read_bytes(self) -> int:
+        """How many of the file's `size` bytes were read."""
+        return self._raw.tell()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._bytes.close()
+        self._raw.close()
+
+    def _look(self, path: Path) -> None:
+        """Find out what the file is from how it begins."""
+        shape = self._shape
         with _legible():
             start = self._bytes.read(SNIFFED)
         bom, encoding = next((entry for entry in _BOMS if start.startswith(entry[0])), (b"", shape.encoding))
@@ -93,23 +125,6 @@ class UserFile:
         # The codec takes the mark of UTF-16 itself, which tells it the order of bytes.
         self._start = Position(len(bom) if self._encoding == UTF8 else 0)
         self.format = shape.format or FORMATS.get(_suffix(path)) or _guess(start)
-
-    def chunks(self, after: Position, size: int) -> Generator[Chunk]:
-        """The records behind a position, `size` at a time. Blank lines are none.
-
-        Raises Invalid where the header is none, or the file is damaged.
-        """
-        with _legible():
-            yield from (self._objects if self.format == "ndjson" else self._rows)(after, size)
-
-    def read_bytes(self) -> int:
-        """How many of the file's `size` bytes were read."""
-        return self._raw.tell()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._bytes.close()
-        self._raw.close()
 
     def _objects(self, after: Position, size: int) -> Generator[Chunk]:
         decoder = msgspec.json.Decoder(UserItem)
@@ -143,7 +158,8 @@ class UserFile:
         self._bytes.seek(self._start.offset)
         if self._encoding == UTF8:
             return _Lines(iter(partial(self._bytes.readline, MAX_LINE), b""), self._start)
-        # Detached from nobody: it lives as long as the file, which it would close.
+        if self._text is not None:
+            self._text.detach()  # or it would close the file when it goes
         self._text = io.TextIOWrapper(cast("io.BufferedReader", self._bytes), self._encoding, newline="\n")
         texts = iter(partial(self._text.readline, MAX_LINE), "")
         return _Lines((text.encode() for text in texts), self._start)
