@@ -35,12 +35,14 @@ def blocking_rules(results: Sequence[object]) -> Counter[str]:
 
 def record_progress(ref: ChunkRef, results: Sequence[object], accepted_ms: int) -> ChunkProgress:
     """The books of an accepted chunk. `results`: a `Decided` or a ClarionError for each member."""
-    idents = [result.notification_id for result in results if isinstance(result, Decided)]
+    decided = [result for result in results if isinstance(result, Decided)]
     return ChunkProgress(
         ref=ref,
         accepted_ms=accepted_ms,
         members=len(results),
-        ids=block_range(idents[0]) if idents else None,
+        ids=block_range(decided[0].notification_id) if decided else None,
         refused=dict(Counter(reason_of(result) for result in results if isinstance(result, ClarionError))),
         rules=dict(blocking_rules(results)),
+        statuses=dict(Counter(one.decision.status for one in decided)),
+        deliveries=sum(len(one.decision.choices) for one in decided),
     )

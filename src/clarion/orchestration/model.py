@@ -155,6 +155,7 @@ class ChunkProgress(msgspec.Struct, frozen=True):
 
     `ids`: the range that holds its members' ids and no others, None where nobody got one. `refused` counts members
     without a row by reason; `rules` those whom a rule blocked, once for each rule that took a channel from them.
+    `statuses`: of the members with a row, as they begin; `deliveries`: how many of them there are that wait.
     """
 
     ref: ChunkRef
@@ -163,6 +164,8 @@ class ChunkProgress(msgspec.Struct, frozen=True):
     ids: tuple[bytes, bytes] | None
     refused: dict[str, int]
     rules: dict[str, int]
+    statuses: dict[str, int]
+    deliveries: int
 
 
 class AcceptGroup(msgspec.Struct, frozen=True):

@@ -222,6 +222,8 @@ class PostgresAcceptStore:
                 sum(progress.refused.values()),
                 msgspec.json.encode(progress.refused),
                 msgspec.json.encode(progress.rules),
+                msgspec.json.encode(progress.statuses),
+                progress.deliveries,
             )
         )
 

@@ -12,7 +12,7 @@ RETURNING true
 UPDATE broadcast_chunks
 SET state = CASE WHEN $3::uuid IS NULL THEN 'settled' ELSE 'accepted' END, drained = $3::uuid IS NULL,
     first_id = $3, last_id = $4, accepted_at = $5, look_at = CASE WHEN $3::uuid IS NULL THEN NULL ELSE now() + interval '50 ms' END,
-    refused_count = $6, refused = $7, rules = $8
+    refused_count = $6, refused = $7, rules = $8, began = $9, deliveries = $10
 WHERE broadcast_id = $1 AND chunk = $2 AND state = 'ready'
 RETURNING true
 

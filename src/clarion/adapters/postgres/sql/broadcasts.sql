@@ -32,10 +32,15 @@ LIMIT $3
 
 -- name: count_members
 -- Where each member of the snapshot stands, all as of one instant: whole chunks that wait or were dropped, those without a row, the
--- tallies of settled chunks, and the rows of the others, a member with several deliveries by the most advanced of them.
--- $2: the statuses, the least advanced first.
+-- tallies of settled chunks; of the others how they began where all deliveries are still open (the narrow table tells, ten times
+-- cheaper), else their rows, a member with several deliveries by the most advanced. $2: the statuses, the least advanced first.
 WITH book AS (
-    SELECT chunk, state, size, refused_count, first_id, last_id, accepted_at, tally FROM broadcast_chunks WHERE broadcast_id = $1
+    SELECT chunk, state, size, refused_count, first_id, last_id, accepted_at, tally, began, deliveries FROM broadcast_chunks WHERE broadcast_id = $1
+), open AS (
+    SELECT b.*,
+           (SELECT count(*) FROM open_deliveries o WHERE o.global_id >= b.first_id AND o.global_id <= b.last_id) = b.deliveries AS is_whole
+    FROM book b
+    WHERE b.state = 'accepted'
 ), part AS (
     SELECT CASE state WHEN 'ready' THEN 'waiting' ELSE 'cancelled' END AS status, size AS members FROM book WHERE state IN ('ready', 'dropped')
     UNION ALL
@@ -43,13 +48,15 @@ WITH book AS (
     UNION ALL
     SELECT t.key, t.value::bigint FROM book CROSS JOIN LATERAL jsonb_each_text(tally) t WHERE state = 'settled'
     UNION ALL
+    SELECT t.key, t.value::bigint FROM open CROSS JOIN LATERAL jsonb_each_text(began) t WHERE is_whole
+    UNION ALL
     SELECT p.status, 1
-    FROM book b
+    FROM open b
     CROSS JOIN LATERAL (SELECT ($2::text[])[max(array_position($2::text[], n.status))] AS status
                         FROM notifications n
                         WHERE n.global_id >= b.first_id AND n.global_id <= b.last_id AND n.created_at = b.accepted_at
                         GROUP BY n.notification_id OFFSET 0) p
-    WHERE b.state = 'accepted'
+    WHERE NOT b.is_whole
 )
 SELECT (SELECT coalesce(jsonb_object_agg(s.status, s.members), '{}') FROM (SELECT status, sum(members) AS members FROM part GROUP BY status) s) AS statuses,
        (SELECT audience FROM broadcasts WHERE broadcast_id = $1) AS audience

@@ -39,7 +39,8 @@ CREATE TABLE broadcast_lists (
 
 -- The snapshot of the audience, a row for some hundred members. An accepted chunk's notifications have the ids from first_id to last_id
 -- and no other notification has one of these: so they are found and counted by primary key, and no delivery carries a broadcast's
--- name. refused: members without a row; rules: whom which rule blocked when it was decided; tally: statuses of the settled chunk.
+-- name. refused: members without a row; rules: whom which rule blocked when it was decided; tally: statuses of the settled chunk;
+-- began: statuses when it was accepted, true for as long as all of its deliveries are open.
 CREATE TABLE broadcast_chunks (
     tenant_id     uuid        NOT NULL,
     broadcast_id  uuid        NOT NULL,
@@ -56,6 +57,8 @@ CREATE TABLE broadcast_chunks (
     refused_count integer     NOT NULL DEFAULT 0,
     refused       jsonb       NOT NULL DEFAULT '{}',
     rules         jsonb       NOT NULL DEFAULT '{}',
+    began         jsonb       NOT NULL DEFAULT '{}',
+    deliveries    integer     NOT NULL DEFAULT 0,
     tally         jsonb       NOT NULL DEFAULT '{}',
     forecast      jsonb,
     PRIMARY KEY (broadcast_id, chunk)
