@@ -10,6 +10,25 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 _STAGE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
+class SetAside:
+    """What could not be worked on: dead letters, and parked messages between our own parts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.died = Counter(
+            "clarion_dead_letters", "Deliveries given up because of ourselves", ["reason"], registry=registry
+        )
+        self.depth = Gauge(
+            "clarion_dead_letter_depth", "Dead letters that nobody has redriven", registry=registry
+        )
+        self.age = Gauge("clarion_dead_letter_age_seconds", "Age of the oldest of them", registry=registry)
+        self.parked = Gauge(
+            "clarion_parked_messages",
+            "Messages between our own parts that cannot be worked on",
+            ["source"],
+            registry=registry,
+        )
+
+
 class Metrics:
     """Every metric of a role. Label values are names that a tenant cannot choose freely (no unbounded series)."""
 
@@ -67,21 +86,7 @@ class Metrics:
         self.reaped = Counter(
             "clarion_reaped", "Leases that ended without an ack", ["channel"], registry=registry
         )
-        self.dead_letters = Counter(
-            "clarion_dead_letters", "Deliveries given up because of ourselves", ["reason"], registry=registry
-        )
-        self.dead_letter_depth = Gauge(
-            "clarion_dead_letter_depth", "Dead letters that nobody has redriven", registry=registry
-        )
-        self.dead_letter_age = Gauge(
-            "clarion_dead_letter_age_seconds", "Age of the oldest of them", registry=registry
-        )
-        self.parked = Gauge(
-            "clarion_parked_messages",
-            "Messages between our own parts that cannot be worked on",
-            ["source"],
-            registry=registry,
-        )
+        self.aside = SetAside(registry)
         self.visits_lost = Counter(
             "clarion_visits_lost", "Clicks and opens that were answered and not counted", registry=registry
         )

@@ -60,7 +60,7 @@ def _tell(worker: Worker, handled: Handled) -> None:
     for error in handled.errors:
         _log.error("dispatch_failed", error=error)
     for reason, count in handled.dead.items():
-        worker.metrics.dead_letters.labels(reason).inc(count)
+        worker.metrics.aside.died.labels(reason).inc(count)
         _log.error("dead_letters", reason=reason, deliveries=count)
 
 

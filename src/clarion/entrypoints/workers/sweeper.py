@@ -84,9 +84,9 @@ async def _observe(worker: Worker) -> float:
     metrics.outbox_events.set(events)
     metrics.outbox_age.set(age_s)
     letters, age_s = await worker.letters.backlog()
-    metrics.dead_letter_depth.set(letters)
-    metrics.dead_letter_age.set(age_s)
+    metrics.aside.depth.set(letters)
+    metrics.aside.age.set(age_s)
     for source, parked in (await worker.parking.count()).items():
-        metrics.parked.labels(source).set(parked)
+        metrics.aside.parked.labels(source).set(parked)
     await worker.quarantine.refresh()
     return OBSERVE_EVERY_S
