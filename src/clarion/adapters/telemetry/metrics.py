@@ -33,8 +33,7 @@ class Metrics:
     """Every metric of a role. Label values are names that a tenant cannot choose freely (no unbounded series)."""
 
     def __init__(self) -> None:
-        registry = CollectorRegistry()
-        self._registry = registry
+        registry = self._registry = CollectorRegistry()
         self.requests = Counter(
             "clarion_http_requests", "HTTP requests", ["route", "method", "status"], registry=registry
         )
