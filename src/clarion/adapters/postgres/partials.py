@@ -30,11 +30,14 @@ class Remade(msgspec.Struct, frozen=True):
 
 
 class PartialSaving(msgspec.Struct, frozen=True):
-    """A partial's next version, who saves it, and the templates that become live anew with it."""
+    """A partial's next version, who saves it, and all live templates that take it, as they become live anew with it.
+
+    `remade` None: templates stay as they are.
+    """
 
     partial: PartialVersion
     by: str
-    remade: Sequence[Remade] = ()
+    remade: Sequence[Remade] | None = None
 
 
 class PartialRecord(msgspec.Struct, frozen=True):
@@ -70,6 +73,10 @@ class PostgresPartials:
             await connection.execute(
                 self._sql["insert_partial"], tenant_id, partial.name, partial.version, content, saving.by
             )
+            if saving.remade is None:
+                return {}
+            if await writes.live_taking(partial.name) != {remade.name for remade in saving.remade}:
+                raise Conflict("a template that takes this partial was saved at the same moment; save again")
             return {remade.name: await _make_live(writes, remade, saving.by) for remade in saving.remade}
 
     async def get(self, tenant_id: bytes, name: str, version: int | None = None) -> PartialVersion | None:

@@ -52,6 +52,11 @@ class TemplateWrites:
         """The number of the version that is sent now; None where none is."""
         return await self._connection.fetchval(self._sql["live_version"], self._tenant_id, name)
 
+    async def live_taking(self, partial: str) -> set[str]:
+        """The templates whose live version a partial was put into."""
+        rows = await self._connection.fetch(self._sql["live_names_with_partial"], self._tenant_id, partial)
+        return {row["name"] for row in rows}
+
     async def require_partials(self, wanted: dict[str, int]) -> None:
         """Raises Conflict where these are not the partials' latest versions (any more)."""
         if not wanted:

@@ -101,6 +101,11 @@ TOKEN_ISSUER: Final[dict[str, Any]] = {
     },
 }
 
+PARTIAL: Final[dict[str, Any]] = {
+    "html": "<p>Bits and Bobs Ltd, 1 Analytical Row, London</p>",
+    "text": "Bits and Bobs Ltd, 1 Analytical Row, London",
+}
+
 CATEGORY: Final[dict[str, Any]] = {
     "class": "marketing",
     "ttl": 86400,

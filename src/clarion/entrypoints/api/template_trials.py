@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, cast
+from typing import Annotated, Any, Final, Literal, cast
 
 import msgspec
+from msgspec import Meta
 
 from clarion.audience.profile import UserItem
 from clarion.audience.users import get_user
+from clarion.bootstrap import public_url_of
 from clarion.contracts.channels import Channel, names_of
 from clarion.contracts.commands import Name, NotificationRequest, Optimization, Personalization
 from clarion.contracts.responses import NotificationAccepted
@@ -15,14 +17,24 @@ from clarion.entrypoints.api import examples
 from clarion.entrypoints.api.body import JsonBody
 from clarion.entrypoints.api.replies import Reply, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
+from clarion.entrypoints.api.template_reads import Number, find_template
 from clarion.entrypoints.api.template_views import DataFault, PreviewView, as_part
-from clarion.entrypoints.api.templates import Number, find_template
 from clarion.kernel.errors import Invalid, NotFound, Unknown
 from clarion.orchestration.accept import Ask
 from clarion.orchestration.model import Submission
-from clarion.templates import DataSchema, RenderItem, TemplateVersion, build_variables
+from clarion.templates import (
+    DataSchema,
+    RenderItem,
+    TemplateVersion,
+    build_variables,
+    choose_locale,
+    name_of,
+)
 from clarion.tenancy.api_keys import require_scope
 from clarion.tenancy.config import TemplateInfo
+
+MAX_TAG: Final = 35
+"""Characters of the longest language tag that RFC 5646 expects."""
 
 TEST_MARK: Final = "clarion_test"
 """The entry of a test send's `metadata` that tells it from others: the number of the version."""
@@ -32,7 +44,8 @@ class PreviewRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of `POST /api/v1/templates/{name}/preview`.
 
     `user_id` takes the variables of a real user (it needs the scope `users:read`); those of `user` win over hers.
-    `version`: a number or `live`, the latest where it is left out. `channel`: this one alone.
+    `version`: a number or `live`, the latest where it is left out. `channel`: this one alone. `locale`: as a user of
+    this language would get it, in place of hers. `links` lead nowhere.
     """
 
     data: dict[str, Any] = {}
@@ -41,6 +54,7 @@ class PreviewRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context: dict[str, Any] = {}
     version: Number | Literal["live"] | None = None
     channel: Channel | None = None
+    locale: Annotated[str, Meta(max_length=MAX_TAG)] = ""
 
 
 class SendTestRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,12 +92,29 @@ async def preview_template(call: Call) -> Reply:
     if wanted.user_id is not None:
         require_scope(call.principal, "users:read")
     template = await find_template(call, name, wanted.version)
+    config = await call.services.gateway.region.configs.get(call.tenant_id)
+    user, context = await _user_of(call, wanted.user_id)
+    variables = build_variables(
+        wanted.data,
+        {**user, **wanted.user},
+        {**context, **wanted.context},
+        {"name": config.tenant.name},
+        _example_links(call),
+    )
+    language = wanted.locale or str(user.get("language", ""))
+    locale = choose_locale(template, language, config.tenant.language)
     channels = _channels(template, wanted.channel)
-    variables = await _variables(call, wanted)
-    items = [RenderItem(call.tenant_id, template, channel, variables) for channel in channels]
+    items = [RenderItem(call.tenant_id, template, channel, variables, locale) for channel in channels]
     rendered = call.services.gateway.renderer.render_batch(items)
     parts = {channel: as_part(result) for channel, result in zip(channels, rendered, strict=True)}
-    return json_reply(PreviewView(name, template.version, parts, _data_fault(template, wanted.data)))
+    fault = _data_fault(template, wanted.data)
+    return json_reply(PreviewView(name, template.version, name_of(template.resolved, locale), parts, fault))
+
+
+def _example_links(call: Call) -> dict[str, str]:
+    """Links of nobody: a preview is shown to people who must not unsubscribe its user."""
+    base = public_url_of(call.services.gateway.region.settings)
+    return {"unsubscribe": f"{base}/u/preview", "preferences": f"{base}/p/preview"}
 
 
 def _channels(template: TemplateVersion, wanted: Channel | None) -> list[Channel]:
@@ -106,21 +137,18 @@ def _data_fault(template: TemplateVersion, data: dict[str, Any]) -> DataFault | 
     return None
 
 
-async def _variables(call: Call, wanted: PreviewRequest) -> dict[str, Any]:
+async def _user_of(call: Call, user_id: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What templates see of a user, and her stored context; nothing for none. Raises Unknown."""
+    if user_id is None:
+        return {}, {}
     region = call.services.gateway.region
-    config = await region.configs.get(call.tenant_id)
-    tenant = {"name": config.tenant.name}
-    if wanted.user_id is None:
-        return build_variables(wanted.data, wanted.user, wanted.context, tenant, {})
     try:
-        user = await get_user(call.tenant_id, wanted.user_id, region.users, region.seals)
+        user = await get_user(call.tenant_id, user_id, region.users, region.seals)
     except NotFound:
         raise Unknown("names an unknown user: PUT the user first", "user_id") from None
-    ids = await region.users.find_ids(call.tenant_id, [wanted.user_id])
-    (stored,) = await region.contexts.read([ids.get(wanted.user_id, 0)])
-    return build_variables(
-        wanted.data, {**_user_variables(user), **wanted.user}, {**stored, **wanted.context}, tenant, {}
-    )
+    ids = await region.users.find_ids(call.tenant_id, [user_id])
+    (stored,) = await region.contexts.read([ids.get(user_id, 0)])
+    return _user_variables(user), stored
 
 
 def _user_variables(user: UserItem) -> dict[str, Any]:

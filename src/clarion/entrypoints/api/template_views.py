@@ -42,7 +42,9 @@ class TemplateView(msgspec.Struct, frozen=True):
     live: int | None
     category: str
     channels: ChannelParts
-    locales: dict[str, Any]
+    locales: dict[str, ChannelParts]
+    locale: str
+    fallbacks: dict[str, str]
     data_schema: dict[str, Any] | None
     versions: list[VersionLine]
 
@@ -138,10 +140,14 @@ class DataFault(msgspec.Struct, frozen=True):
 
 
 class PreviewView(msgspec.Struct, frozen=True):
-    """A version, rendered on each of its channels. Nothing was sent."""
+    """A version, rendered on each of its channels. Nothing was sent.
+
+    `locale`: in which of its languages (`default`: its own); "" where it has one only.
+    """
 
     name: str
     version: int
+    locale: str
     channels: dict[str, PreviewPart]
     data_fault: DataFault | None = None
 
@@ -156,6 +162,8 @@ def as_template(template: TemplateVersion, versions: list[VersionRecord], live: 
         content.category,
         content.channels,
         content.locales,
+        content.locale,
+        content.fallbacks,
         content.data_schema,
         [VersionLine(record.version, format_time(record.created_ms)) for record in versions],
     )

@@ -7,12 +7,19 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from clarion.adapters.postgres.templates import Saving
+from clarion.adapters.postgres.templates import Saved, Saving
 from clarion.contracts.channels import names_of
 from clarion.entrypoints.api import examples
 from clarion.entrypoints.api.body import JsonBody
 from clarion.entrypoints.api.replies import Reply, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
+from clarion.entrypoints.api.template_reads import (
+    MAX_VERSION,
+    Number,
+    WhichVersion,
+    find_template,
+    partials_of_template,
+)
 from clarion.entrypoints.api.template_views import (
     Promoted,
     TemplateList,
@@ -24,14 +31,13 @@ from clarion.entrypoints.api.template_views import (
     as_template,
     as_version,
 )
-from clarion.kernel.errors import NotFound, Unknown
+from clarion.kernel.errors import Conflict, NotFound, Unknown
 from clarion.orchestration.rows import format_time
-from clarion.templates import TemplateContent, TemplateVersion, check_template, try_template
+from clarion.templates import CheckedTemplate, TemplateContent, check_template, try_template
 
-MAX_VERSION: Final = 2**31 - 1
 PAGE: Final = 100
-
-Number = Annotated[int, Meta(ge=1, le=MAX_VERSION)]
+MAX_TRIES: Final = 3
+"""Times that a template is made anew because a partial that it takes was saved at the same moment."""
 
 
 class SaveParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,7 +77,7 @@ _PROMOTE: Final = JsonBody(PromoteRequest)
         body=_CONTENT,
         query=SaveParameters,
         answers={200: TemplateSaved},
-        problems=(422,),
+        problems=(409, 422),
         examples={"body": examples.TEMPLATE},
     ),
 )
@@ -89,10 +95,9 @@ async def put_template(call: Call) -> Reply:
     if content.category not in config.categories:
         known = ", ".join(sorted(config.categories))
         raise Unknown(f"names an unknown category; there are {known}", "category")
-    checked = check_template(content)
-    await try_template(checked, gateway.trials)
-    saving = Saving(live=how.as_ == "live", by=call.principal.key_id)
-    saved = await gateway.region.templates.save(call.tenant_id, name, checked, saving)
+    checked, saved = await _save(
+        call, name, content, Saving(live=how.as_ == "live", by=call.principal.key_id)
+    )
     gateway.region.configs.forget(call.tenant_id)
     return json_reply(
         TemplateSaved(
@@ -105,6 +110,23 @@ async def put_template(call: Call) -> Reply:
             variables=list(checked.variables),
         )
     )
+
+
+async def _save(
+    call: Call, name: str, content: TemplateContent, saving: Saving
+) -> tuple[CheckedTemplate, Saved]:
+    """Check a template, try it, and keep it. Raises Invalid; Conflict where its partials change again and again."""
+    gateway = call.services.gateway
+    tries = MAX_TRIES
+    while True:
+        checked = check_template(content, await partials_of_template(call, content))
+        await try_template(checked, gateway.trials)
+        try:
+            return checked, await gateway.region.templates.save(call.tenant_id, name, checked, saving)
+        except Conflict:
+            tries -= 1
+            if not tries:
+                raise
 
 
 @route(
@@ -135,23 +157,13 @@ async def get_version(call: Call) -> Reply:
     return await _show(call, number)
 
 
-async def _show(call: Call, version: int | Literal["live"] | None) -> Reply:
+async def _show(call: Call, version: WhichVersion) -> Reply:
     name = call.param("name")
     template = await find_template(call, name, version)
     templates = call.services.gateway.region.templates
     versions = await templates.list_versions(call.tenant_id, name, limit=PAGE)
     live = await templates.find_live(call.tenant_id, name)
     return json_reply(as_template(template, versions, live))
-
-
-async def find_template(
-    call: Call, name: str, version: int | Literal["live"] | None = None
-) -> TemplateVersion:
-    """One version of a template of the caller's, the latest by default. Raises NotFound."""
-    template = await call.services.gateway.region.templates.get(call.tenant_id, name, version)
-    if template is None:
-        raise NotFound("there is no such template" if version is None else "there is no such version of it")
-    return template
 
 
 @route(

@@ -83,6 +83,13 @@ JOIN templates t USING (tenant_id, name, version)
 -- The latest versions of some partials, without their content. Runs under the tenant's lock.
 SELECT name, max(version) AS version FROM partials WHERE tenant_id = $1 AND name = ANY ($2::text[]) GROUP BY name
 
+-- name: live_names_with_partial
+-- The templates whose live version a partial ($2) was put into. Runs under the tenant's lock.
+SELECT name FROM (
+    SELECT DISTINCT ON (name) name, partials FROM templates
+    WHERE tenant_id = $1 AND live_at IS NOT NULL ORDER BY name, live_at DESC, version DESC
+) AS live WHERE $2 = ANY (partials)
+
 -- name: live_with_partial
 -- The live versions that a partial was put into; row-level security keeps them to the tenant of the transaction.
 SELECT * FROM (
