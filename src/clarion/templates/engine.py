@@ -13,6 +13,7 @@ import msgspec
 from minijinja import Environment, TemplateError
 
 from clarion.contracts.channels import CHANNELS, Channel
+from clarion.templates.css import needs_inlining
 from clarion.templates.errors import Unrenderable
 from clarion.templates.filters import is_map, make_range, own_filters
 from clarion.templates.language import FUNCTIONS, REMOVED_FILTERS, REMOVED_FUNCTIONS, sweeps_lists
@@ -110,7 +111,10 @@ class _CompiledPart(msgspec.Struct, frozen=True):
 
 
 class CompiledTemplate:
-    """One version of a template, ready to render. `has_risky_links`: a link may begin with a request's variable."""
+    """One version of a template, ready to render.
+
+    `has_risky_links`: a link may begin with a request's variable. `inlines_styles`: see `css.inline_after`.
+    """
 
     def __init__(self, parts: list[Part], plain: Environment, guarded: Environment, tools: _Tools) -> None:
         self._plain = plain
@@ -122,6 +126,7 @@ class CompiledTemplate:
         self._sweeps = False
         self._parts = [self._add(part) for part in parts]
         self._names = tuple(frozenset[str]().union(*(compiled.names for compiled in self._parts)))
+        self.inlines_styles = any(part.is_html and needs_inlining(part.source) for part in parts)
         self.has_risky_links = any(part.is_html and may_hold_script_link(part.source) for part in parts)
         self._joined = {channel: self._add_joined(channel) for channel in CHANNELS}
         self.size = sum(len(part.source) for part in parts)

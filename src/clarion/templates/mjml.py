@@ -14,7 +14,8 @@ import mrml
 import msgspec
 
 from clarion.kernel.errors import Invalid
-from clarion.templates.syntax import Piece, read_source
+from clarion.templates.syntax import Piece
+from clarion.templates.words import Words, is_statement
 
 
 def _names(text: str) -> frozenset[str]:
@@ -51,7 +52,7 @@ _ONLY_DEFAULTS: Final = frozenset({"mj-all", "mj-class"})
 _VOID: Final = _names("area base br col embed hr img input link meta source track wbr")
 
 _MARKUP: Final = re.compile(
-    r"""<!--(?P<comment>.*?)-->|<(?P<end>/?)(?P<name>[a-zA-Z][\w:-]*)(?P<attributes>(?:[^>"']|"[^"]*"|'[^']*')*)>""",
+    r"""<!--(?P<comment>.*?)-->|<(?P<end>/?)(?P<name>[a-zA-Z][\w:-]*)(?P<attributes>(?:[^<>"']|"[^"]*"|'[^']*')*)>""",
     re.DOTALL,
 )
 _QUOTED: Final = re.compile(r"\"[^\"]*\"|'[^']*'")
@@ -64,51 +65,12 @@ def mjml_to_html(source: str) -> str:
 
     Raises Invalid (without a path) that says what is wrong, in which line, and how to mend it.
     """
-    words = _Words(source)
+    words = Words(source)
     _check_markup(words)
     _hide_statements(words)
-    html = _compile(words)
+    html = words.reveal(_compile(words))
     _check_survival(words, html)
     return words.restore(html)
-
-
-class _Words:
-    """A source with words in place of its tags: `text`."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-        self._prefix = "tmpl"
-        while self._prefix in source:
-            self._prefix += "q"
-        self.tags = [piece for piece in read_source(source, "") if piece.tag is not None]
-        self.pattern = re.compile(rf"(?:<!--)?{self._prefix}(\d+)x(?:-->)?")
-        kept: list[str] = []
-        position = 0
-        for number, piece in enumerate(self.tags):
-            kept += [source[position : piece.start], f"{self._prefix}{number}x"]
-            position = piece.end
-        self.text = "".join([*kept, source[position:]])
-
-    def restore(self, text: str) -> str:
-        """A text with the tags in place of the words."""
-
-        def tag(match: re.Match[str]) -> str:
-            piece = self.tags[int(match[1])]
-            return self.source[piece.start : piece.end]
-
-        return self.pattern.sub(tag, text)
-
-    def line_at(self, position: int) -> int:
-        """The line of the source where a position of `text` is."""
-        return self.restore(self.text[:position]).count("\n") + 1
-
-    def refuse(self, position: int, detail: str) -> Invalid:
-        """What is wrong at a position of `text`."""
-        return Invalid(f"line {self.line_at(position)}: {detail}")
-
-    def statements_in(self, text: str) -> bool:
-        """Whether a statement (`{% … %}`) stands in a text."""
-        return any(_is_statement(self.tags[int(match[1])]) for match in self.pattern.finditer(text))
 
 
 class _Open(msgspec.Struct, frozen=True):
@@ -118,11 +80,9 @@ class _Open(msgspec.Struct, frozen=True):
     position: int
 
 
-def _is_statement(piece: Piece) -> bool:
-    return piece.tag is not None and piece.tag.kind == "statement"
-
-
-def _check_markup(words: _Words) -> None:
+def _check_markup(words: Words) -> None:
+    if words.text.rfind("<!--") > words.text.rfind("-->"):
+        raise words.refuse(words.text.rfind("<!--"), "a comment has no end")
     stack: list[_Open] = []
     elements = 0
     for match in _MARKUP.finditer(words.text):
@@ -145,14 +105,14 @@ def _check_markup(words: _Words) -> None:
     _check_amounts(words)
 
 
-def _close(words: _Words, stack: list[_Open], name: str, position: int) -> None:
+def _close(words: Words, stack: list[_Open], name: str, position: int) -> None:
     if not stack or stack[-1].name != name:
         expected = f"; `<{stack[-1].name}>` ends first" if stack else ""
         raise words.refuse(position, f"`</{name}>` ends nothing here{expected}")
     stack.pop()
 
 
-def _check_element(words: _Words, stack: list[_Open], match: re.Match[str]) -> None:
+def _check_element(words: Words, stack: list[_Open], match: re.Match[str]) -> None:
     name, position = match["name"], match.start()
     around = stack[-1].name if stack else ""
     if name == "mj-include":
@@ -170,7 +130,7 @@ def _check_element(words: _Words, stack: list[_Open], match: re.Match[str]) -> N
         raise words.refuse(position, f"in `<{name}>` a tag can only stand in an attribute's quotes")
 
 
-def _check_amounts(words: _Words) -> None:
+def _check_amounts(words: Words) -> None:
     text = words.text
     for block in re.finditer(r"<mj-attributes\b.*?</mj-attributes", text, re.DOTALL):
         if len(block.group()) > MAX_ATTRIBUTES_CHARS:
@@ -184,7 +144,7 @@ def _check_amounts(words: _Words) -> None:
         raise Invalid(detail)
 
 
-def _hide_statements(words: _Words) -> None:
+def _hide_statements(words: Words) -> None:
     """Put statements between elements into comments: text in a table would be moved out of it."""
     kept: list[str] = []
     position = 0
@@ -199,14 +159,15 @@ def _hide_statements(words: _Words) -> None:
     words.text = "".join([*kept, _commented(words, words.text[position:])])
 
 
-def _commented(words: _Words, text: str) -> str:
+def _commented(words: Words, text: str) -> str:
     def comment(match: re.Match[str]) -> str:
-        return f"<!--{match.group()}-->" if _is_statement(words.tags[int(match[1])]) else match.group()
+        number = int(match[1])
+        return words.hide(number) if is_statement(words.tags[number]) else match.group()
 
     return words.pattern.sub(comment, text)
 
 
-def _compile(words: _Words) -> str:
+def _compile(words: Words) -> str:
     try:
         return mrml.to_html(words.text).content
     except OSError as error:
@@ -218,10 +179,10 @@ def _compile(words: _Words) -> str:
         raise Invalid(message) from None
 
 
-def _check_survival(words: _Words, html: str) -> None:
+def _check_survival(words: Words, html: str) -> None:
     found = [int(match[1]) for match in words.pattern.finditer(html)]
-    statements = [number for number in found if _is_statement(words.tags[number])]
-    expected = [number for number, piece in enumerate(words.tags) if _is_statement(piece)]
+    statements = [number for number in found if is_statement(words.tags[number])]
+    expected = [number for number, piece in enumerate(words.tags) if is_statement(piece)]
     there = set(found)
     for number, piece in enumerate(words.tags):
         if number not in there or statements.count(number) > 1:
@@ -231,7 +192,7 @@ def _check_survival(words: _Words, html: str) -> None:
         raise _lost(words, words.tags[moved])
 
 
-def _lost(words: _Words, piece: Piece) -> Invalid:
+def _lost(words: Words, piece: Piece) -> Invalid:
     tag = words.source[piece.start : piece.end][:80]
     detail = f"MJML drops or moves `{tag}` from here; put it into the content of mj-text, mj-table or mj-raw"
     return Invalid(f"line {piece.line}: {detail}")

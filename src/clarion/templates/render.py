@@ -10,6 +10,7 @@ import msgspec
 
 from clarion.contracts.channels import Channel
 from clarion.kernel.errors import Invalid
+from clarion.templates.css import inline_after
 from clarion.templates.engine import CompiledTemplate, Workshop, to_failure
 from clarion.templates.errors import Unrenderable
 from clarion.templates.markup import has_script_link
@@ -67,6 +68,8 @@ class Renderer:
             return fields
         if compiled.has_risky_links and has_script_link(fields.get("html", "")):
             return RenderFailure("unsafe_link", "email.html", "a link begins with `javascript:` or the like")
+        if compiled.inlines_styles and "html" in fields:
+            return _finish(item.channel, {**fields, "html": inline_after(fields["html"])})
         return _finish(item.channel, fields)
 
     def _compiled(self, tenant_id: bytes, version: TemplateVersion, locale: str) -> CompiledTemplate:

@@ -13,6 +13,7 @@ import msgspec
 from clarion.kernel.errors import Invalid
 from clarion.templates.assemble import Assembled, SourceKind, assemble, missing_partials
 from clarion.templates.check_source import check_bytes, check_source, located
+from clarion.templates.css import inline_styles
 from clarion.templates.engine import Workshop
 from clarion.templates.localize import canonical, fallback_chain, merge
 from clarion.templates.mjml import mjml_to_html
@@ -145,8 +146,8 @@ class _Resolver:
         if email.mjml:
             assembled = self._assemble(email.mjml, "mjml", f"{path}.mjml", languages)
             return EmailParts(subject, self._from_mjml(assembled, f"{path}.mjml"), "", text)
-        html = self._assemble(email.html, "html", f"{path}.html", languages).source
-        return EmailParts(subject, html, "", text)
+        assembled = self._assemble(email.html, "html", f"{path}.html", languages)
+        return EmailParts(subject, _with_inlined_styles(assembled, f"{path}.html"), "", text)
 
     def _assemble(self, source: str, kind: SourceKind, path: str, languages: tuple[str, ...]) -> Assembled:
         check_bytes(source, path)
@@ -169,6 +170,13 @@ class _Resolver:
             except Invalid as error:
                 raise located(error, path, assembled) from None
         return self._compiled[source]
+
+
+def _with_inlined_styles(assembled: Assembled, path: str) -> str:
+    try:
+        return inline_styles(assembled.source)
+    except Invalid as error:
+        raise located(error, path, assembled) from None
 
 
 def _check_mjml(source: str, path: str) -> None:
