@@ -25,7 +25,9 @@ SIDES: Final = ("sent", "blocked", "failed", "unknown", "pending")
 
 NOTHING: Final = {"sent": -1}
 
-pytestmark = pytest.mark.chaos
+PATIENCE_S: Final = 100 + N / 500
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(2 * PATIENCE_S)]
 
 
 async def test_a_worker_killed_ten_times_during_a_broadcast(live: Live, person: Person, measure: Measuring):
@@ -51,13 +53,17 @@ async def test_a_worker_killed_ten_times_during_a_broadcast(live: Live, person: 
         )
         await asyncio.sleep(chance.random() / 5)  # not a wait for anything: deaths come at any moment
         live.instance.signal("worker")
-    final = (await eventually(look, lambda view: view["status"] == "completed", within_s=120))["balance"]
+    final = (await eventually(look, lambda view: view["status"] == "completed", within_s=PATIENCE_S))[
+        "balance"
+    ]
     measured.recovered()
 
     # The books held at every moment, and went one way.
     assert all(one["audience"] == sum(one[side] for side in SIDES) for one in books)
     assert len({tuple(one[side] for side in SIDES) for one in books}) > KILLS
-    assert (final["audience"], final["sent"]) == (N, N)
+    assert (final["audience"], final["pending"]) == (N, 0)
+    # Three deaths over one delivery make it a dead letter, to be redriven: see ADR 9 on innocents.
+    assert final["sent"] >= N - KILLS // 3, final
     told = Counter(
         row["user_id"]
         for row in await fetch(
