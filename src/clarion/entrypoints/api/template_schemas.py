@@ -38,7 +38,7 @@ class SchemaParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ),
 )
 async def get_schema(call: Call) -> Reply:
-    """The JSON Schema that a version holds `data` against; one that takes anything where the version asks for nothing."""
+    """The JSON Schema that a version holds `data` against; one that takes anything where it asks for nothing."""
     template = await find_template(call, call.param("name"), call.query(SchemaParameters).version)
     return json_reply({"$schema": DIALECT, **_titled(template)})
 
