@@ -12,7 +12,7 @@ PAGE = (Path(__file__).parents[3] / "docs/reference/http.md").read_text(encoding
 
 
 def test_every_route_is_told_and_no_other():
-    told = set(re.findall(r"`((?:GET|PUT|POST|DELETE|PATCH) /\S*)`", PAGE))
+    told = set(re.findall(r"`((?:GET|HEAD|PUT|POST|DELETE|PATCH) /\S*)`", PAGE))
     assert told == {route.line for route in ROUTES} | {"GET /openapi.json"}
 
 
