@@ -115,7 +115,8 @@ def link_signer(settings: Settings, master: MasterKey) -> TokenSigner:
         raise Invalid(
             f"CLARION_LINK_KEY_OLDEST is {oldest}, beyond CLARION_LINK_KEY, {current}", "link_key_oldest"
         )
-    keys = {number: master.derive(f"links.{number}") for number in range(oldest, current + 1)}
+    # The next one, too: a process that was restarted before this one signs with it already.
+    keys = {number: master.derive(f"links.{number}") for number in range(oldest, current + 2)}
     return TokenSigner(LinkKeys(current, keys))
 
 

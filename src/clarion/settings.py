@@ -64,8 +64,8 @@ class Settings(BaseSettings):
     otlp_endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = None
     master_key: SecretStr | None = None
     public_url: Annotated[str, Field(pattern=r"^https?://[^/\s?#]+(/[^\s?#]*[^/\s?#])?$")] | None = None
-    link_key: Annotated[int, Field(ge=1, le=255)] = 1
-    link_key_oldest: Annotated[int, Field(ge=1, le=255)] = 1
+    link_key: Annotated[int, Field(ge=1, le=254)] = 1
+    link_key_oldest: Annotated[int, Field(ge=1, le=254)] = 1
     log_level: Annotated[str, Field(pattern=r"^(debug|info|warning|error)$")] = "info"
     pool_size: Annotated[int, Field(ge=2, le=200)] = 12
     claim_batch: Annotated[int, Field(ge=1, le=5_000)] = 500
