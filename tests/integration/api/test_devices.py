@@ -11,6 +11,7 @@ from clarion.adapters.postgres.deliveries import PostgresDeliveryStore
 from clarion.audience.devices import STALE_DAYS
 from clarion.compliance.rules import Rule
 from clarion.contracts.work import WorkItem
+from clarion.entrypoints.workers.sweeper import forget_devices
 from clarion.tenancy.model import QuietHours
 from tests.integration.api.support import Api, Caller
 
@@ -225,14 +226,23 @@ async def test_users_are_listed_page_by_page(caller: Caller, other: Caller):
     assert (await caller.call("GET /users?cursor=zz")).status == 400
 
 
-async def test_stale_devices_are_forgotten(api: Api, caller: Caller):
-    await caller.user(device_tokens=[TABLET])
-    await register(caller, PHONE)
+async def test_stale_devices_are_forgotten_unless_they_came_with_a_profile(api: Api, caller: Caller):
+    await caller.user("ada")
+    await register(caller, PHONE, "ada")
+    await caller.user("bob", device_tokens=[TABLET])
+    assert await channels_of(caller) == ["email", "push"]
     region = api.gateway.region
     async with region.pools.pipeline() as connection:
         await connection.execute(
-            "UPDATE user_devices SET last_seen = now() - interval '271 days' WHERE tenant_id = $1",
+            "UPDATE user_devices SET last_seen = now() - $2 * interval '1 day' WHERE tenant_id = $1",
             caller.tenant_id,
+            STALE_DAYS + 1,
         )
-    assert (caller.tenant_id, "ada") in await region.devices.drop_stale(STALE_DAYS, 1000)
-    assert await devices(caller) == [("android", TABLET["token"])]
+
+    await forget_devices(region)
+
+    assert await channels_of(caller) == ["email"]
+    assert (await devices(caller, "ada"), await devices(caller, "bob")) == (
+        [],
+        [("android", TABLET["token"])],
+    )

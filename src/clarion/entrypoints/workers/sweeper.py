@@ -1,6 +1,6 @@
 """The sweeper role: Postgres is the truth, and what the queue has lost is queued again from it.
 
-Also the housekeeping of the store: partitions ahead of time, old idempotency keys, the anchor of this process's clock.
+Also the housekeeping of the store: partitions ahead of time, old idempotency keys, devices nobody uses, the anchor of this process's clock.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from clarion.audience.devices import STALE_DAYS
 from clarion.contracts.channels import CHANNELS
 from clarion.entrypoints.workers.lane import run_lane
 
 if TYPE_CHECKING:
-    from clarion.bootstrap import Worker
+    from clarion.bootstrap import Region, Worker
 
 SWEEP_BATCH: Final = 1_000
 REBUILD_PAGE: Final = 5_000
@@ -66,7 +67,18 @@ async def _keep_house(worker: Worker) -> float:
     await worker.housekeeping.ensure_partitions()
     await worker.housekeeping.drop_old_keys()
     await worker.housekeeping.drop_old_letters()
+    await forget_devices(worker.region)
     return KEEP_EVERY_S
+
+
+async def forget_devices(region: Region) -> None:
+    """Remove devices that are so old that their tokens are dead, and the cards that still count on them."""
+    while dropped := await region.devices.drop_stale(STALE_DAYS, SWEEP_BATCH):
+        names: dict[bytes, list[str]] = {}
+        for tenant_id, external_id in dropped:
+            names.setdefault(tenant_id, []).append(external_id)
+        for tenant_id, external_ids in names.items():
+            await region.card_cache.drop(tenant_id, external_ids)
 
 
 async def _observe(worker: Worker) -> float:
