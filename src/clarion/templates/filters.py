@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeGuard
+from urllib.parse import quote
 
 from minijinja import escape, safe
 
@@ -55,6 +56,7 @@ def own_filters(meter: Meter) -> dict[str, Callable[..., Any]]:
 
     makers = (
         _batch, _dictsort, _format, _indent, _items, _join, _lines, _list, _replace, _slice, _split, _tojson, _truncate,
+        _urlencode,
     )  # fmt: skip
     return {"times": _times} | {make.__name__[1:]: charged(make) for make in makers}
 
@@ -191,6 +193,12 @@ def _truncate(
         return text
     kept = text[: max(0, most - len(ending))]
     return (kept if killwords else kept.rsplit(" ", 1)[0]) + ending
+
+
+def _urlencode(value: object) -> str:
+    text = str(_text(value, "urlencode"))
+    _check_length(len(text), "urlencode")
+    return quote(text, safe="/")
 
 
 def _tojson(value: object, indent: object = None) -> str:

@@ -29,15 +29,14 @@ STATEMENTS: Final = _words("""
 NATIVE_FILTERS: Final = _words("""
     abs bool capitalize count d default e escape filesizeformat first float groupby int last length lower map max min
     pluralize reject rejectattr reverse round safe select selectattr sort string striptags sum title trim unique upper
-    urlencode
 """)
 """Filters of the engine whose result is no larger than a small multiple of what they are given."""
 
 OWN_FILTERS: Final = _words("""
-    batch dictsort format indent items join lines list replace slice split times tojson truncate
+    batch dictsort format indent items join lines list replace slice split times tojson truncate urlencode
 """)
-"""Filters of `templates.filters`. All but `times` replace the engine's own: memory bombs, and those that take none
-of our maps."""
+"""Filters of `templates.filters`. All but `times` replace the engine's own: memory bombs, those that take none of
+our maps, and `urlencode`, which makes text of a list without a word."""
 
 FILTERS: Final = NATIVE_FILTERS | OWN_FILTERS
 

@@ -31,8 +31,8 @@ _BY_ATTRIBUTE: Final = frozenset({"groupby", "selectattr", "rejectattr"})
 _BINDERS: Final = frozenset({"set", "filter"})
 """Statements that reach beyond their part, when parts are joined, or print into a value."""
 
-_TO_TEXT: Final = frozenset({"string", "urlencode"})
-"""Filters that, as `~` does, make text of a list or map, which may then be walked over and never be seen."""
+_TO_TEXT: Final = "string"
+"""The filter that, as `~` does, makes text of a list or map, which may then be walked over and never be seen."""
 
 _NULLS: Final = frozenset({"none", "None"})
 
@@ -70,7 +70,7 @@ def _needs_guard(tokens: tuple[str, ...]) -> bool:
 def _is_doubtful(tokens: tuple[str, ...], i: int) -> bool:
     """Whether a token may stand for null, for a container's method, or for an attribute that a variable names."""
     before, here, after = tokens[i - 1 : i + 2]
-    if here == "~" or (before == "|" and here in _TO_TEXT):
+    if here == "~" or (before == "|" and here == _TO_TEXT):
         return True
     if here in _NULLS or (before == "." and here in CONTAINER_METHODS):
         return True
