@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from rich.console import Console
@@ -35,21 +35,30 @@ def verify(options: VerifyOptions) -> int:
     report = asyncio.run(_settle(options))
     passed = report.sound and (report.settled or not options.wait_s)
     if options.json:
-        line = {
-            "ok": passed,
-            "statuses": report.statuses,
-            "open": report.open.open,
-            "waiting": report.open.waiting,
-            "overdue": report.open.overdue,
-            "sending": report.open.sending,
-            "promised": sum(b.promised for b in report.balances),
-            "kept": sum(b.kept for b in report.balances),
-            "problems": report.problems,
-        }
-        Console().print_json(data=line, indent=None)
+        Console().print_json(data=_summary(report, passed=passed), indent=None)
     else:
         _print(report, passed=passed)
     return 0 if passed else 1
+
+
+async def read_ledger(data: Path) -> dict[str, Any]:
+    """The account as of now, as `--json` prints it."""
+    report = await _settle(VerifyOptions(data, wait_s=0.0, json=True))
+    return _summary(report, passed=report.sound)
+
+
+def _summary(report: LedgerReport, *, passed: bool) -> dict[str, Any]:
+    return {
+        "ok": passed,
+        "statuses": report.statuses,
+        "open": report.open.open,
+        "waiting": report.open.waiting,
+        "overdue": report.open.overdue,
+        "sending": report.open.sending,
+        "promised": sum(b.promised for b in report.balances),
+        "kept": sum(b.kept for b in report.balances),
+        "problems": report.problems,
+    }
 
 
 async def _settle(options: VerifyOptions) -> LedgerReport:

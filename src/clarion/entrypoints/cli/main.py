@@ -213,6 +213,22 @@ def migrate(data: DataOption = DEFAULT_DATA) -> None:
     _exit(run_migrate(data))
 
 
+SendingOption = Annotated[
+    bool, typer.Option("--allow-sending", help="Offer the tools that send, each behind a plan.")
+]
+
+
+@app.command()
+def mcp(
+    data: DataOption = DEFAULT_DATA,
+    allow_sending: SendingOption = False,  # noqa: FBT002  typer makes a flag of it
+) -> None:
+    """Serve the Model Context Protocol on stdin and stdout, for an assistant that starts this command."""
+    from clarion.entrypoints.mcp.server import McpOptions, run_mcp
+
+    _exit(run_mcp(McpOptions(data, allow_sending)))
+
+
 @app.command()
 def doctor(data: DataOption = DEFAULT_DATA) -> None:
     """Look at the machine, the stores and the work, and say what is wrong and how to mend it."""
