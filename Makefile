@@ -2,7 +2,7 @@
 # ARGS reaches the program: make up ARGS="--port 9090", make test ARGS="tests/unit -k caps".
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint bench docs fmt lock clean
+.PHONY: help up test lint bench reference docs fmt lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -32,6 +32,9 @@ lint: $(READY) ## Check style, types, import contracts, house rules and the docu
 
 bench: $(READY) ## Measure the figures of the design and write bench/results.json
 	@$(BIN)/python -m bench all $(ARGS)
+
+reference: $(READY) ## Write the page of scopes anew, from the routes
+	$(BIN)/python -m clarion.entrypoints.api.reference > docs/reference/scopes.md
 
 docs: $(READY) ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict

@@ -99,6 +99,8 @@ def read_token(text: bytes) -> Token:
         raise TokenRefused("the token's header or claims are not as they must be: iss, aud, exp") from None
     if header.crit is not None or not header.b64:
         raise TokenRefused("the token asks for extensions that are not understood here")
+    if "\0" in claims.iss:
+        raise TokenRefused("the token's issuer is a name that nobody can have")
     audiences = (claims.aud,) if isinstance(claims.aud, str) else tuple(claims.aud)
     if not 1 <= len(audiences) <= MAX_AUDIENCES:
         raise TokenRefused(f"the token has {len(audiences)} audiences, where 1 to {MAX_AUDIENCES} are taken")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from clarion.entrypoints.api import examples
 from clarion.entrypoints.api.app import ROUTES
 from clarion.entrypoints.api.routing import Route
 from clarion.kernel.ids import format_id
@@ -116,6 +117,7 @@ async def prepared(caller: Caller) -> dict[str, str]:
     await caller.call("PUT /categories/mine", {"class": "service"})
     await caller.call("PUT /templates/mine", {"category": "mine", "channels": {"sms": {"body": "x"}}})
     await caller.call("PUT /providers/mine", {"kind": "sandbox", "channel": "sms"})
+    await caller.call("PUT /token-issuers/mine", {**examples.TOKEN_ISSUER, "scopes": ["users:read"]})
     key = (await caller.call("POST /keys", {"name": "mine"})).json()
     return {
         "user_id": "ada",
@@ -140,7 +142,13 @@ async def test_nothing_of_one_tenant_exists_for_another(caller: Caller, other: C
             line = line.replace(f"{{{place}}}", name)
         answer = await other.client.request(line, bodies.get(route.line))
         assert answer.status == 404, line
-    for line in ("GET /users/ada", "GET /templates/mine", "GET /categories/mine", "GET /providers/mine"):
+    for line in (
+        "GET /users/ada",
+        "GET /templates/mine",
+        "GET /categories/mine",
+        "GET /providers/mine",
+        "GET /token-issuers/mine",
+    ):
         assert (await caller.call(line)).status == 200
     shown = await caller.call(f"GET /notifications/{names['notification_id']}")
     assert shown.json()["status"] == "queued"

@@ -12,7 +12,7 @@ import http.client
 import ipaddress
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
@@ -25,6 +25,7 @@ MAX_BYTES: Final = 256 << 10
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+LookUp: TypeAlias = Callable[[str], Sequence[str]]
 
 _HTTPS_PORT: Final = 443
 _HTTP_PORT: Final = 80
@@ -38,11 +39,17 @@ def read_networks(text: str) -> list[Network]:
 
 
 class GuardedFetcher:
-    """`tenancy.ports.KeyFetcher`. `allowed`: networks that may be reached though they are not public, over http too."""
+    """`tenancy.ports.KeyFetcher`. `allowed`: networks that may be reached though they are not public, over http too.
 
-    def __init__(self, allowed: Sequence[Network], within_s: float = WITHIN_S) -> None:
+    `look_up` gives every address of a name, in a thread; it raises OSError or UnicodeError.
+    """
+
+    def __init__(
+        self, allowed: Sequence[Network], within_s: float = WITHIN_S, look_up: LookUp | None = None
+    ) -> None:
         self._allowed = tuple(allowed)
         self._within_s = within_s
+        self._look_up = look_up or look_up_host
         self._tls = ssl.create_default_context()
 
     async def fetch(self, url: str) -> bytes:
@@ -52,7 +59,7 @@ class GuardedFetcher:
         connection: _Pinned | None = None
         try:
             async with asyncio.timeout(self._within_s):
-                addresses = await asyncio.to_thread(_resolve, parts.hostname or "", port)
+                addresses = await self._resolve(parts.hostname or "")
                 self._check(parts, addresses)
                 tls = self._tls if parts.scheme == "https" else None
                 connection = _Pinned((parts.hostname or "", port), addresses, tls, self._within_s)
@@ -63,9 +70,23 @@ class GuardedFetcher:
             if connection is not None:
                 connection.cut()
 
+    async def _resolve(self, host: str) -> list[Address]:
+        """Every address of a host, each once. Raises Transient."""
+        try:
+            return [ipaddress.ip_address(host)]
+        except ValueError:
+            pass
+        try:
+            found = await asyncio.to_thread(self._look_up, host)
+        except (OSError, UnicodeError):
+            raise Transient("its host is not known") from None
+        return [ipaddress.ip_address(text) for text in dict.fromkeys(found)]
+
     def _check(self, parts: SplitResult, addresses: Sequence[Address]) -> None:
         """Pass where every address may be reached. Raises Refused."""
         is_allowed = all(any(address in network for network in self._allowed) for address in addresses)
+        if not addresses:
+            raise Transient("its host has no address")
         if not is_allowed and not all(_is_public(address) for address in addresses):
             raise Refused("its host is not a public one", "egress")
         if parts.scheme != "https" and not is_allowed:
@@ -104,13 +125,9 @@ class _Pinned(http.client.HTTPConnection):
         self.close()
 
 
-def _resolve(host: str, port: int) -> list[Address]:
-    """Every address of a host, each once. Raises Transient."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise Transient("its host is not known") from None
-    return [ipaddress.ip_address(text) for text in dict.fromkeys(str(entry[4][0]) for entry in found)]
+def look_up_host(host: str) -> list[str]:
+    """The addresses of a name, as this machine's resolver knows them. Raises OSError, UnicodeError."""
+    return [str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
 
 
 def _is_public(address: Address) -> bool:
@@ -138,8 +155,11 @@ def _read(connection: _Pinned, target: str) -> bytes:
             if response.getheader("content-encoding", "identity") != "identity":
                 raise Transient("it answers in an encoding that was not asked for")
             body = response.read(MAX_BYTES + 1)
+            is_cut_short = bool(response.length)
     except (OSError, http.client.HTTPException, ValueError):
         raise Transient("it cannot be reached, or does not speak HTTP") from None
     if len(body) > MAX_BYTES:
         raise Transient(f"it is larger than {MAX_BYTES >> 10} KB")
+    if is_cut_short:
+        raise Transient("it ends before its end")
     return body

@@ -62,7 +62,7 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
         "components": {
             "schemas": {name: components[name] for name in sorted(components)},
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer"},
+                "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, or a token (JWT)."},
                 "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
             },
         },
@@ -89,7 +89,7 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         "tags": [spec.tag],
         "summary": summary.rstrip("."),
         "responses": _responses(route, schemas),
-        "security": [] if spec.scope is None else [{"bearer": []}, {"header": []}],
+        "security": _security(spec.scope),
     }
     scope = f"Needs the scope `{spec.scope}`." if spec.scope else ""
     told = "\n\n".join(filter(None, [description.strip(), scope]))
@@ -101,6 +101,14 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     if spec.body is not None:
         operation["requestBody"] = _request_body(route, schemas)
     return operation
+
+
+def _security(scope: str | None) -> list[dict[str, list[str]]]:
+    """Either credential will do; OpenAPI 3.1 lets a requirement name what the credential must be good for."""
+    if scope is None:
+        return []
+    wanted = [scope] if scope else []
+    return [{"bearer": wanted}, {"header": wanted}]
 
 
 def _parameters(route: Route, schemas: dict[str, Any]) -> Iterable[dict[str, Any]]:

@@ -1,0 +1,48 @@
+"""The page of scopes, made of the routes: `python -m clarion.entrypoints.api.reference > docs/reference/scopes.md`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from clarion.entrypoints.api.app import ROUTES
+from clarion.entrypoints.api.routing import ANY_KEY, Route
+from clarion.tenancy.api_keys import EVERYTHING, SCOPES
+
+_HEAD: Final = f"""# Scopes
+
+<!-- Made from the routes by `make reference`; a test holds it to them. -->
+
+What a credential may do: each route asks for one scope, and `{EVERYTHING}` is all of them. `/openapi.json` says the same,
+in each operation's `security`. How credentials get their scopes: [how to authenticate](../how-to/authenticate.md).
+
+| Scope | Lets a credential call |
+|---|---|
+"""
+
+_TAIL: Final = """
+Any credential, whatever its scopes, may call {any_key}. No credential is needed for {public}.
+"""
+
+
+def scopes_page(routes: Sequence[Route]) -> str:
+    """The page in Markdown: every scope with its routes, in alphabetical order."""
+    by_scope: dict[str, list[str]] = {scope: [] for scope in sorted(SCOPES - {EVERYTHING})}
+    for route in routes:
+        if route.spec.scope:
+            by_scope.setdefault(route.spec.scope, []).append(route.line)
+    rows = "".join(
+        f"| `{scope}` | {_listed(lines) or 'nothing yet'} |\n" for scope, lines in by_scope.items()
+    )
+    any_key = [route.line for route in routes if route.spec.scope == ANY_KEY]
+    public = [route.line for route in routes if route.spec.scope is None]
+    return _HEAD + rows + _TAIL.format(any_key=_listed(any_key, ", "), public=_listed(public, ", "))
+
+
+def _listed(lines: Iterable[str], between: str = "<br>") -> str:
+    return between.join(f"`{line}`" for line in sorted(lines, key=lambda line: line.split(" ")[::-1]))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(scopes_page(ROUTES))
