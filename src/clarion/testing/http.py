@@ -44,14 +44,15 @@ class HttpConnection:
         self._writer.write(data)
         await self._writer.drain()
 
-    async def receive(self) -> HttpAnswer:
-        """The next answer. Raises TimeoutError, asyncio.IncompleteReadError where none comes."""
+    async def receive(self, *, has_body: bool = True) -> HttpAnswer:
+        """The next answer; one to HEAD has no body. Raises TimeoutError, asyncio.IncompleteReadError where none comes."""
         async with asyncio.timeout(TIMEOUT_S):
             head = await self._reader.readuntil(b"\r\n\r\n")
             status_line, *lines = head.decode("latin-1").split("\r\n")
             fields = (line.partition(":") for line in lines if line)
             headers = {name.strip().lower(): value.strip() for name, _, value in fields}
-            return HttpAnswer(int(status_line.split(" ")[1]), headers, await self._read_body(headers))
+            body = await self._read_body(headers) if has_body else b""
+            return HttpAnswer(int(status_line.split(" ")[1]), headers, body)
 
     async def _read_body(self, headers: Mapping[str, str]) -> bytes:
         if headers.get("transfer-encoding") != "chunked":

@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 import pytest
 import pytest_asyncio
 
+from clarion.adapters.postgres.deliveries import PostgresDeliveryStore
 from clarion.contracts.events import decode_events
-from clarion.contracts.work import delivery_id_for
+from clarion.contracts.work import WorkItem, delivery_id_for
 from clarion.delivery.links.tokens import DAY_MS, VALID_DAYS, LinkKind, Recipient
 from clarion.kernel.ids import parse_id
 from clarion.testing.http import HttpAnswer
@@ -127,6 +128,20 @@ async def test_a_probe_is_answered_like_a_visit_and_counted_as_a_machines(reader
     answer = await reader.client.request(f"HEAD {path}", headers=PERSON)
     assert (answer.status, answer.headers["location"]) == (302, "https://shop.example/")
     await folded(reader, status="delivered")
+
+
+async def test_a_probe_of_the_picture_gets_its_head_alone(reader: Reader):
+    async with reader.api.connect() as connection:
+        await connection.send(f"HEAD {reader.link(LinkKind.OPEN)} HTTP/1.1\r\nhost: t\r\n\r\n".encode())
+        # Bytes of a body would stand before the next answer.
+        await connection.send(b"GET /healthz HTTP/1.1\r\nhost: t\r\n\r\n")
+        first = await connection.receive(has_body=False)
+        second = await connection.receive()
+    assert (first.status, first.headers["content-type"], second.json()) == (
+        200,
+        "image/gif",
+        {"status": "ok"},
+    )
 
 
 async def test_each_kind_of_visit_is_one_event(reader: Reader):
@@ -341,3 +356,20 @@ async def test_a_category_says_what_is_followed(caller: Caller):
         "clicks": False,
         "opens": False,
     }
+
+
+async def test_a_request_names_what_its_push_replaces(api: Api, caller: Caller):
+    tokens = [{"platform": "ios", "token": "token-of-ada"}]
+    await caller.user(device_tokens=tokens)
+    said = {"title": "Order", "body": "It is here"}
+    sent = await caller.notify(
+        data=said, metadata={"collapse_key": "order-1"}, optimization={"channels": ["push", "email"]}
+    )
+    ident = parse_id(sent["notification_id"])
+    assert ident is not None
+    items = [
+        WorkItem(delivery_id_for(ident, index), caller.tenant_id, channel, 5)
+        for index, channel in ((EMAIL, "email"), (PUSH, "push"))
+    ]
+    jobs = await PostgresDeliveryStore(api.gateway.region.pools).load(items)
+    assert {job.item.channel: job.collapse_key for job in jobs} == {"push": "order-1"}

@@ -130,7 +130,8 @@ async def test_a_category_is_replaced_whole(caller: Caller):
     body = {"class": "marketing", "ttl": 60, "caps": {"per_day": 1}, "channels": ["email", "sms"]}
     shown = (await caller.call("PUT /categories/offers", body)).json()
     assert shown == {**body, "name": "offers", "on_ambiguity": "park", "max_channels": 1} | {
-        "caps": {"per_day": 1, "per_channel_day": {}}
+        "caps": {"per_day": 1, "per_channel_day": {}},
+        "tracking": {"clicks": False, "opens": False},
     }
     assert (await caller.call("PUT /categories/offers", {"class": "service"})).json()[
         "on_ambiguity"
