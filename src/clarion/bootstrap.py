@@ -30,7 +30,9 @@ from clarion.adapters.postgres.outbox import PostgresOutbox
 from clarion.adapters.postgres.parking import PostgresParking
 from clarion.adapters.postgres.partials import PostgresPartials
 from clarion.adapters.postgres.pools import Pools, PostgresUrls, open_pools
+from clarion.adapters.postgres.population import PostgresPopulation
 from clarion.adapters.postgres.receipts import PostgresReceipts
+from clarion.adapters.postgres.segments import PostgresSegments, PostgresSegmentSnapshots
 from clarion.adapters.postgres.subject_keys import PostgresSubjectKeys
 from clarion.adapters.postgres.suspects import PostgresSuspects
 from clarion.adapters.postgres.templates import PostgresTemplates
@@ -52,6 +54,7 @@ from clarion.adapters.valkey.reservations import ValkeyReservations
 from clarion.audience.keyring import Keyring, check_master_key
 from clarion.audience.ports import AudienceReader
 from clarion.audience.seals import Seals
+from clarion.audience.segments import SegmentAudience, SegmentPorts, Sources
 from clarion.delivery.circuit import Circuits
 from clarion.delivery.compose import ComposePorts, MessageComposer
 from clarion.delivery.dispatch import DispatchPorts
@@ -158,6 +161,7 @@ class Region(msgspec.Struct, frozen=True):
     receipts: PostgresReceipts
     letters: PostgresDeadLetters
     broadcasts: PostgresBroadcasts
+    segments: SegmentPorts
     audience: AudienceReader | None = None
 
     async def anchor_clock(self) -> None:
@@ -208,6 +212,7 @@ class Worker(msgspec.Struct, frozen=True):
     letters: PostgresDeadLetters
     parking: PostgresParking
     quarantine: Quarantine
+    snapshots: PostgresSegmentSnapshots
 
 
 @asynccontextmanager
@@ -247,6 +252,9 @@ def _build_region(
     keyring = Keyring(PostgresSubjectKeys(pools), sealer, clock.monotonic)
     tenants = PostgresTenants(pools, vault)
     card_cache = ValkeyCards(valkey)
+    seals, contexts = Seals(keyring, sealer, users), ValkeyContexts(valkey)
+    sources = Sources(PostgresPopulation(pools), seals, contexts)
+    segments = SegmentPorts(PostgresSegments(pools), sources, sealer, clock)
     return Region(
         settings=settings,
         clock=clock,
@@ -256,7 +264,7 @@ def _build_region(
         valkey=valkey,
         queue=ValkeyQueue(valkey, settings.region),
         allowances=ValkeyReservations(valkey),
-        contexts=ValkeyContexts(valkey),
+        contexts=contexts,
         card_cache=card_cache,
         sealer=sealer,
         vault=vault,
@@ -264,7 +272,7 @@ def _build_region(
         users=users,
         devices=PostgresDevices(pools),
         keyring=keyring,
-        seals=Seals(keyring, sealer, users),
+        seals=seals,
         consents=PostgresConsentStore(pools),
         tenants=tenants,
         templates=PostgresTemplates(pools),
@@ -278,6 +286,8 @@ def _build_region(
         receipts=PostgresReceipts(pools),
         broadcasts=PostgresBroadcasts(pools),
         letters=PostgresDeadLetters(pools),
+        segments=segments,
+        audience=SegmentAudience(segments),
     )
 
 
@@ -381,6 +391,7 @@ async def open_worker(
                 letters=region.letters,
                 parking=PostgresParking(region.pools),
                 quarantine=Quarantine(PostgresSuspects(region.pools), trial_ms=dispatch.lease_ms),
+                snapshots=PostgresSegmentSnapshots(region.pools),
             )
         finally:
             await providers.close()

@@ -167,11 +167,10 @@ class Atoms:
         is_ordered_bool = isinstance(value, bool) and comparison not in {"==", "!="}
         if is_ordered_bool or not isinstance(value, bool | int | float | str):
             return Bounds(NOBODY, FeatureSet(ref.path))
-        if isinstance(value, bool):
-            return exactly(FeatureIs(ref.path, comparison, "boolean", value))
-        if isinstance(value, str):
-            return exactly(FeatureIs(ref.path, comparison, "string", value))
-        return exactly(FeatureIs(ref.path, comparison, "number", float(value)))
+        if comparison == "!=":
+            same = _feature_is(ref.path, "==", value)
+            return exactly(all_of((FeatureSet(ref.path), negate(same))))
+        return exactly(_feature_is(ref.path, comparison, value))
 
     def _compare_field(self, ref: Ref, comparison: Comparison, value: Value, at: int) -> Bounds:
         name = ref.path[0]
@@ -214,6 +213,16 @@ class Atoms:
             f"{ref} is {wanted}, and is compared with {kind_of(value)}: write {wanted}{hints.get(wanted, '')}"
         )
         return refuse(self._text, at, detail)
+
+
+def _feature_is(path: Path, comparison: Comparison, value: Scalar) -> FeatureIs:
+    match value:
+        case bool():
+            return FeatureIs(path, comparison, "boolean", value)
+        case str():
+            return FeatureIs(path, comparison, "string", value)
+        case _:
+            return FeatureIs(path, comparison, "number", float(value))
 
 
 def _field_is_set(name: str) -> Condition:

@@ -59,7 +59,7 @@ class FeatureSet(msgspec.Struct, frozen=True):
 
 
 class FeatureIs(msgspec.Struct, frozen=True):
-    """A feature that is set and of the value's type compares so; `!=` holds for one of another type too."""
+    """A feature that is set and of this type compares so (never by `!=`)."""
 
     path: tuple[str, ...]
     comparison: Comparison

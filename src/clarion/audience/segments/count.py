@@ -30,6 +30,6 @@ async def refresh_count(tenant_id: bytes, segment: Segment, ports: SegmentPorts)
         members = await ports.sources.population.count(tenant_id, compiled.bounds.upper)
         counted_ms = await ports.store.note_count(tenant_id, segment, members)
         return replace(segment, members=members, counted_ms=counted_ms)
-    if segment.wanted_ms <= segment.counted_ms:
+    if not segment.wanted_ms:
         await ports.store.want(tenant_id, segment.name)
     return segment

@@ -111,7 +111,7 @@ class SegmentStore(Protocol):
 
     async def page_members(
         self, tenant_id: bytes, segment_id: int, after_user_id: int, limit: int
-    ) -> list[Member]:
+    ) -> Sequence[Member]:
         """The next members of the last snapshot that are still users, by rising user id."""
         ...
 
@@ -127,16 +127,16 @@ class SnapshotStore(Protocol):
         """Add members. Users who are there already stay."""
         ...
 
-    async def fill(self, job: SnapshotJob, condition: Condition) -> int:
-        """Add everybody who meets the condition; how many."""
+    async def fill(self, job: SnapshotJob, condition: Condition) -> None:
+        """Add everybody who meets the condition."""
         ...
 
     async def report(self, job: SnapshotJob, progress: tuple[int, int], lease_s: float) -> bool:
         """Keep (examined, candidates) and hold the job for longer. False: the segment is gone or was changed."""
         ...
 
-    async def finish(self, job: SnapshotJob) -> int:
-        """Let the new membership take the place of the last one; how many members. 0 where the segment is gone."""
+    async def finish(self, job: SnapshotJob) -> bool:
+        """Let the new membership take the place of the last one. False: the segment is gone or was changed."""
         ...
 
 

@@ -24,6 +24,7 @@ from clarion.entrypoints.workers.events import run_events
 from clarion.entrypoints.workers.exposition import serve_metrics
 from clarion.entrypoints.workers.projector import run_projector
 from clarion.entrypoints.workers.scheduler import run_scheduler
+from clarion.entrypoints.workers.segments import run_segments
 from clarion.entrypoints.workers.sweeper import run_sweeper
 from clarion.kernel.errors import ClarionError
 from clarion.settings import Settings, load_settings
@@ -37,6 +38,7 @@ ROLES: Final[dict[str, Role]] = {
     "projector": run_projector,
     "events": run_events,
     "broadcasts": run_broadcasts,
+    "segments": run_segments,
 }
 
 DRAIN_S: Final = 10.0

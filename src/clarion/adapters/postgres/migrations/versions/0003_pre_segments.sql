@@ -32,8 +32,9 @@ CREATE TABLE event_rollups (
 ) WITH (fillfactor = 70);
 CREATE INDEX event_rollups_by_user ON event_rollups (user_id);
 
--- wanted_at: somebody asked for a count or a snapshot that the worker has to make; it is made when counted_at is not before it.
--- examined of candidates: how far the one under way is. snapshot: the number of the finished one, 0 where there is none.
+-- wanted_at: since when somebody waits for the worker to keep the membership (NULL: nobody). taking: the number of the attempt that is
+-- under way, which no other attempt has: an older one that wakes up writes nothing. examined of candidates: how far it is. snapshot: the
+-- number of the finished one, 0 where there is none.
 CREATE TABLE segments (
     segment_id   bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
     tenant_id    uuid        NOT NULL,
@@ -47,6 +48,7 @@ CREATE TABLE segments (
     leased_until timestamptz,
     examined     bigint      NOT NULL DEFAULT 0,
     candidates   bigint      NOT NULL DEFAULT 0,
+    taking       bigint      NOT NULL DEFAULT 0,
     snapshot     bigint      NOT NULL DEFAULT 0,
     snapshot_at  timestamptz,
     created_at   timestamptz NOT NULL DEFAULT now(),
