@@ -15,7 +15,7 @@ _HEAD: Final = f"""# Scopes
 <!-- Made from the routes by `make reference`; a test holds it to them. -->
 
 What a credential may do: each route asks for one scope, and `{EVERYTHING}` is all of them. `/openapi.json` says the
-same, in each operation's `security`. How credentials get their scopes: [how to authenticate](../how-to/authenticate.md).
+same, in each operation's `security`. How to get them: [how to authenticate](../how-to/authenticate.md).
 
 | Scope | Lets a credential call |
 |---|---|
