@@ -45,7 +45,7 @@ class HttpConnection:
         await self._writer.drain()
 
     async def receive(self, *, has_body: bool = True) -> HttpAnswer:
-        """The next answer; one to HEAD has no body. Raises TimeoutError, asyncio.IncompleteReadError where none comes."""
+        """The next answer; HEAD gets no body. Raises TimeoutError, asyncio.IncompleteReadError where none comes."""
         async with asyncio.timeout(TIMEOUT_S):
             head = await self._reader.readuntil(b"\r\n\r\n")
             status_line, *lines = head.decode("latin-1").split("\r\n")
