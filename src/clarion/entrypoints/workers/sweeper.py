@@ -1,6 +1,7 @@
 """The sweeper role: Postgres is the truth, and what the queue has lost is queued again from it.
 
-Also the housekeeping of the store: partitions ahead of time, old idempotency keys, devices nobody uses, the anchor of this process's clock.
+Also the housekeeping of the store: partitions ahead of time, old idempotency keys, devices that nobody uses, the
+anchor of this process's clock.
 """
 
 from __future__ import annotations
