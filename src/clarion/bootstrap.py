@@ -38,6 +38,7 @@ from clarion.adapters.postgres.suspects import PostgresSuspects
 from clarion.adapters.postgres.templates import PostgresTemplates
 from clarion.adapters.postgres.tenants import PostgresTenants
 from clarion.adapters.postgres.token_issuers import PostgresTokenIssuers
+from clarion.adapters.postgres.user_events import PostgresUserEvents
 from clarion.adapters.postgres.users import PostgresUserStore
 from clarion.adapters.providers.pool import Providers
 from clarion.adapters.sealing.master_key import MasterKey
@@ -162,7 +163,8 @@ class Region(msgspec.Struct, frozen=True):
     letters: PostgresDeadLetters
     broadcasts: PostgresBroadcasts
     segments: SegmentPorts
-    audience: AudienceReader | None = None
+    events: PostgresUserEvents
+    audience: AudienceReader
 
     async def anchor_clock(self) -> None:
         """Set this process's clock by the store's, half a round trip corrected."""
@@ -287,6 +289,7 @@ def _build_region(
         broadcasts=PostgresBroadcasts(pools),
         letters=PostgresDeadLetters(pools),
         segments=segments,
+        events=PostgresUserEvents(pools),
         audience=SegmentAudience(segments),
     )
 

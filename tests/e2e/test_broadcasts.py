@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from clarion.testing.http import HttpClient
 from clarion.testing.waiting import eventually
 from tests.live.fixtures import Live
@@ -254,3 +256,20 @@ async def test_the_command_line_rehearses_sends_and_shows(live: Live, tmp_path: 
     assert "nothing to pause" in over.stderr
     assert wrong.code == 1
     assert "is none of" in wrong.stderr
+
+
+@pytest.mark.parametrize("gold", ['user.plan == "gold"', 'user.plan.startsWith("go")'])
+async def test_a_segment_is_an_audience_as_it_was_when_it_was_asked_for(person: Person, gold: str):
+    """By what its attributes' index says, and by opening profiles."""
+    await person.users(4)
+    for name, plan in (("user-0", "gold"), ("user-2", "gold"), ("user-3", "silver")):
+        profile = {"email": f"{name}@example.org", "attributes": {"plan": plan}}
+        await person.get(f"PUT /users/{name}", profile)
+    await person.get("PUT /segments/gold", {"expression": gold})
+
+    ident = await broadcast(person, segment="gold")
+    await person.get("PUT /segments/gold", {"expression": 'user.plan == "silver"'})
+    view = await ends(person, ident)
+
+    assert (view["to"], view["balance"]["sent"]) == ("gold", 2)
+    assert {one["user_id"] for one in await person.deliveries()} == {"user-0", "user-2"}

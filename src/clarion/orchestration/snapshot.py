@@ -85,7 +85,7 @@ class SnapshotPorts(msgspec.Struct, frozen=True):
 
     store: SnapshotStore
     roll: Roll
-    segments: AudienceReader | None
+    segments: AudienceReader
 
 
 async def collect(collecting: Collecting, timezone: str, ports: SnapshotPorts) -> bool:
@@ -110,8 +110,8 @@ async def _read(collecting: Collecting, ports: SnapshotPorts) -> Page:
             members = await ports.roll.page_all(collecting.tenant_id, after, PAGE)
             return Page(members, [], members[-1].user_id if members else after, len(members) < PAGE)
         case "segment":
-            if source.segment is None or ports.segments is None:
-                raise Permanent("there are no segments here")
+            if source.segment is None:
+                raise Permanent("this broadcast names no segment")
             return await _read_segment(collecting, source.segment, ports.segments)
 
 

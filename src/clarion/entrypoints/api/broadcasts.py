@@ -94,11 +94,8 @@ async def _plan(call: Call, request: BroadcastRequest, timing: Timing, now_ms: i
 async def _source(call: Call, request: BroadcastRequest) -> Source:
     if request.segment is None:
         return Source("all" if request.user_ids is None else "list")
-    audience = call.services.gateway.region.audience
-    if audience is None:
-        raise Unknown("there are no segments here", "segment")
     try:
-        segment = await audience.resolve(call.tenant_id, request.segment)
+        segment = await call.services.gateway.region.audience.resolve(call.tenant_id, request.segment)
     except NotFound:
         raise Unknown(f"no segment {request.segment!r}", "segment") from None
     return Source("segment", segment)
