@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from clarion.templates.catalog import check_template, make_version, try_template
 from clarion.templates.data_schema import DataSchema, check_data_schema
+from clarion.templates.finding import Finding, Severity
 from clarion.templates.inline import inline_channels, inline_content
+from clarion.templates.lint import lint_template
 from clarion.templates.localize import choose_locale, name_of
 from clarion.templates.model import (
     ChannelParts,
@@ -39,6 +41,7 @@ __all__ = [
     "DataSchema",
     "EmailParts",
     "FailureKind",
+    "Finding",
     "InlineContent",
     "PartialContent",
     "PartialParts",
@@ -50,6 +53,7 @@ __all__ = [
     "Rendered",
     "Renderer",
     "ResolvedContent",
+    "Severity",
     "SmsParts",
     "TemplateContent",
     "TemplateVersion",
@@ -63,6 +67,7 @@ __all__ = [
     "html_to_text",
     "inline_channels",
     "inline_content",
+    "lint_template",
     "make_version",
     "name_of",
     "needed_by_partial",

@@ -41,13 +41,18 @@ class Assembled(msgspec.Struct, frozen=True):
     partials: frozenset[str] = frozenset()
     origins: tuple[tuple[int, str, int], ...] = ()
 
-    def place_of(self, line: int) -> str:
-        """How a line of the assembled source is called: `line 3` of the template, or `line 3 of partial footer`."""
+    def origin_of(self, line: int) -> tuple[str, int]:
+        """Where a line of the assembled source comes from: a partial's name ("": the template) and the line there."""
         name, origin = "", line
         for start, candidate, first in self.origins:
             if start > line:
                 break
             name, origin = candidate, first + line - start
+        return name, origin
+
+    def place_of(self, line: int) -> str:
+        """How a line of the assembled source is called: `line 3` of the template, or `line 3 of partial footer`."""
+        name, origin = self.origin_of(line)
         return f"line {origin} of partial `{name}`" if name else f"line {origin}"
 
 

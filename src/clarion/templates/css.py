@@ -18,6 +18,7 @@ import msgspec
 from css_inline import CSSInliner, InlineError
 
 from clarion.kernel.errors import Invalid
+from clarion.templates.elements import Element, attributes_of, read_elements, value_of
 from clarion.templates.model import MAX_SOURCE_BYTES
 from clarion.templates.words import Words, is_statement
 
@@ -34,15 +35,6 @@ MAX_WRITTEN: Final = 16 * 1024 * 1024
 _AFTER: Final = ' data-inline="after"'
 """Marks the style elements whose rules are inlined after each rendering. No mail shows it."""
 
-_OPENING: Final = re.compile(
-    r"""(?P<comment><!--)|<(?P<raw>style|script|title|textarea)\b(?P<within>[^<>]*)>"""
-    r"""|<(?P<name>[a-z][\w:-]*)(?P<attributes>(?:[^<>"']|"[^"]*"|'[^']*')*)>""",
-    re.IGNORECASE,
-)
-_CLOSING: Final = {
-    name: re.compile(rf"</{name}\s*>", re.IGNORECASE) for name in ("style", "script", "title", "textarea")
-}
-_ATTRIBUTE: Final = re.compile(r"""([^\s=/"'<>]+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'<>]+))?""")
 _NOT_A_SHEET: Final = re.compile(
     r"data-css-inline|\bmedia\s*=|\btype\s*=\s*[\"']?(?!text/css)", re.IGNORECASE
 )
@@ -81,21 +73,10 @@ class _Rule(msgspec.Struct, frozen=True):
     declarations: tuple[tuple[str, str, bool], ...]
 
 
-class _Element(msgspec.Struct, frozen=True):
-    """An element's tag, from `start` to `end`, its `attributes` at `place`; of a style element all, with its `css`."""
-
-    name: str
-    start: int
-    end: int
-    attributes: str
-    place: int
-    css: str | None = None
-
-
 class _Sheet(msgspec.Struct, frozen=True):
     """A style element: where it stands, its at-rules, and its other rules (selectors and declarations)."""
 
-    element: _Element
+    element: Element
     at_rules: list[str]
     rules: list[tuple[list[str], str]]
 
@@ -112,7 +93,7 @@ def inline_styles(source: str) -> str:
     if "<style" not in source and "<STYLE" not in source:
         return source
     words = Words(source)
-    elements = list(_elements(words.text))
+    elements = list(read_elements(words.text))
     sheets = [
         each for each in elements if each.css and "{" in each.css and not _NOT_A_SHEET.search(each.attributes)
     ]
@@ -131,30 +112,6 @@ def inline_styles(source: str) -> str:
         return words.restore(marked)
 
 
-def _elements(text: str) -> Iterator[_Element]:
-    """The tags that begin elements, without those in comments and scripts. What has no end, ends the text."""
-    position = 0
-    while match := _OPENING.search(text, position):
-        position = match.end()
-        if match["comment"]:
-            closed = text.find("-->", position)
-            if closed < 0:
-                return
-            position = closed + 3
-        elif match["raw"]:
-            name = match["raw"].lower()
-            closing = _CLOSING[name].search(text, position)
-            if closing is None:
-                return
-            css = text[position : closing.start()] if name == "style" else None
-            yield _Element(name, match.start(), closing.end(), match["within"], match.start("within"), css)
-            position = closing.end()
-        else:
-            yield _Element(
-                match["name"].lower(), match.start(), position, match["attributes"], match.start("attributes")
-            )
-
-
 def _count_selectors(css: str) -> int:
     return css.count("{") + css.count(",")
 
@@ -166,7 +123,7 @@ def needs_inlining(source: str) -> bool:
 
 def inline_after(html: str) -> str:
     """A rendered mail with its rules inlined; as it is where it is too large or too deep for that."""
-    sheets = sum(len(each.css) for each in _elements(html) if each.css)
+    sheets = sum(len(each.css) for each in read_elements(html) if each.css)
     elements = html.count("<")
     if elements > MAX_ELEMENTS or elements * sheets > MAX_WRITTEN or _depth(html) > MAX_DEPTH:
         return html.replace(_AFTER, "")
@@ -188,7 +145,7 @@ def _depth(html: str) -> int:
     return deepest
 
 
-def _inline_now(words: Words, elements: list[_Element], sheets: list[_Sheet]) -> str:
+def _inline_now(words: Words, elements: list[Element], sheets: list[_Sheet]) -> str:
     if any("safe" in piece.tag.tokens for piece in words.tags if piece.tag is not None):
         raise _NeedsDocument
     rules = _index(sheets)
@@ -219,7 +176,7 @@ def _edited(text: str, edits: list[tuple[int, int, str]]) -> str:
     return "".join([*kept, text[position:]])
 
 
-def _read_sheet(words: Words, element: _Element) -> _Sheet:
+def _read_sheet(words: Words, element: Element) -> _Sheet:
     css = element.css or ""
     if (
         words.pattern.search(element.attributes)
@@ -293,12 +250,12 @@ def _declarations(css: str) -> Iterator[tuple[str, str, bool]]:
             yield name.strip().lower(), plain, plain != value.strip()
 
 
-def _rules_of(words: Words, element: _Element, rules: dict[str, list[_Rule]]) -> list[_Rule]:
+def _rules_of(words: Words, element: Element, rules: dict[str, list[_Rule]]) -> list[_Rule]:
     """The rules that match an element, those that win last."""
-    attributes = _attributes(element.attributes)
+    attributes = attributes_of(element.attributes)
     _check_attributes(words, attributes)
-    classes = frozenset(_value(attributes, "class").split())
-    ident, tag = _value(attributes, "id"), element.name
+    classes = frozenset(value_of(attributes, "class").split())
+    ident, tag = value_of(attributes, "id"), element.name
     keys = (tag, f"#{ident}", *(f".{name}" for name in classes))
     candidates = [rule for key in keys for rule in rules.get(key, ())]
     return sorted(
@@ -309,11 +266,6 @@ def _rules_of(words: Words, element: _Element, rules: dict[str, list[_Rule]]) ->
         ),
         key=lambda rule: rule.rank,
     )
-
-
-def _attributes(text: str) -> dict[str, re.Match[str]]:
-    """The attributes of an element by name; of two with one name, the first holds."""
-    return {found[1].lower(): found for found in reversed(list(_ATTRIBUTE.finditer(text)))}
 
 
 def _check_attributes(words: Words, attributes: dict[str, re.Match[str]]) -> None:
@@ -327,14 +279,9 @@ def _check_attributes(words: Words, attributes: dict[str, re.Match[str]]) -> Non
             raise _NeedsDocument
 
 
-def _value(attributes: dict[str, re.Match[str]], name: str) -> str:
-    found = attributes.get(name)
-    return (found[2] or "").strip("\"'") if found is not None else ""
-
-
 def _with_style(text: str, rules: list[_Rule]) -> str:
     """The attributes of an element with what its rules say in `style`, around what it says itself."""
-    style = _attributes(text).get("style")
+    style = attributes_of(text).get("style")
     normal: dict[str, str] = {}
     important: dict[str, str] = {}
     for rule in rules:

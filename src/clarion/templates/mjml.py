@@ -173,7 +173,7 @@ def _compile(words: Words) -> str:
     except OSError as error:
         detail = _AT_POSITION.sub("", str(error))
         where = _POSITION.search(str(error))
-        line = f"line {words.line_at(int(where[1]))}: " if where else ""
+        line = f"line {words.line_at(len(words.reveal(words.text[: int(where[1])])))}: " if where else ""
         hint = "write `<` as &lt;, give each attribute a value in quotes, and end each element"
         message = f"{line}it is no MJML: {detail}; {hint}"
         raise Invalid(message) from None

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Final
 
 from clarion.kernel.errors import Invalid
 from clarion.templates.syntax import Piece, read_source
+
+_LINE_END: Final = re.compile(r"\n")
 
 
 class Words:
@@ -25,6 +30,18 @@ class Words:
             kept += [source[position : piece.start], f"{self._prefix}{number}x"]
             position = piece.end
         self.text = "".join([*kept, source[position:]])
+        self._line_ends = list(self._find_line_ends(kept))
+
+    def _find_line_ends(self, stretches: list[str]) -> Iterator[int]:
+        """Where lines end in `text`; those inside a tag end with its word."""
+        position = 0
+        for number, piece in enumerate(self.tags):
+            before, word = stretches[2 * number : 2 * number + 2]
+            yield from (position + match.start() for match in _LINE_END.finditer(before))
+            position += len(before) + len(word)
+            yield from [position - 1] * self.source.count("\n", piece.start, piece.end)
+        for match in _LINE_END.finditer(self.text, position):
+            yield match.start()
 
     def hide(self, number: int) -> str:
         """A comment in place of a tag's word, for where text would not stay."""
@@ -44,8 +61,8 @@ class Words:
         return self.pattern.sub(tag, text)
 
     def line_at(self, position: int) -> int:
-        """The line of the source where a position of `text` is."""
-        return self.restore(self.reveal(self.text[:position])).count("\n") + 1
+        """The line of the source where a position of `text`, as it was made, is."""
+        return bisect_right(self._line_ends, position - 1) + 1
 
     def refuse(self, position: int, detail: str) -> Invalid:
         """What is wrong at a position of `text`."""
