@@ -56,11 +56,13 @@ class Subscriptions:
         self._subjects = subjects
         self._store = store
 
-    async def unsubscribe(self, who: Subscriber, stopped: Cell | None, source: Source) -> None:
-        """Refuse a category on a channel; None: everything, everywhere. Saying so again writes nothing."""
+    async def unsubscribe(self, who: Subscriber, stopped: Cell | None, source: Source) -> bool:
+        """Refuse a category on a channel; None: everything, everywhere. False: she had, and nothing was written."""
         cells = [stopped] if stopped else [(ANY_CATEGORY, channel) for channel in CHANNELS]
         state = await self._state(who)
-        await self._record(who, {cell: False for cell in cells if not _is_denied(state, cell)}, source)
+        fresh = {cell: False for cell in cells if not _is_denied(state, cell)}
+        await self._record(who, fresh, source)
+        return bool(fresh)
 
     async def choices(self, who: Subscriber, categories: Mapping[str, Category]) -> list[Choice]:
         """What she may choose, and what she gets as it stands: first anything at all, then the categories by name."""

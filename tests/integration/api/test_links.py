@@ -235,6 +235,15 @@ async def test_the_page_stops_everything_too(reader: Reader):
     assert said == {("all", channel): (False, "unsubscribe_page") for channel in ("email", "push", "sms")}
 
 
+async def test_what_cannot_be_stopped_is_not_said_to_be(reader: Reader):
+    path = reader.link(LinkKind.UNSUBSCRIBE, "transactional")
+    for answer in (await reader.get(path), await reader.post(path, {"scope": "category"})):
+        text = answer.body.decode()
+        assert "cannot be stopped here" in text
+        assert re.findall(r'value="(\w+)"', text) == ["all"]
+    assert await reader.consents() == {}
+
+
 async def test_unsubscribing_again_writes_nothing(reader: Reader):
     path = reader.link(LinkKind.UNSUBSCRIBE, "marketing")
     for _ in range(3):

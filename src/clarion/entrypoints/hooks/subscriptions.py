@@ -61,10 +61,7 @@ async def ask_unsubscribe(call: Call) -> Reply:
 
     async def answer(call: Call, claim: Claim, config: TenantConfig) -> Reply:
         del call
-        category, channel = _stopped(claim)
-        known = config.categories.get(category)
-        can_stop = known is None or known.class_ != "transactional"
-        return pages.ask_to_unsubscribe(config.tenant.name, category, channel, can_stop=can_stop)
+        return _ask(claim, config)
 
     return await _serve(call, LinkKind.UNSUBSCRIBE, answer)
 
@@ -81,6 +78,8 @@ async def unsubscribe(call: Call) -> Reply:
     async def answer(call: Call, claim: Claim, config: TenantConfig) -> Reply:
         scope = fields.get("scope", [""])[-1]
         cell = None if scope == "all" else _stopped(claim)
+        if cell and not _can_stop(cell, config):
+            return _ask(claim, config)
         who = await _subscriber(call, claim)
         if who is not None:
             source = Source(
@@ -88,8 +87,8 @@ async def unsubscribe(call: Call) -> Reply:
                 format_id(claim.recipient.delivery_id),
                 _agent(call),
             )
-            await call.services.subscriptions.unsubscribe(who, cell, source)
-            await call.services.cards.refresh(who.tenant_id, [who.external_id])
+            if await call.services.subscriptions.unsubscribe(who, cell, source):
+                await call.services.cards.refresh(who.tenant_id, [who.external_id])
         what = (
             f"{cell[0]} by {pages.CHANNEL_WORDS[cell[1]]}" if cell else "messages but what your account needs"
         )
@@ -144,6 +143,16 @@ async def _show(call: Call, claim: Claim, config: TenantConfig, *, is_saved: boo
         return pages.no_such_link()
     choices = await call.services.subscriptions.choices(who, config.categories)
     return pages.show_preferences(config.tenant.name, choices, is_saved=is_saved)
+
+
+def _ask(claim: Claim, config: TenantConfig) -> Reply:
+    category, channel = cell = _stopped(claim)
+    return pages.ask_to_unsubscribe(config.tenant.name, category, channel, can_stop=_can_stop(cell, config))
+
+
+def _can_stop(cell: Cell, config: TenantConfig) -> bool:
+    known = config.categories.get(cell[0])
+    return known is None or known.class_ != "transactional"
 
 
 def _stopped(claim: Claim) -> Cell:
