@@ -2,7 +2,7 @@
 # ARGS reaches the program: make up ARGS="--port 9090", make test ARGS="tests/unit -k caps".
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint bench reference docs fmt lock clean
+.PHONY: help up test lint bench clients reference docs fmt lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -38,6 +38,9 @@ reference: $(READY) ## Write the page of scopes anew, from the routes
 
 docs: $(READY) ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict
+
+clients: $(READY) ## Write the TypeScript client's types anew from the API's description, and try them
+	$(BIN)/python -m tools.typescript_client
 
 fmt: $(READY) ## Format, and mend what ruff can mend
 	$(BIN)/ruff check --fix-only
