@@ -8,7 +8,7 @@ value, not which one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, TypeAlias, cast
 
 import msgspec
@@ -24,6 +24,7 @@ MAX_LEVELS: Final = 4
 """What is longer or deeper is not seen by segments: one user's data must not make everybody's segment dear."""
 
 _MAX_INT: Final = 2**63
+_PLAIN: Final = frozenset({str, bool, int, float})
 
 Kind: TypeAlias = Literal["has", "is", "holds"]
 Scalar: TypeAlias = bool | int | float | str
@@ -72,23 +73,22 @@ class TraitBlinder:
         return term
 
     def terms(self, attributes: Mapping[str, Any]) -> list[bytes]:
-        """The terms of a user's attributes, each once."""
-        terms: dict[bytes, None] = {}
+        """The terms of a user's attributes, each once. A plain value, which many users share, is looked at once."""
+        terms: list[bytes] = []
+        known = self._by_attribute
         for name, value in attributes.items():
-            terms.update(dict.fromkeys(self._attribute(name, value)))
-        return list(terms)
+            kind: type = value.__class__
+            if kind in _PLAIN:
+                # The type is part of what is looked up: true equals 1 here, and is another value.
+                terms += known.get((name, kind, value)) or self._learn(name, value)
+            else:
+                terms += {self.term(trait) for trait in list_traits({name: value})}
+        return terms
 
-    def _attribute(self, name: str, value: object) -> Iterable[bytes]:
-        """The terms of one attribute. Plain values, which many users of a batch share, are looked at once."""
-        if not isinstance(value, str | bool | int | float):
-            return [self.term(trait) for trait in list_traits({name: value})]
-        # The type is part of what is looked up: true equals 1 here, and is another value.
-        key = (name, type(value), value)
-        known = self._by_attribute.get(key)
-        if known is None:
-            known = tuple(self.term(trait) for trait in list_traits({name: value}))
-            self._by_attribute[key] = known
-        return known
+    def _learn(self, name: str, value: Scalar) -> tuple[bytes, ...]:
+        terms = tuple(self.term(trait) for trait in list_traits({name: value}))
+        self._by_attribute[name, type(value), value] = terms
+        return terms
 
 
 def term_number(term: bytes) -> int:
