@@ -50,18 +50,29 @@ class _Problem(msgspec.Struct, frozen=True):
     errors: list[_Place] = []
 
 
+class ApiRefusal(Permanent):
+    """The API says no. `places`: paths in the body, each with what is wrong there."""
+
+    def __init__(self, detail: str, status: int, places: list[tuple[str, str]]) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.places = places
+
+
 class ApiClient:
     """Calls the API of one account. A context manager; not for several threads."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
-        self._host = urlsplit(account.url).netloc
+        where = urlsplit(account.url)
+        self._host = where.netloc
+        self._kind = http.client.HTTPSConnection if where.scheme == "https" else http.client.HTTPConnection
         self._connection: http.client.HTTPConnection | None = None
 
     def call(self, method: str, path: str, body: Any = None) -> Any:  # noqa: ANN401  JSON in and out
         """The decoded answer. Repeats while the API is away or busy, POSTs under one idempotency key.
 
-        Raises Permanent with what the API says is wrong, Transient where it stays away for PATIENCE_S.
+        Raises ApiRefusal with what the API says is wrong, Transient where it stays away for PATIENCE_S.
         """
         headers = {"Authorization": f"Bearer {self._account.api_key}", "Content-Type": "application/json"}
         if method == "POST":
@@ -82,14 +93,14 @@ class ApiClient:
             time.sleep(0.5)
         decoded = msgspec.json.decode(answer) if answer else None
         if status >= http.HTTPStatus.BAD_REQUEST:
-            raise Permanent(_explain(method, path, status, decoded))
+            raise _refusal(method, path, status, decoded)
         return decoded
 
     def _once(
         self, method: str, path: str, payload: bytes | None, headers: dict[str, str]
     ) -> tuple[int, bytes]:
         if self._connection is None:
-            self._connection = http.client.HTTPConnection(self._host, timeout=TIMEOUT_S)
+            self._connection = self._kind(self._host, timeout=TIMEOUT_S)
         self._connection.request(method, path, payload, headers)
         response = self._connection.getresponse()
         return response.status, response.read()
@@ -115,10 +126,13 @@ def path_of(resource: str, name: str) -> str:
     return f"/api/v1/{resource}/{quote(name, safe='')}"
 
 
-def _explain(method: str, path: str, status: int, problem: Any) -> str:  # noqa: ANN401  any JSON
+def _refusal(method: str, path: str, status: int, problem: Any) -> ApiRefusal:  # noqa: ANN401  any JSON
     try:
         known = msgspec.convert(problem, _Problem)
     except msgspec.ValidationError:
-        return f"{method} {path}: {status}"
-    places = "; ".join(f"{place.path}: {place.detail}" for place in known.errors)
-    return f"{method} {path}: {status} {known.detail or known.title} {places}".strip()
+        return ApiRefusal(f"{method} {path}: {status}", status, [])
+    places = [(place.path, place.detail) for place in known.errors]
+    told = "; ".join(f"{where}: {detail}" for where, detail in places)
+    return ApiRefusal(
+        f"{method} {path}: {status} {known.detail or known.title} {told}".strip(), status, places
+    )

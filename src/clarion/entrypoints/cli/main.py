@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from clarion.entrypoints.cli import broadcast, dlq_commands, transfer
+from clarion.entrypoints.cli import broadcast, dlq_commands, template_commands, transfer
 from clarion.kernel.errors import ClarionError
 
 app = typer.Typer(
@@ -102,10 +102,9 @@ tenant_app = typer.Typer(no_args_is_help=True, help="Tenants of this instance.")
 key_app = typer.Typer(
     no_args_is_help=True, help="API keys: two of a name may live at once, to change one for another."
 )
-template_app = typer.Typer(no_args_is_help=True, help="Templates of the default tenant, through the API.")
 app.add_typer(tenant_app, name="tenant")
 app.add_typer(key_app, name="key")
-app.add_typer(template_app, name="template")
+app.add_typer(template_commands.app, name="template")
 app.add_typer(dlq_commands.app, name="dlq")
 app.add_typer(broadcast.app, name="broadcast")
 app.add_typer(transfer.import_app, name="import")
@@ -181,28 +180,6 @@ def send(
     from clarion.entrypoints.cli.send import SendOptions, run_send
 
     _exit(run_send(SendOptions(data, user, category, template, value or [])))
-
-
-@template_app.command("put")
-def template_put(
-    name: str,
-    file: Annotated[
-        Path, typer.Argument(help="JSON: {category, channels: {email: {subject, html, text}, …}}.")
-    ],
-    data: DataOption = DEFAULT_DATA,
-) -> None:
-    """Save a file as the template's next version."""
-    from clarion.entrypoints.cli.send import put_template
-
-    _exit(put_template(data, name, file))
-
-
-@template_app.command("show")
-def template_show(name: str, data: DataOption = DEFAULT_DATA) -> None:
-    """Print a template's latest version."""
-    from clarion.entrypoints.cli.send import show_template
-
-    _exit(show_template(data, name))
 
 
 @app.command()
