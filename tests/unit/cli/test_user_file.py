@@ -115,7 +115,9 @@ def test_a_line_without_end_takes_no_memory_and_spoils_nothing_else(written: Wri
     assert all(line == 2 for line, _ in records[1:-1])
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n  \n", b"\xef\xbb\xbf\n", gzip.compress(b"")])
+@pytest.mark.parametrize(
+    "content", [b"", b"\n\n  \n", b"\xef\xbb\xbf\n", gzip.compress(b"")], ids=["none", "blank", "bom", "gz"]
+)
 def test_an_empty_file_is_refused(written: Writing, content: bytes):
     with pytest.raises(Invalid, match="is empty"):
         read(written(content))
