@@ -71,6 +71,12 @@ def test_a_checkpoint_that_is_none_is_told(tmp_path: Path):
         pass
 
 
+def test_a_place_that_takes_no_rejects_is_told(tmp_path: Path):
+    gone = tmp_path / "gone" / "rejects"
+    with pytest.raises(Invalid, match="--rejects"), open_journal("f", gone, restart=False):
+        pass
+
+
 def test_a_file_is_known_by_its_content_its_size_and_how_it_is_read(tmp_path: Path):
     file = tmp_path / "users.csv"
     file.write_bytes(b"user_id\nada\n")

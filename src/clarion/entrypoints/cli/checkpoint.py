@@ -89,7 +89,11 @@ def open_journal(file: str, rejects: Path, *, restart: bool) -> Generator[Journa
 
     Raises Conflict where another import writes it now, Invalid where it is that of another file.
     """
-    output = os.open(rejects, os.O_RDWR | os.O_CREAT, PRIVATE)
+    try:
+        output = os.open(rejects, os.O_RDWR | os.O_CREAT, PRIVATE)
+    except OSError as error:
+        detail = f"{rejects}: {error.strerror}; --rejects names another place for rejects and checkpoint"
+        raise Invalid(detail, "rejects") from error
     try:
         _lock(output, rejects)
         begun = (None if restart else _read(checkpoint_of(rejects))) or Checkpoint(file=file)
@@ -123,10 +127,11 @@ def _lock(output: int, rejects: Path) -> None:
 
 
 def fingerprint(path: Path, shape: FileShape, tenant_id: bytes) -> str:
-    """A hash of a file's beginning and size, of how it is read, and of whose users it has."""
+    """A hash of a file's beginning, size and time, of how it is read, and of whose users it has."""
     with path.open("rb") as source:
         start = source.read(FINGERPRINTED)
-    about = msgspec.json.encode([path.stat().st_size, shape, tenant_id])
+    stat = path.stat()
+    about = msgspec.json.encode([stat.st_size, stat.st_mtime_ns, shape, tenant_id])
     return hashlib.sha256(about + b"\0" + start).hexdigest()
 
 
