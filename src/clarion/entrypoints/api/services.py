@@ -10,12 +10,14 @@ import msgspec
 from clarion.adapters.egress import GuardedFetcher, read_networks
 from clarion.adapters.postgres.idempotency import PostgresIdempotency
 from clarion.adapters.postgres.recipients import PostgresRecipients
+from clarion.audience.events import EventPorts
 from clarion.bootstrap import Gateway, Region
 from clarion.compliance.subscriptions import Subscriptions
 from clarion.delivery.links.visits import Visits
 from clarion.entrypoints.api.auth import Authenticator
 from clarion.entrypoints.api.cards import CardKeeper
 from clarion.entrypoints.api.patience import Patience
+from clarion.entrypoints.api.recorder import Recorder
 from clarion.entrypoints.api.replies import Header
 from clarion.entrypoints.api.throttle import Throttle, make_take, rate_headers, refusal_of
 from clarion.entrypoints.api.tokens import PublishedKeys, TokenVerifier
@@ -108,6 +110,7 @@ class Services(msgspec.Struct, frozen=True):
     visits: Visits
     recipients: PostgresRecipients
     subscriptions: Subscriptions
+    recorder: Recorder
 
 
 def _authenticator(region: Region) -> Authenticator:
@@ -134,4 +137,7 @@ def build_services(gateway: Gateway) -> Services:
         visits=Visits(region.receipts, region.metrics.visits_lost.inc),
         recipients=PostgresRecipients(region.pools),
         subscriptions=Subscriptions(region.seals, region.consents),
+        recorder=Recorder(
+            EventPorts(region.events, region.users, region.keyring, region.sealer, region.clock)
+        ),
     )

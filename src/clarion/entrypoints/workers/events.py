@@ -10,10 +10,11 @@ import msgspec
 import structlog
 
 from clarion.contracts.events import NotificationEvent, decode_events
-from clarion.contracts.topics import NOTIFICATION_EVENTS, TOPICS
+from clarion.contracts.topics import NOTIFICATION_EVENTS, TOPICS, USER_EVENTS
+from clarion.contracts.user_events import UserEvent, decode_user_events
 from clarion.delivery.suspects import describe_error
 from clarion.entrypoints.workers.lane import run_lane
-from clarion.orchestration.publish import split_by_partition
+from clarion.orchestration.publish import split_by_partition, split_user_events
 
 if TYPE_CHECKING:
     from clarion.bootstrap import Worker
@@ -41,13 +42,19 @@ async def publish(worker: Worker) -> float:
         if not taken.entries:
             return IDLE_S
         events: list[NotificationEvent] = []
+        deeds: list[UserEvent] = []
         for entry in taken.entries:
             try:
-                events.extend(decode_events(entry.payload))
+                if entry.topic == USER_EVENTS.name:
+                    deeds.extend(decode_user_events(entry.payload))
+                else:
+                    events.extend(decode_events(entry.payload))
             except msgspec.MsgspecError as error:
                 await taken.park(entry, describe_error(error))
                 _log.error("outbox_entry_parked", outbox_id=entry.outbox_id)
         await worker.log.append(NOTIFICATION_EVENTS, split_by_partition(events, NOTIFICATION_EVENTS))
+        if deeds:
+            await worker.log.append(USER_EVENTS, split_user_events(deeds, USER_EVENTS))
     return 0.0
 
 

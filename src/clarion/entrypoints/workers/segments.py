@@ -18,12 +18,17 @@ if TYPE_CHECKING:
 IDLE_S: Final = 0.5
 """How long after it was asked for a count or snapshot begins, at the latest."""
 
+FORGET_EVERY_S: Final = 600.0
+
 _log = structlog.get_logger("segments")
 
 
 async def run_segments(worker: Worker, stop: asyncio.Event) -> None:
     """Keep memberships until `stop` is set. Several workers share the work."""
-    await run_lane("segments-keep", partial(_keep, worker, stop), stop)
+    await asyncio.gather(
+        run_lane("segments-keep", partial(_keep, worker, stop), stop),
+        run_lane("segments-forget", partial(_forget, worker), stop),
+    )
 
 
 async def _keep(worker: Worker, stop: asyncio.Event) -> float:
@@ -38,3 +43,7 @@ async def _keep(worker: Worker, stop: asyncio.Event) -> float:
         return IDLE_S
     _log.info("segment_kept", tenant_id=job.tenant_id.hex(), segment_id=job.segment_id)
     return 0.0
+
+
+async def _forget(worker: Worker) -> float:
+    return 0.0 if await worker.region.events.drop_old() else FORGET_EVERY_S
