@@ -209,7 +209,7 @@ async def test_a_rate_limit_holds_whoever_comes_early(engine: Engine):
     ports = engine.api.gateway.accept
 
     assert await expand(first, ports) is not None
-    # Ten seconds for one; the second that may be caught up with is nearly none of them.
+    # Ten seconds for one; the half that may be caught up with is nearly none of them.
     assert await expand(second, ports) is None
 
 

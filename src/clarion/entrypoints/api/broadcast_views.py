@@ -190,6 +190,6 @@ EXAMPLE: Final[dict[str, Any]] = {
     "audience": "all",
     "category": "marketing",
     "data": {"subject": "Offers of December", "body": "Twelve lamps for the price of ten."},
-    "send_at": "2026-12-01T09:00",
+    "rate_per_s": 500,
 }
-"""A body of `POST /api/v1/broadcasts`: at nine in the morning, wherever the recipient is."""
+"""A body of `POST /api/v1/broadcasts`."""

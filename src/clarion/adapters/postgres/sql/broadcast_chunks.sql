@@ -1,8 +1,8 @@
 -- name: pass_broadcast
--- Pass where the broadcast runs and its rate allows a chunk now. Locks its row to the end of the transaction: a pause or a cancel
--- waits for what is being accepted, and what comes after it is accepted no more.
+-- Pass where the broadcast runs and its rate allows a chunk now (what is late by up to half a second is caught up with). Locks its row
+-- to the end of the transaction: a pause or a cancel waits for what is being accepted, and what comes after it is accepted no more.
 UPDATE broadcasts
-SET paced_until = CASE WHEN rate_per_s > 0 THEN greatest(paced_until, now() - interval '1 second') + $2::int / rate_per_s * interval '1 second'
+SET paced_until = CASE WHEN rate_per_s > 0 THEN greatest(paced_until, now() - interval '500 milliseconds') + $2::int / rate_per_s * interval '1 second'
                        ELSE paced_until END
 WHERE broadcast_id = $1 AND stage = 'sending' AND NOT held AND paced_until <= now()
 RETURNING true
