@@ -40,13 +40,18 @@ class ExportOptions(msgspec.Struct, frozen=True):
 
 
 def run_export(options: ExportOptions) -> int:
-    """Export; how many users on stderr."""
+    """Export; how many users on stderr. Exit code 1 where the reader went away."""
     chosen = options.format or ("csv" if options.output and options.output.suffix == ".csv" else "ndjson")
     if chosen not in FORMATS:
         raise Invalid(f"there is no format {chosen!r}; there are: {', '.join(FORMATS)}", "format")
     console = Console(stderr=True)
-    with _output(options.output) as sink:
-        users = uvloop.run(_export(options, sink, chosen, console))
+    try:
+        with _output(options.output) as sink:
+            users = uvloop.run(_export(options, sink, chosen, console))
+    except BrokenPipeError:
+        # Who read it has enough (`| head`). Python would try to flush what is left, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     console.print(f"{users:,} users exported" + (f" to {options.output}" if options.output else ""))
     return 0
 
