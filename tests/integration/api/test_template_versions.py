@@ -249,3 +249,14 @@ async def test_the_tenants_own_description_refuses_what_an_accept_refuses(caller
         assert asked.is_valid(notification(template=template, data=data)) is fits
     others = (await other.call("GET /openapi.json")).json()
     assert "allOf" not in others["components"]["schemas"]["NotificationRequest"]
+
+
+async def test_saving_and_previewing_tell_what_could_be_better(caller: Caller):
+    html = {"subject": "Sale", "html": '<p>Hi <img src="https://example.com/a.png"></p>'}
+    content = {"category": "marketing", "channels": {"email": html}}
+    saved = (await caller.call("PUT /templates/sale", content)).json()
+    codes = {finding["code"]: finding["path"] for finding in saved["findings"]}
+    assert codes["missing_unsubscribe"] == "channels.email.html"
+    assert codes["missing_text"] == "channels.email.text"
+    previewed = (await caller.call("POST /templates/sale/preview", {})).json()
+    assert previewed["findings"] == saved["findings"]

@@ -17,21 +17,24 @@ from clarion.entrypoints.api import examples
 from clarion.entrypoints.api.body import JsonBody
 from clarion.entrypoints.api.replies import Reply, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
-from clarion.entrypoints.api.template_reads import Number, find_template
+from clarion.entrypoints.api.template_reads import Number, find_template, partials_of_template
 from clarion.entrypoints.api.template_views import DataFault, PreviewView, as_part
 from clarion.kernel.errors import Invalid, NotFound, Unknown
 from clarion.orchestration.accept import Ask
 from clarion.orchestration.model import Submission
 from clarion.templates import (
     DataSchema,
+    Finding,
     RenderItem,
+    TemplateContent,
     TemplateVersion,
     build_variables,
     choose_locale,
+    lint_template,
     name_of,
 )
 from clarion.tenancy.api_keys import require_scope
-from clarion.tenancy.config import TemplateInfo
+from clarion.tenancy.config import TemplateInfo, TenantConfig
 
 MAX_TAG: Final = 35
 """Characters of the longest language tag that RFC 5646 expects."""
@@ -108,7 +111,17 @@ async def preview_template(call: Call) -> Reply:
     rendered = call.services.gateway.renderer.render_batch(items)
     parts = {channel: as_part(result) for channel, result in zip(channels, rendered, strict=True)}
     fault = _data_fault(template, wanted.data)
-    return json_reply(PreviewView(name, template.version, name_of(template.resolved, locale), parts, fault))
+    findings = await _lint(call, template.content, config)
+    return json_reply(
+        PreviewView(name, template.version, name_of(template.resolved, locale), parts, fault, findings)
+    )
+
+
+async def _lint(call: Call, content: TemplateContent, config: TenantConfig) -> list[Finding]:
+    """What could be better about a stored version, were it saved again now."""
+    category = config.categories.get(content.category)
+    partials = await partials_of_template(call, content)
+    return lint_template(content, partials, "service" if category is None else category.class_)
 
 
 def _example_links(call: Call) -> dict[str, str]:

@@ -9,13 +9,13 @@ import msgspec
 from clarion.adapters.postgres.templates import Promotion, TemplateRecord, VersionRecord
 from clarion.contracts.channels import names_of
 from clarion.orchestration.rows import format_time
-from clarion.templates import ChannelParts, Rendered, RenderFailure, TemplateVersion
+from clarion.templates import ChannelParts, Finding, Rendered, RenderFailure, TemplateVersion
 
 
 class TemplateSaved(msgspec.Struct, frozen=True):
     """A version that is kept. `live`: the version that is sent now, null where none is. `new`: it was not there before.
 
-    `variables` are the names that it asks for.
+    `variables` are the names that it asks for, `findings` what could be better about it.
     """
 
     name: str
@@ -25,6 +25,7 @@ class TemplateSaved(msgspec.Struct, frozen=True):
     category: str
     channels: list[str]
     variables: list[str]
+    findings: list[Finding] = []
 
 
 class VersionLine(msgspec.Struct, frozen=True):
@@ -140,7 +141,7 @@ class DataFault(msgspec.Struct, frozen=True):
 
 
 class PreviewView(msgspec.Struct, frozen=True):
-    """A version, rendered on each of its channels. Nothing was sent.
+    """A version, rendered on each of its channels, and what could be better about it. Nothing was sent.
 
     `locale`: in which of its languages (`default`: its own); "" where it has one only.
     """
@@ -149,7 +150,8 @@ class PreviewView(msgspec.Struct, frozen=True):
     version: int
     locale: str
     channels: dict[str, PreviewPart]
-    data_fault: DataFault | None = None
+    data_fault: DataFault | None
+    findings: list[Finding]
 
 
 def as_template(template: TemplateVersion, versions: list[VersionRecord], live: int | None) -> TemplateView:

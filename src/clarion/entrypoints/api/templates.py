@@ -33,7 +33,14 @@ from clarion.entrypoints.api.template_views import (
 )
 from clarion.kernel.errors import Conflict, NotFound, Unknown
 from clarion.orchestration.rows import format_time
-from clarion.templates import CheckedTemplate, TemplateContent, check_template, try_template
+from clarion.templates import (
+    CheckedTemplate,
+    Partials,
+    TemplateContent,
+    check_template,
+    lint_template,
+    try_template,
+)
 
 PAGE: Final = 100
 MAX_TRIES: Final = 3
@@ -95,9 +102,8 @@ async def put_template(call: Call) -> Reply:
     if content.category not in config.categories:
         known = ", ".join(sorted(config.categories))
         raise Unknown(f"names an unknown category; there are {known}", "category")
-    checked, saved = await _save(
-        call, name, content, Saving(live=how.as_ == "live", by=call.principal.key_id)
-    )
+    saving = Saving(live=how.as_ == "live", by=call.principal.key_id)
+    partials, checked, saved = await _save(call, name, content, saving)
     gateway.region.configs.forget(call.tenant_id)
     return json_reply(
         TemplateSaved(
@@ -108,25 +114,29 @@ async def put_template(call: Call) -> Reply:
             category=content.category,
             channels=names_of(checked.channels),
             variables=list(checked.variables),
+            findings=lint_template(content, partials, config.categories[content.category].class_),
         )
     )
 
 
 async def _save(
     call: Call, name: str, content: TemplateContent, saving: Saving
-) -> tuple[CheckedTemplate, Saved]:
+) -> tuple[Partials, CheckedTemplate, Saved]:
     """Check a template, try it, and keep it. Raises Invalid; Conflict where its partials change again and again."""
     gateway = call.services.gateway
     tries = MAX_TRIES
     while True:
-        checked = check_template(content, await partials_of_template(call, content))
+        partials = await partials_of_template(call, content)
+        checked = check_template(content, partials)
         await try_template(checked, gateway.trials)
         try:
-            return checked, await gateway.region.templates.save(call.tenant_id, name, checked, saving)
+            saved = await gateway.region.templates.save(call.tenant_id, name, checked, saving)
         except Conflict:
             tries -= 1
             if not tries:
                 raise
+        else:
+            return partials, checked, saved
 
 
 @route(

@@ -51,7 +51,7 @@ def sync(where: Where, root: Path, word: Literal["push", "draft", "pull", "diff"
     """Push, pull or compare, and say so; the number of changes, and whether all went well."""
     with where.connect() as api:
         report = run_sync(api, root, word)
-    for line in report.lines:
+    for line in [*report.lines, *report.findings]:
         typer.echo(line)
     for problem in report.problems:
         typer.echo(problem, err=True)

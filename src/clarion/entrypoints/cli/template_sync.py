@@ -20,10 +20,14 @@ _NONE: Final[Files] = {}
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What was done, or would be, a line each; and what could not be, by file and line. `changes` counts the former."""
+    """What was done, or would be, a line each; and what could not be, by file and line. `changes` counts the former.
+
+    `findings`: what the linter says of what was saved.
+    """
 
     lines: list[str]
     problems: list[str]
+    findings: list[str] = []
     changes: int = 0
 
 
@@ -56,7 +60,7 @@ class TemplateSync:
         """
         folder = read_folder(self._root)
         check_folder(folder, self._partials_besides(folder))
-        report = Report([], [])
+        report = Report([], [], [])
         moved = [name for name in in_order(folder.partials) if self._push_partial(name, folder, report)]
         changes = len(moved)
         before = self._templates()
@@ -67,7 +71,7 @@ class TemplateSync:
                 report.lines.append(
                     f"{place_of(TEMPLATES, other)}: is not in the folder, and keeps `{name}` as it was"
                 )
-        return Report(report.lines, report.problems, changes)
+        return msgspec.structs.replace(report, changes=changes)
 
     def pull(self) -> Report:
         """Write what the account has into the folder: the latest version of each template, drafts too.
@@ -83,7 +87,7 @@ class TemplateSync:
             lines.append(f"{place}: {', '.join(changed) if changed else 'unchanged'}")
         folder = read_folder(self._root)
         lines.extend(f"{place}: is only here" for place in folder.tree.places() if place not in remote)
-        return Report(lines, [], changes)
+        return Report(lines, [], changes=changes)
 
     def diff(self) -> Report:
         """What a push would change, as unified diffs from the account's files to the folder's."""
@@ -107,7 +111,7 @@ class TemplateSync:
             lines.append(
                 f"{place_of(TEMPLATES, template.name)}: version {template.version} is a draft; {live}"
             )
-        return Report(lines, [], changes + len(drafts))
+        return Report(lines, [], changes=changes + len(drafts))
 
     def _push_partial(self, name: str, folder: Folder, report: Report) -> bool:
         place = place_of(PARTIALS, name)
@@ -135,6 +139,8 @@ class TemplateSync:
         state = "live" if live == version else f"a draft; version {live} is live" if live else "a draft"
         what = "saved as" if answer["new"] else "already there," if changed else "unchanged,"
         report.lines.append(f"{place}: {what} version {version}, {state}")
+        if answer["new"]:
+            report.findings.extend(_told(place, finding, folder) for finding in answer["findings"])
         return changed
 
     def _save(
@@ -177,6 +183,15 @@ class TemplateSync:
             shown = self._api.call("GET", path_of("templates", name))
             content = msgspec.convert(_fields(shown, TemplateContent), TemplateContent)
             yield place_of(TEMPLATES, name), write_template(content)
+
+
+def _told(place: str, finding: Mapping[str, Any], folder: Folder) -> str:
+    """What the linter says, by file and line."""
+    path, partial = finding["path"], finding["partial"]
+    line = f"line {finding['line']}: " if finding["line"] and not partial else ""
+    where = folder.blame_path(place, path, f"{line}{finding['detail']}; {finding['remedy']}")
+    inside = f" (line {finding['line']} of partial `{partial}`)" if partial else ""
+    return f"{finding['severity']}: {where}{inside}"
 
 
 def _fields(shown: Mapping[str, Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
