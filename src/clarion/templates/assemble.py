@@ -259,6 +259,8 @@ class _Assembler:
             raise Invalid(detail)
 
     def _emit(self, stretch: _Block, start: int, end: int) -> None:
+        if start == end:
+            return
         line = stretch.line + stretch.source.count("\n", 0, start)
         self.origins.append((self._line, stretch.partial, line))
         self._add(stretch.source[start:end])
@@ -362,9 +364,8 @@ def _blocks_of(pieces: list[Piece], stretch: _Block) -> dict[str, _Block]:
                 raise _refuse(piece.tag, stretch, _OUTSIDE)
             begun = True
         elif piece.text.strip():
-            where = f" of partial `{stretch.partial}`" if stretch.partial else ""
-            detail = f"line {stretch.line + piece.line - 1}{where}: {_OUTSIDE}"
-            raise Invalid(detail)
+            above = piece.text[: len(piece.text) - len(piece.text.lstrip())].count("\n")
+            raise _refuse(Tag("output", piece.line + above, ()), stretch, _OUTSIDE)
         i += 1
     return blocks
 

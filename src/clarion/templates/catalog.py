@@ -9,7 +9,13 @@ from clarion.kernel.errors import Invalid
 from clarion.templates.check_source import check_source, located
 from clarion.templates.data_schema import check_data_schema
 from clarion.templates.engine import CompiledTemplate, Workshop
-from clarion.templates.model import CheckedTemplate, Partials, TemplateContent, TemplateVersion
+from clarion.templates.model import (
+    MAX_MADE_BYTES,
+    CheckedTemplate,
+    Partials,
+    TemplateContent,
+    TemplateVersion,
+)
 from clarion.templates.parts import Part, channels_of
 from clarion.templates.ports import TrialRenderer, TrialVerdict
 from clarion.templates.resolve import NO_PARTIALS, Resolution, resolve
@@ -101,7 +107,7 @@ def _judge(verdict: TrialVerdict, channel: Channel) -> None:
 
 def _check_part(part: Part, resolution: Resolution) -> None:
     try:
-        check_source(part.source, part.path, is_html=part.is_html)
+        check_source(part.source, part.path, is_html=part.is_html, most=MAX_MADE_BYTES)
     except Invalid as error:
         raise _refuse(part, resolution, error.detail) from None
 

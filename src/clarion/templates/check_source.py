@@ -16,19 +16,19 @@ from clarion.templates.values import clean
 _LINE: Final = re.compile(r"\Aline (\d+)(?=:)")
 
 
-def check_bytes(source: str, path: str) -> None:
+def check_bytes(source: str, path: str, most: int = MAX_SOURCE_BYTES) -> None:
     """Raises Invalid at `path` for a source that is too long, or has characters that no message can have."""
     size = len(source.encode(errors="replace"))
-    if size > MAX_SOURCE_BYTES:
-        raise Invalid(f"it has {size} bytes; the most is {MAX_SOURCE_BYTES}", path)
+    if size > most:
+        raise Invalid(f"it has {size} bytes; the most is {most}", path)
     plain = source.replace("\r\n", "\n")
     if clean(plain) != plain:
         raise Invalid("it holds control characters or halves of characters; remove them", path)
 
 
-def check_source(source: str, path: str, *, is_html: bool) -> None:
+def check_source(source: str, path: str, *, is_html: bool, most: int = MAX_SOURCE_BYTES) -> None:
     """Raises Invalid at `path` for the first thing that a source must not hold, with its line and the remedy."""
-    check_bytes(source, path)
+    check_bytes(source, path, most)
     pieces = read_source(source, path)
     check_language(tags_of(pieces), path)
     if is_html:

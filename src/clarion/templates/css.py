@@ -19,7 +19,7 @@ from css_inline import CSSInliner, InlineError
 
 from clarion.kernel.errors import Invalid
 from clarion.templates.elements import Element, attributes_of, read_elements, value_of
-from clarion.templates.model import MAX_SOURCE_BYTES
+from clarion.templates.model import MAX_MADE_BYTES
 from clarion.templates.words import Words, is_statement
 
 MAX_SELECTORS: Final = 300
@@ -160,8 +160,8 @@ def _inline_now(words: Words, elements: list[Element], sheets: list[_Sheet]) -> 
         attributes = _with_style(each.attributes, mine)
         edits.append((each.place, each.place + len(each.attributes), attributes))
         grown += len(attributes)
-        if grown > MAX_SOURCE_BYTES:
-            detail = f"with its style in each element it has more than {MAX_SOURCE_BYTES} bytes"
+        if grown > MAX_MADE_BYTES:
+            detail = f"with its style in each element it has more than {MAX_MADE_BYTES} bytes"
             raise Invalid(detail)
     return _edited(words.text, edits + _rests_of(sheets, used))
 

@@ -13,6 +13,9 @@ from clarion.contracts.commands import Name
 MAX_SOURCE_BYTES: Final = 64 * 1024
 """Largest source of one part, in UTF-8. Far above what mail clients show (Gmail cuts a message at 102 KB)."""
 
+MAX_MADE_BYTES: Final = 96 * 1024
+"""Largest HTML that is made of MJML, or by inlining style rules, in UTF-8, before it is rendered."""
+
 MAX_TAG_CHARS: Final = 2048
 """Largest tag. The engine dies by a signal on a tag of 60 KB with 30 000 operators."""
 

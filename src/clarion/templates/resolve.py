@@ -18,6 +18,7 @@ from clarion.templates.engine import Workshop
 from clarion.templates.localize import canonical, fallback_chain, merge
 from clarion.templates.mjml import mjml_to_html
 from clarion.templates.model import (
+    MAX_MADE_BYTES,
     MAX_RESOLVED_BYTES,
     ChannelParts,
     EmailParts,
@@ -166,7 +167,7 @@ class _Resolver:
         if source not in self._compiled:
             try:
                 _check_mjml(source, path)
-                self._compiled[source] = mjml_to_html(source)
+                self._compiled[source] = _made_of_mjml(source)
             except Invalid as error:
                 raise located(error, path, assembled) from None
         return self._compiled[source]
@@ -177,6 +178,15 @@ def _with_inlined_styles(assembled: Assembled, path: str) -> str:
         return inline_styles(assembled.source)
     except Invalid as error:
         raise located(error, path, assembled) from None
+
+
+def _made_of_mjml(source: str) -> str:
+    html = mjml_to_html(source)
+    size = len(html.encode())
+    if size > MAX_MADE_BYTES:
+        detail = f"the HTML that is made of it has {size} bytes; the most is {MAX_MADE_BYTES}"
+        raise Invalid(detail)
+    return html
 
 
 def _check_mjml(source: str, path: str) -> None:

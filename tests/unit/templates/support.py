@@ -11,6 +11,9 @@ from clarion.kernel.errors import Invalid
 from clarion.templates import (
     ChannelParts,
     EmailParts,
+    PartialContent,
+    Partials,
+    PartialVersion,
     PushParts,
     Rendered,
     Renderer,
@@ -37,11 +40,18 @@ def sms(body: str) -> TemplateContent:
     return TemplateContent("service", ChannelParts(sms=SmsParts(body)))
 
 
-def render(content: TemplateContent, variables: dict[str, Any]) -> Rendered | RenderFailure:
+def partials(**contents: PartialContent) -> dict[str, PartialVersion]:
+    """Partials by name, in their first version."""
+    return {name: PartialVersion(name, 1, content) for name, content in contents.items()}
+
+
+def render(
+    content: TemplateContent, variables: dict[str, Any], known: Partials | None = None, locale: str = ""
+) -> Rendered | RenderFailure:
     """The first channel of checked content, rendered by a new renderer."""
-    checked = check_template(content)
+    checked = check_template(content, known or {})
     channel: Channel = "email" if checked.channels & 1 else "push" if checked.channels & 2 else "sms"
-    item = RenderItem(TENANT, make_version("test", 1, content), channel, variables)
+    item = RenderItem(TENANT, make_version("test", 1, content, known or {}), channel, variables, locale)
     (result,) = Renderer().render_batch([item])
     return result
 
@@ -67,8 +77,8 @@ def failure_of(content: TemplateContent, **variables: Any) -> RenderFailure:
     return result
 
 
-def refusal_of(content: TemplateContent) -> Invalid:
+def refusal_of(content: TemplateContent, known: Partials | None = None) -> Invalid:
     """Why content cannot be stored. Fails the test where it can."""
     with pytest.raises(Invalid) as caught:
-        check_template(content)
+        check_template(content, known or {})
     return caught.value
