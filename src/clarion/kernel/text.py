@@ -10,6 +10,11 @@ MAX_DEPTH: Final = 32
 """Deepest nesting of lists and maps in a caller's JSON."""
 
 
+MIN_INTEGER: Final = -(2**63)
+MAX_INTEGER: Final = 2**64 - 1
+"""The integers that every encoder of ours can write."""
+
+
 def is_storable(text: str) -> bool:
     """Whether `text` has neither U+0000 nor a lone surrogate."""
     if "\0" in text:
@@ -24,7 +29,7 @@ def is_storable(text: str) -> bool:
 
 
 def check_storable(value: object, path: str, depth: int = MAX_DEPTH) -> None:
-    """Pass over decoded JSON (or what msgspec made of it) whose every string can be stored.
+    """Pass over decoded JSON (or what msgspec made of it) whose every string and integer can be stored.
 
     Raises Invalid with the JSON path of the first that cannot, or of what is nested deeper than `depth`. The path
     of a bad key is that of its map.
@@ -32,6 +37,11 @@ def check_storable(value: object, path: str, depth: int = MAX_DEPTH) -> None:
     if isinstance(value, str):
         if not is_storable(value):
             detail = "holds U+0000 or half of a surrogate pair, which cannot be stored: remove it"
+            raise Invalid(detail, path)
+        return
+    if isinstance(value, int):
+        if not MIN_INTEGER <= value <= MAX_INTEGER:
+            detail = f"is no number between {MIN_INTEGER} and {MAX_INTEGER}: write it as text"
             raise Invalid(detail, path)
         return
     if not isinstance(value, dict | list | tuple):

@@ -41,7 +41,7 @@ from clarion.entrypoints.api.edge import Edge, trip_of
 from clarion.entrypoints.api.errors import reply_to_error
 from clarion.entrypoints.api.openapi import describe
 from clarion.entrypoints.api.patience import SWEEP_EVERY_S
-from clarion.entrypoints.api.routing import Route, serve
+from clarion.entrypoints.api.routing import Route, methods_by_path, options, serve
 from clarion.entrypoints.api.services import Services, build_services
 from clarion.entrypoints.hooks import receipts, subscriptions, tracking
 from clarion.entrypoints.workers.lane import run_lane
@@ -93,7 +93,11 @@ def create_app(gateway: Gateway) -> Litestar:
             yield
 
     app = Litestar(
-        [serve(route, services) for route in routes],
+        [
+            # First, or Litestar makes one of its own, which knows of one method only.
+            *(options(path, methods) for path, methods in methods_by_path(routes).items()),
+            *(serve(route, services) for route in routes),
+        ],
         openapi_config=None,
         logging_config=None,
         lifespan=[lifespan],

@@ -40,6 +40,9 @@ _ESCAPE: Final = re.compile(
 )
 """Any escape of JSON; the group is half of a surrogate pair."""
 
+_LONG_NUMBER: Final = re.compile(rb"\d{19}")
+"""Of fewer digits is every integer that can be written."""
+
 _PATH: Final = re.compile(r" - at (?:`key` in )?`\$\.?([^`]*)`\Z")
 
 
@@ -69,7 +72,7 @@ class JsonBody(Generic[T]):
         try:
             value = self._decoder.decode(raw)
         except msgspec.ValidationError as error:
-            raise to_invalid(error) from None
+            value = self._decode_whole(raw, error)
         except (
             ValueError,
             RecursionError,
@@ -82,9 +85,34 @@ class JsonBody(Generic[T]):
             check_tree(raw)
         return value
 
+    def _decode_whole(self, raw: bytes, error: msgspec.ValidationError) -> T:
+        """The value of a body in which integers are written as `3.0`, which JSON calls the same. Raises Invalid."""
+        if not self.envelope and "got `float`" in str(error):
+            try:
+                return msgspec.convert(_whole(msgspec.json.decode(raw)), self.type)
+            except msgspec.ValidationError as other:
+                raise to_invalid(other) from None
+        raise to_invalid(error) from None
+
+
+def _whole(value: object) -> object:
+    """Decoded JSON with each number that is whole as an integer."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_whole(item) for item in cast("list[object]", value)]
+    if isinstance(value, dict):
+        return {name: _whole(item) for name, item in cast("dict[str, object]", value).items()}
+    return value
+
 
 def _may_break_rules(raw: bytes) -> bool:
-    return b"\\u0000" in raw or raw.count(b"[") + raw.count(b"{") > MAX_DEPTH or raw.count(b",") >= MAX_ITEMS
+    return (
+        b"\\u0000" in raw
+        or raw.count(b"[") + raw.count(b"{") > MAX_DEPTH
+        or raw.count(b",") >= MAX_ITEMS
+        or _LONG_NUMBER.search(raw) is not None
+    )
 
 
 def check_tree(raw: bytes) -> None:

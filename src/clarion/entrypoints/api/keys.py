@@ -15,9 +15,12 @@ from clarion.entrypoints.api.routing import ANY_KEY, Call, Route, Spec, route
 from clarion.kernel.errors import NotFound, Refused
 from clarion.kernel.ids import format_id
 from clarion.orchestration.rows import format_time
-from clarion.tenancy.api_keys import EVERYTHING, KEY_BYTES, KeyRequest, create_key
+from clarion.tenancy.api_keys import EVERYTHING, KEY_BYTES, SCOPES, KeyRequest, create_key
 from clarion.tenancy.model import Environment
 from clarion.tenancy.ports import KeyRecord
+
+
+Scope = Annotated[str, Meta(extra_json_schema={"enum": sorted(SCOPES)})]
 
 
 class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,7 +28,7 @@ class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(max_length=200)] = ""
     environment: Environment | None = None
-    scopes: Annotated[list[str], Meta(max_length=100)] | None = None
+    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=100)] | None = None
     expires_at: AwareTime | None = None
 
 

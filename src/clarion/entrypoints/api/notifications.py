@@ -64,7 +64,8 @@ class NotificationBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 class ListParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which notifications. Without `user_id`, those since `since` (24 hours ago where it is left out).
 
-    `status` leaves the deliveries in that status, `environment` those of live or of test credentials. `cursor` is the `next_cursor` of the page before.
+    `status` leaves the deliveries in that status, `environment` those of live or of test credentials. `cursor` is the
+    `next_cursor` of the page before.
     """
 
     user_id: Name | None = None

@@ -12,15 +12,16 @@ import msgspec
 
 from clarion.entrypoints.api.body import NDJSON
 from clarion.entrypoints.api.errors import Problem, title_of
-from clarion.entrypoints.api.replies import Page, Picture
+from clarion.entrypoints.api.replies import Page, Picture, Script
 from clarion.entrypoints.api.routing import ANY_KEY, Route
+from clarion.entrypoints.api.schemas import TEXT, VALUE, VALUE_SCHEMA, exact, lenient_items
 
 _REF: Final = "#/components/schemas/{name}"
 _PARAMETER: Final = re.compile(r"{(\w+)}")
 _JSON: Final = "application/json"
 _PROBLEM: Final = "application/problem+json"
 
-_MEDIA: Final[dict[object, str]] = {str: "text/plain", Page: "text/html", Picture: "image/gif"}
+_MEDIA: Final[dict[object, str]] = {str: "text/plain", Page: "text/html", Picture: "image/gif", Script: "text/javascript"}
 """What is not JSON, by the type that stands for it in a route's answers."""
 
 _SAID: Final = {
@@ -43,7 +44,10 @@ _REPLAY_HEADER: Final = {
     "in": "header",
     "required": False,
     "description": "For 24 hours a repeat with this key gets the first answer, with `Idempotent-Replayed: true`.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {
+        "type": "string",
+        "pattern": r"""^(?:[!#-~](?:[ -~]{0,253}[!-~])?|"(?:[ !#-\[\]-~]|\\["\\]){1,255}")$""",
+    },
 }
 
 
@@ -51,7 +55,7 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
     """The OpenAPI document of `routes`."""
     types = list(_types(routes))
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
-    by_type = dict(zip(map(repr, types), schemas, strict=True))
+    by_type = dict(zip(map(repr, types), map(exact, schemas), strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_type)
@@ -60,13 +64,20 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
         "info": {"title": "Clarion", "version": version("clarion"), "description": _ABOUT},
         "paths": paths,
         "components": {
-            "schemas": {name: components[name] for name in sorted(components)},
+            "schemas": _components(routes, components),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, or a token (JWT)."},
                 "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
             },
         },
     }
+
+
+def _components(routes: Iterable[Route], made: dict[str, Any]) -> dict[str, Any]:
+    """The schemas by name, as they are published."""
+    lenient = {route.spec.body.shown.__name__ for route in routes if route.spec.body and route.spec.body.envelope}
+    told = {name: exact(schema) for name, schema in made.items()} | {VALUE: VALUE_SCHEMA}
+    return {name: lenient_items(told[name]) if name in lenient else told[name] for name in sorted(told)}
 
 
 def _types(routes: Iterable[Route]) -> Iterable[Any]:
@@ -113,7 +124,7 @@ def _security(scope: str | None) -> list[dict[str, list[str]]]:
 
 def _parameters(route: Route, schemas: dict[str, Any]) -> Iterable[dict[str, Any]]:
     for name in _PARAMETER.findall(route.path):
-        schema = {"type": "string", "minLength": 1, "maxLength": 200}
+        schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": TEXT}
         yield {"name": name, "in": "path", "required": True, "schema": schema}
     if route.spec.query is not None:
         for field in msgspec.structs.fields(route.spec.query):

@@ -20,6 +20,10 @@ class Picture(msgspec.Struct):
     """In a route's `answers`: a GIF."""
 
 
+class Script(msgspec.Struct):
+    """In a route's `answers`: JavaScript."""
+
+
 JSON: Final = b"application/json"
 PROBLEM: Final = b"application/problem+json"
 

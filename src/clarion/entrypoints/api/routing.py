@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias, TypeVar, cast
+import re
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final, TypeAlias, TypeVar, cast, get_args
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -12,6 +13,7 @@ from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 
 from clarion.adapters.postgres.idempotency import Kept
+from clarion.contracts.commands import AwareTime
 from clarion.entrypoints.api.body import JsonBody, check_media, read_body, to_invalid
 from clarion.entrypoints.api.edge import Trip, trip_of
 from clarion.entrypoints.api.errors import reply_to_error
@@ -22,14 +24,25 @@ from clarion.entrypoints.api.throttle import RouteClass, make_take, rate_headers
 from clarion.kernel.errors import Invalid
 from clarion.kernel.text import check_storable
 from clarion.orchestration.errors import KeyInUse, KeyMismatch
-from clarion.orchestration.model import Committed, IdempotencyClaim, KeyBusy, KeyReused, Replayed
+from clarion.orchestration.model import (
+    Committed,
+    IdempotencyClaim,
+    KeyBusy,
+    KeyReused,
+    Overtaken,
+    Replayed,
+)
 from clarion.tenancy.api_keys import require_scope
 from clarion.tenancy.model import Principal
 
 T = TypeVar("T")
+QueryT = TypeVar("QueryT", bound=msgspec.Struct)
 
 MAX_SEGMENT: Final = 200
 """Longest name in a path, as in a body (`contracts.commands.Name`)."""
+
+_TIMES: Final = (AwareTime, AwareTime | None)
+_NUMBER: Final = re.compile(r"[-+\d.eE]+")
 
 NOBODY: Final = Principal(b"", "", "", frozenset())
 """Who calls a public route."""
@@ -120,7 +133,7 @@ class Call:
             raise Invalid(f"has 1 to {MAX_SEGMENT} characters", name)
         return text
 
-    def query(self, type_: type[T]) -> T:
+    def query(self, type_: type[QueryT]) -> QueryT:
         """The query's parameters as a struct. Raises Invalid with the name of a wrong or unknown one."""
         given = self.request.scope["query_string"]
         try:
@@ -131,10 +144,35 @@ class Call:
             raise Invalid("the query is no list of names and values, or not UTF-8") from None
         named = dict(pairs)
         check_storable(named, "")
+        for field in msgspec.structs.fields(type_):
+            # Read leniently, a time could be a number too.
+            if AwareTime in (field.type, *get_args(field.type)) and _NUMBER.fullmatch(named.get(field.encode_name, "")):
+                raise Invalid("is a time: ISO 8601, with an offset", field.encode_name)
         try:
             return msgspec.convert(named, type_, strict=False)
         except msgspec.ValidationError as error:
             raise to_invalid(error) from None
+
+
+def methods_by_path(routes: Iterable[Route]) -> dict[str, list[str]]:
+    """The methods that each path has."""
+    methods: dict[str, list[str]] = {}
+    for one in routes:
+        methods.setdefault(one.path, []).append(one.method)
+    return methods
+
+
+def options(path: str, methods: Sequence[str]) -> HTTPRouteHandler:
+    """Litestar's handler of `OPTIONS` for a path: which methods there are."""
+    reply = Reply(204, headers=((b"allow", ", ".join(sorted({*methods, "OPTIONS"})).encode()),))
+
+    async def endpoint() -> Reply:
+        return reply
+
+    handler = HTTPRouteHandler(
+        path.replace("}", ":str}"), http_method=[HttpMethod.OPTIONS], status_code=200, name=f"OPTIONS {path}"
+    )
+    return handler(endpoint)
 
 
 Handler: TypeAlias = Callable[[Call], Awaitable[Reply]]
@@ -216,7 +254,7 @@ async def _answer_once(call: Call) -> Reply:
 
     outcome = await call.services.idempotency.run(call.principal, claim, work)
     match outcome:
-        case KeyBusy():
+        case KeyBusy() | Overtaken():
             raise KeyInUse
         case KeyReused():
             raise KeyMismatch

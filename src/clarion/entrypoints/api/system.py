@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from clarion.entrypoints.api.replies import Reply, json_reply
+from clarion.entrypoints.api.replies import Page, Reply, Script, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
 from clarion.kernel.errors import ClarionError
 
@@ -74,14 +74,14 @@ async def metrics(call: Call) -> Reply:
     return Reply(200, call.services.gateway.region.metrics.render(), media=_TEXT)
 
 
-@route("GET /docs", Spec(tag="system", scope=None, answers={200: str}))
+@route("GET /docs", Spec(tag="system", scope=None, answers={200: Page}))
 async def docs(call: Call) -> Reply:
     """This description, to be read by people."""
     del call
     return Reply(200, _asset("docs.html"), (_PAGE_POLICY,), _HTML)
 
 
-@route("GET /docs/docs.js", Spec(tag="system", scope=None, answers={200: str}))
+@route("GET /docs/docs.js", Spec(tag="system", scope=None, answers={200: Script}))
 async def docs_script(call: Call) -> Reply:
     """The script of the page at `/docs`."""
     del call

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from clarion.entrypoints.api import examples
 from clarion.entrypoints.api.body import JsonBody
+from clarion.entrypoints.api.keys import Scope
 from clarion.entrypoints.api.replies import Reply, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
 from clarion.kernel.errors import NotFound, Refused
@@ -38,7 +39,7 @@ class IssuerBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     issuer: Claim
     algorithms: Annotated[list[Algorithm], Meta(min_length=1, max_length=len(ALGORITHMS))]
-    scopes: Annotated[list[str], Meta(min_length=1, max_length=100)]
+    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=100)]
     audience: Claim | None = None
     environment: Environment | None = None
     keys: KeySetBody | None = None
