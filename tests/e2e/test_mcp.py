@@ -23,12 +23,13 @@ READING: Final = {
     "get_user",
     "list_templates",
     "get_template",
+    "list_segments",
+    "get_segment",
     "list_broadcasts",
     "get_broadcast",
     "list_dead_letters",
 }
 SENDING: Final = {"plan_notification", "plan_broadcast", "confirm", "cancel_notification"}
-SAID: Final = {"subject": "Hello", "body": "Hello Ada"}
 
 
 class Assistant:
@@ -41,14 +42,14 @@ class Assistant:
         """The tools by name."""
         return {tool.name: tool for tool in (await self._client.list_tools()).tools}
 
-    async def use(self, name: str, **arguments: Any) -> dict[str, Any]:
+    async def use(self, name: str, /, **arguments: Any) -> dict[str, Any]:
         """A tool's answer."""
         result = await self._client.call_tool(name, arguments)
         assert not result.is_error, result.content
         assert result.structured_content is not None
         return dict(result.structured_content)
 
-    async def fail(self, name: str, **arguments: Any) -> str:
+    async def fail(self, name: str, /, **arguments: Any) -> str:
         """What a tool refuses with."""
         result = await self._client.call_tool(name, arguments)
         assert result.is_error
@@ -78,6 +79,7 @@ async def test_an_assistant_finds_out_what_became_of_a_notification(person: Pers
     await person.users(1, phone="+33123456789")
     told = await person.notify()
     await person.ends(told["notification_id"])
+    await person.get("PUT /segments/french", {"expression": "user.country == 'FR'"})
 
     async with working_for(person) as hers:
         tools = await hers.tools()
@@ -86,6 +88,8 @@ async def test_an_assistant_finds_out_what_became_of_a_notification(person: Pers
         shown = await hers.use("get_notification", notification_id=told["notification_id"])
         why = await hers.use("explain_notification", notification_id=told["notification_id"])
         user = await hers.use("get_user", user_id="user-0")
+        segments = await hers.use("list_segments")
+        segment = await hers.use("get_segment", name="french")
         letters = await hers.use("list_dead_letters")
         refused = await hers.fail("get_notification", notification_id="nothing")
 
@@ -95,6 +99,8 @@ async def test_an_assistant_finds_out_what_became_of_a_notification(person: Pers
     assert [one["notification_id"] for one in found["notifications"]] == [told["notification_id"]]
     assert shown["status"] == "sent"
     assert why["deliveries"][0]["attempts"]
+    assert [one["name"] for one in segments["segments"]] == ["french"]
+    assert segment["expression"] == "user.country == 'FR'"
     assert letters["dead_letters"] == []
     assert refused.endswith("there is no such notification")
     assert user["profile"]["email"] == "u…@example.org"
@@ -102,48 +108,34 @@ async def test_an_assistant_finds_out_what_became_of_a_notification(person: Pers
     assert "3456" not in json.dumps(user["profile"])
 
 
-async def test_nothing_is_sent_before_the_plan_is_confirmed(person: Person):
-    await person.users(1)
+async def test_nothing_is_sent_before_its_plan_is_confirmed(person: Person):
+    """One server for all of it: each start of one takes seconds."""
+    users = await person.users(3)
     name = await person.template()
+    wanted = {"user_id": "user-0", "category": "transactional", "template": name}
 
     async with working_for(person, "--allow-sending") as hers:
         tools = await hers.tools()
-        plan = await hers.use("plan_notification", user_id="user-0", category="transactional", template=name)
-        unsent = await hers.use("find_notifications", user_id="user-0")
+        nobody = await hers.fail("plan_notification", **wanted | {"user_id": "nobody"})
+        plan = await hers.use("plan_notification", **wanted)
+        many = await hers.use("plan_broadcast", category="transactional", template=name, user_ids=users)
+        assert await person.deliveries() == []
         wrong = await hers.fail("confirm", confirmation="yes, please")
         sent = await hers.use("confirm", confirmation=plan["confirmation"])
         again = await hers.fail("confirm", confirmation=plan["confirmation"])
+        started = await hers.use("confirm", confirmation=many["confirmation"])
+        shown = await hers.use("get_broadcast", broadcast_id=started["broadcast_id"])
 
     assert set(tools) == READING | SENDING
     assert tools["confirm"].annotations.destructive_hint
+    assert nobody.endswith("there is no such user")
     assert "Hello User-0" in json.dumps(plan["would_send"]["message"])
-    assert unsent["notifications"] == []
+    assert (many["forecast"]["audience"], many["forecast"]["would_send"]) == (3, 3)
     assert "no such plan" in wrong
     assert "no such plan" in again
-    assert await person.ends(sent["notification_id"]) == "sent"
-    assert len(await person.deliveries()) == 1
-
-
-async def test_a_broadcast_is_forecast_and_then_confirmed(person: Person):
-    users = await person.users(3)
-    name = await person.template()
-
-    async with working_for(person, "--allow-sending") as hers:
-        plan = await hers.use("plan_broadcast", category="transactional", template=name, user_ids=users)
-        assert await person.deliveries() == []
-        started = await hers.use("confirm", confirmation=plan["confirmation"])
-        shown = await hers.use("get_broadcast", broadcast_id=started["broadcast_id"])
-
-    assert (plan["forecast"]["audience"], plan["forecast"]["would_send"]) == (3, 3)
     assert not shown["dry_run"]
-    assert await person.all_over(3) == {"sent": 3}
-
-
-async def test_a_plan_for_nobody_is_refused(person: Person):
-    async with working_for(person, "--allow-sending") as hers:
-        refused = await hers.fail("plan_notification", user_id="nobody", category="transactional", data=SAID)
-
-    assert refused.endswith("there is no such user")
+    assert await person.ends(sent["notification_id"]) == "sent"
+    assert await person.all_over(1 + 3) == {"sent": 1 + 3}
 
 
 async def test_beside_the_instance_the_ledger_can_be_read(live: Live, person: Person):

@@ -142,6 +142,34 @@ class Users:
             endpoints.SET_CONTEXT, Request(body={"user_id": user_id, "context": context})
         )
 
+    async def record_events(self, events: Sequence[model.Event]) -> list[model.EventResult]:
+        """Record up to BATCH_MOST things that users did; a result per event, in order."""
+        asked = Request(body={"events": events})
+        return (await self._transport.call(endpoints.RECORD_EVENTS, asked, model.EventResults)).results
+
+
+class Segments:
+    """Users who belong together. Every method raises ApiError."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def put(self, name: str, expression: str, description: str = "") -> model.Segment:
+        """Create or replace a segment."""
+        body = {"expression": expression, "description": description}
+        return await self._transport.call(
+            endpoints.PUT_SEGMENT, Request(path={"name": name}, body=body), model.Segment
+        )
+
+    async def get(self, name: str) -> model.Segment:
+        """One segment, with how many belong to it."""
+        return await self._transport.call(endpoints.READ_SEGMENT, Request(path={"name": name}), model.Segment)
+
+    async def page(self, cursor: str | None = None, limit: int = 20) -> model.SegmentPage:
+        """One page, by name."""
+        asked = Request(query={"cursor": cursor, "limit": limit})
+        return await self._transport.call(endpoints.LIST_SEGMENTS, asked, model.SegmentPage)
+
 
 class Broadcasts:
     """One message to many. Every method raises ApiError."""
@@ -236,6 +264,7 @@ class Clarion:
         self._transport = Transport(base_url, api_key, policy)
         self.notifications = Notifications(self._transport)
         self.users = Users(self._transport)
+        self.segments = Segments(self._transport)
         self.broadcasts = Broadcasts(self._transport)
         self.dead_letters = DeadLetters(self._transport)
         self.templates = Templates(self._transport)

@@ -29,6 +29,12 @@ RECORD_CONSENT: Final = Endpoint("POST", "/api/v1/compliance/consent", "record_c
 READ_CONSENT: Final = Endpoint("GET", "/api/v1/compliance/consent/{user_id}", "show_consent")
 SET_CONTEXT: Final = Endpoint("POST", "/api/v1/personalization/context", "update_context")
 
+RECORD_EVENTS: Final = Endpoint("POST", "/api/v1/events/batch", "record_batch")
+
+PUT_SEGMENT: Final = Endpoint("PUT", "/api/v1/segments/{name}", "put_segment")
+LIST_SEGMENTS: Final = Endpoint("GET", "/api/v1/segments", "list_segments")
+READ_SEGMENT: Final = Endpoint("GET", "/api/v1/segments/{name}", "read_segment")
+
 START_BROADCAST: Final = Endpoint("POST", "/api/v1/broadcasts", "create_broadcast")
 LIST_BROADCASTS: Final = Endpoint("GET", "/api/v1/broadcasts", "list_broadcasts")
 READ_BROADCAST: Final = Endpoint("GET", "/api/v1/broadcasts/{broadcast_id}", "get_broadcast")
@@ -69,6 +75,10 @@ SHAPES: Final = (
     Shape(RECORD_CONSENT, model.ConsentRequest),
     Shape(READ_CONSENT, None, model.Consent),
     Shape(SET_CONTEXT),
+    Shape(RECORD_EVENTS, None, model.EventResults),
+    Shape(PUT_SEGMENT, None, model.Segment),
+    Shape(LIST_SEGMENTS, None, model.SegmentPage),
+    Shape(READ_SEGMENT, None, model.Segment),
     Shape(START_BROADCAST, model.BroadcastRequest, model.BroadcastStarted),
     Shape(LIST_BROADCASTS, None, model.BroadcastPage),
     Shape(READ_BROADCAST, None, model.Broadcast),

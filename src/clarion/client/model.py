@@ -149,6 +149,48 @@ class Consent(msgspec.Struct, frozen=True):
     ccpa_status: str
 
 
+class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something that a user did. `timestamp` None: now."""
+
+    user_id: str
+    event: str
+    properties: dict[str, Any] = {}
+    timestamp: datetime | None = None
+
+
+class EventResult(msgspec.Struct, frozen=True):
+    """What became of one event of a batch: `error` is None where it was recorded."""
+
+    index: int
+    event_id: str | None = None
+    error: dict[str, Any] | None = None
+
+
+class EventResults(msgspec.Struct, frozen=True):
+    """What became of a batch of events, in order."""
+
+    results: list[EventResult]
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """Users who belong together, by an expression. `members` is as of `counted_at`; None: not counted yet."""
+
+    name: str
+    expression: str
+    description: str
+    version: int
+    members: int | None = None
+    counted_at: str | None = None
+    snapshot_at: str | None = None
+
+
+class SegmentPage(msgspec.Struct, frozen=True):
+    """A page of segments, by name."""
+
+    segments: list[Segment]
+    next_cursor: str | None = None
+
+
 class BroadcastRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One message to many: to a `segment`, to `user_ids`, or to an `audience`. With `dry_run` nothing is sent."""
 

@@ -13,6 +13,7 @@ from clarion.client import (
     Clarion,
     ConsentRequest,
     DeviceToken,
+    Event,
     InvalidRequest,
     ItemRefused,
     NotFound,
@@ -129,6 +130,18 @@ async def test_consent_and_context_are_recorded(clarion: Clarion):
 
     (consent,) = (await clarion.users.consent("ada")).consents
     assert (consent["category"], consent["consented"]) == ("marketing", True)
+
+
+async def test_events_and_segments_are_recorded(clarion: Clarion):
+    await clarion.users.put("ada", User(email="ada@example.com", country="GB"))
+
+    recorded, refused = await clarion.users.record_events([Event("ada", "login"), Event("nobody", "login")])
+    written = await clarion.segments.put("british", "user.country == 'GB'", "those at home")
+
+    assert recorded.error is None
+    assert refused.error is not None
+    assert await clarion.segments.get("british") == written
+    assert [one.name for one in (await clarion.segments.page()).segments] == ["british"]
 
 
 async def test_a_broadcast_is_tried_dry(clarion: Clarion):

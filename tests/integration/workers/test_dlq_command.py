@@ -99,7 +99,7 @@ async def test_named_letters_are_redriven_or_it_says_why_not(bench: Bench, comma
 async def test_letters_and_parked_messages_are_dropped(bench: Bench, command: Command):
     origin = f"origin-{os.urandom(4).hex()}"
     (row,) = await bench.query(
-        "INSERT INTO parked_messages (source, origin, payload, reason) VALUES ('log', $1, 'x', 'y') "
+        "INSERT INTO parked_messages (source, origin, payload, reason) VALUES ('outbox', $1, 'x', 'y') "
         "RETURNING parked_id",
         origin,
     )
@@ -107,11 +107,9 @@ async def test_letters_and_parked_messages_are_dropped(bench: Bench, command: Co
     number = str(row["parked_id"])
 
     shown = await command("show", number)
-    kept = await command("redrive", number)
     dropped = await command("drop", ada, number)
 
     assert msgspec.json.decode(shown.stdout)["origin"] == origin
-    assert kept.exit_code == 1
     assert dropped.stdout.strip() == "2 dropped"
     assert len(await bench.letters()) == 1
     assert (await command("drop", ada)).exit_code == 1
@@ -131,3 +129,10 @@ async def test_a_wrong_word_is_told(command: Command, words: list[str], said: st
 
     assert done.exit_code == 1
     assert said in str(done.exception)
+
+
+async def test_a_parked_message_that_is_not_there_is_told(command: Command):
+    done = await command("redrive", "999999999999")
+
+    assert done.exit_code == 1
+    assert "999999999999 is left: there is no such parked message" in done.stdout

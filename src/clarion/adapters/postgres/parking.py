@@ -9,14 +9,13 @@ import asyncpg
 import msgspec
 
 from clarion.adapters.postgres.queries import load_queries
-from clarion.contracts.topics import Topic
 
 if TYPE_CHECKING:
     from clarion.adapters.postgres.pools import Pools
 
 
 class ParkedMessage(msgspec.Struct, frozen=True):
-    """A message that is parked. `origin`: the outbox row's or the log's topic, or the receipts' provider.
+    """A message that is parked. `origin`: the outbox row's topic, or the receipts' provider.
 
     `parked_ms` is UTC milliseconds. `payload` is empty in lists.
     """
@@ -37,13 +36,6 @@ class PostgresParking:
         self._pools = pools
         self._sql = load_queries("parking")
 
-    async def park_entries(self, topic: Topic, payloads: Sequence[bytes], reason: str) -> None:
-        """Keep entries of the log that a consumer cannot work on; it may then acknowledge them."""
-        async with self._pools.pipeline() as connection:
-            await connection.executemany(
-                self._sql["park"], [("log", topic.name, payload, reason) for payload in payloads]
-            )
-
     async def count(self) -> dict[str, int]:
         """How many messages are parked, by each source."""
         async with self._pools.pipeline() as connection:
@@ -61,10 +53,7 @@ class PostgresParking:
         return None if record is None else _parked(record, record["payload"])
 
     async def put_back(self, ids: Sequence[int]) -> list[int]:
-        """Return messages to where they came from, all in one transaction; which there were.
-
-        Entries of the log stay parked: its other consumers have had them.
-        """
+        """Return messages to where they came from, all in one transaction; which there were."""
         async with self._pools.pipeline() as connection, connection.transaction():
             taken = await connection.fetch(self._sql["take_parked"], ids)
             for record in taken:

@@ -141,7 +141,7 @@ class Desk:
                 # Those of this very call show as redriven too: only other reasons are news.
                 left = {format_id(i): text for i, text in why.items() if text != "redriven already"}
         returned = set(await self._parking.put_back(named.parked)) if named.parked else set[int]()
-        left |= {str(n): "unknown, or an entry of the log" for n in named.parked if n not in returned}
+        left |= {str(n): "there is no such parked message" for n in named.parked if n not in returned}
         return done + len(returned), left
 
     async def count(self, choice: Choice) -> int:

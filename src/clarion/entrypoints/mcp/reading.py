@@ -65,6 +65,14 @@ class Reading:
         """Show a template's parts, in its latest version or another one."""
         return await self._clarion.templates.get(name, version)
 
+    async def list_segments(self, limit: int = 20, cursor: str | None = None) -> Answer:
+        """List segments by name, each with its expression and how many users belong to it."""
+        return _plain(await self._clarion.segments.page(cursor, max(1, min(limit, MOST))))
+
+    async def get_segment(self, name: str) -> Answer:
+        """Show one segment: who belongs to it, and how many they are."""
+        return _plain(await self._clarion.segments.get(name))
+
     async def list_broadcasts(self, limit: int = 20, cursor: str | None = None) -> Answer:
         """List broadcasts, newest first."""
         return _plain(await self._clarion.broadcasts.page(cursor, max(1, min(limit, MOST))))

@@ -69,6 +69,8 @@ def build_server(clarion: Clarion, ledger: LedgerReader | None, *, allow_sending
         reading.get_user,
         reading.list_templates,
         reading.get_template,
+        reading.list_segments,
+        reading.get_segment,
         reading.list_broadcasts,
         reading.get_broadcast,
         reading.list_dead_letters,

@@ -13,12 +13,12 @@ SELECT parked_id, source, origin, payload, length(payload) AS bytes, reason, par
 -- name: count_parked
 -- How many there are of each source, also where there are none.
 SELECT s.source, count(p.parked_id) AS messages
-FROM unnest(ARRAY['outbox', 'receipts', 'log']) AS s (source) LEFT JOIN parked_messages p USING (source)
+FROM unnest(ARRAY['outbox', 'receipts']) AS s (source) LEFT JOIN parked_messages p USING (source)
 GROUP BY s.source
 
 -- name: take_parked
--- Take out what can go back to where it came from.
-DELETE FROM parked_messages WHERE parked_id = ANY ($1::bigint[]) AND source <> 'log' RETURNING parked_id, source, origin, payload
+-- Take out what goes back to where it came from.
+DELETE FROM parked_messages WHERE parked_id = ANY ($1::bigint[]) RETURNING parked_id, source, origin, payload
 
 -- name: drop_parked
 -- Forget parked messages.

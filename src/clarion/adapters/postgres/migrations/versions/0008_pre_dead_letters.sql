@@ -41,11 +41,11 @@ CREATE TABLE dead_letters (
 );
 CREATE INDEX dead_letters_by_death ON dead_letters (tenant_id, died_at, global_id);
 
--- Messages between our own parts that cannot be worked on: rows of the outbox and the receipt inbox, entries of the log. They carry ids
--- only and belong to no tenant that could be told: their bytes are what is wrong.
+-- Messages between our own parts that cannot be worked on: rows of the outbox and the receipt inbox. They carry ids only and belong to no
+-- tenant that could be told: their bytes are what is wrong.
 CREATE TABLE parked_messages (
     parked_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    source    text        NOT NULL CHECK (source IN ('outbox', 'receipts', 'log')),
+    source    text        NOT NULL CHECK (source IN ('outbox', 'receipts')),
     origin    text        NOT NULL,
     payload   bytea       NOT NULL,
     reason    text        NOT NULL,
