@@ -19,7 +19,6 @@ from clarion.tenancy.api_keys import EVERYTHING, KEY_BYTES, SCOPES, KeyRequest, 
 from clarion.tenancy.model import Environment
 from clarion.tenancy.ports import KeyRecord
 
-
 Scope = Annotated[str, Meta(extra_json_schema={"enum": sorted(SCOPES)})]
 
 

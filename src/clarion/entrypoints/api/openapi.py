@@ -21,7 +21,12 @@ _PARAMETER: Final = re.compile(r"{(\w+)}")
 _JSON: Final = "application/json"
 _PROBLEM: Final = "application/problem+json"
 
-_MEDIA: Final[dict[object, str]] = {str: "text/plain", Page: "text/html", Picture: "image/gif", Script: "text/javascript"}
+_MEDIA: Final[dict[object, str]] = {
+    str: "text/plain",
+    Page: "text/html",
+    Picture: "image/gif",
+    Script: "text/javascript",
+}
 """What is not JSON, by the type that stands for it in a route's answers."""
 
 _SAID: Final = {
@@ -66,7 +71,11 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
         "components": {
             "schemas": _components(routes, components),
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, or a token (JWT)."},
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API key, or a token (JWT).",
+                },
                 "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
             },
         },
@@ -75,7 +84,9 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
 
 def _components(routes: Iterable[Route], made: dict[str, Any]) -> dict[str, Any]:
     """The schemas by name, as they are published."""
-    lenient = {route.spec.body.shown.__name__ for route in routes if route.spec.body and route.spec.body.envelope}
+    lenient = {
+        route.spec.body.shown.__name__ for route in routes if route.spec.body and route.spec.body.envelope
+    }
     told = {name: exact(schema) for name, schema in made.items()} | {VALUE: VALUE_SCHEMA}
     return {name: lenient_items(told[name]) if name in lenient else told[name] for name in sorted(told)}
 

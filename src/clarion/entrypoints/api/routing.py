@@ -41,7 +41,6 @@ QueryT = TypeVar("QueryT", bound=msgspec.Struct)
 MAX_SEGMENT: Final = 200
 """Longest name in a path, as in a body (`contracts.commands.Name`)."""
 
-_TIMES: Final = (AwareTime, AwareTime | None)
 _NUMBER: Final = re.compile(r"[-+\d.eE]+")
 
 NOBODY: Final = Principal(b"", "", "", frozenset())
@@ -146,7 +145,9 @@ class Call:
         check_storable(named, "")
         for field in msgspec.structs.fields(type_):
             # Read leniently, a time could be a number too.
-            if AwareTime in (field.type, *get_args(field.type)) and _NUMBER.fullmatch(named.get(field.encode_name, "")):
+            if AwareTime in (field.type, *get_args(field.type)) and _NUMBER.fullmatch(
+                named.get(field.encode_name, "")
+            ):
                 raise Invalid("is a time: ISO 8601, with an offset", field.encode_name)
         try:
             return msgspec.convert(named, type_, strict=False)
