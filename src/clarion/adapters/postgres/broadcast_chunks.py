@@ -40,6 +40,11 @@ class PostgresBroadcastChunks:
         self._sql = load_queries("broadcast_chunks")
         self._steps = load_queries("broadcasts")
 
+    async def stages(self) -> frozenset[str]:
+        """The stages that some broadcast is in and that a worker has something to do for."""
+        async with self._pools.pipeline() as connection:
+            return frozenset(record["stage"] for record in await connection.fetch(self._sql["stages"]))
+
     async def next(self, window: int = WINDOW) -> Chunk | None:
         """A chunk of any broadcast that may be accepted (or examined) now, held by nobody; None where there is none."""
         async with self._pools.pipeline() as connection:

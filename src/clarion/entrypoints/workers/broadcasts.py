@@ -30,6 +30,8 @@ LOOK_BATCH: Final = 32
 """Chunks that are looked at together: 16 000 members at most."""
 
 LOOK_EVERY_S: Final = 0.1
+RECOUNT_EVERY_S: Final = 1.0
+"""How often settled chunks are looked for that are to be counted again, while no broadcast is sending."""
 
 REFUSED: Final = "error"
 """Reason for the members of a chunk that could not be accepted for an error of ours."""
@@ -39,15 +41,31 @@ _log = structlog.get_logger("broadcasts")
 
 async def run_broadcasts(worker: Worker, stop: asyncio.Event) -> None:
     """Collect, accept, settle and cancel until `stop` is set."""
+    watch = _Watch()
     await asyncio.gather(
-        run_lane("broadcasts-collect", partial(_collect, worker), stop),
-        run_lane("broadcasts-expand", partial(_expand, worker), stop),
-        run_lane("broadcasts-look", partial(_look, worker), stop),
-        run_lane("broadcasts-cancel", partial(_cancel, worker), stop),
+        run_lane("broadcasts-watch", partial(_look_around, worker, watch), stop),
+        run_lane("broadcasts-collect", partial(_collect, worker, watch), stop),
+        run_lane("broadcasts-expand", partial(_expand, worker, watch), stop),
+        run_lane("broadcasts-look", partial(_look, worker, watch), stop),
+        run_lane("broadcasts-cancel", partial(_cancel, worker, watch), stop),
     )
 
 
-async def _collect(worker: Worker) -> float:
+class _Watch:
+    """What there is to do, so that an idle worker asks one question and not one a lane."""
+
+    def __init__(self) -> None:
+        self.stages: frozenset[str] = frozenset()
+
+
+async def _look_around(worker: Worker, watch: _Watch) -> float:
+    watch.stages = await worker.broadcasts.chunks.stages()
+    return IDLE_S
+
+
+async def _collect(worker: Worker, watch: _Watch) -> float:
+    if "collecting" not in watch.stages:
+        return IDLE_S
     ports = worker.broadcasts.snapshot
     collecting = await worker.broadcasts.snapshots.take()
     if collecting is None:
@@ -57,7 +75,9 @@ async def _collect(worker: Worker) -> float:
     return 0.0
 
 
-async def _expand(worker: Worker) -> float:
+async def _expand(worker: Worker, watch: _Watch) -> float:
+    if "sending" not in watch.stages:
+        return IDLE_S
     broadcasts = worker.broadcasts
     chunk = await broadcasts.chunks.next()
     if chunk is None:
@@ -97,11 +117,15 @@ def _observe(worker: Worker, answer: Answer) -> None:
     metrics.count(metrics.decisions, rules)
 
 
-async def _look(worker: Worker) -> float:
-    return 0.0 if await worker.broadcasts.chunks.look(LOOK_BATCH) == LOOK_BATCH else LOOK_EVERY_S
+async def _look(worker: Worker, watch: _Watch) -> float:
+    if await worker.broadcasts.chunks.look(LOOK_BATCH) == LOOK_BATCH:
+        return 0.0
+    return LOOK_EVERY_S if "sending" in watch.stages else RECOUNT_EVERY_S
 
 
-async def _cancel(worker: Worker) -> float:
+async def _cancel(worker: Worker, watch: _Watch) -> float:
+    if "cancelling" not in watch.stages:
+        return IDLE_S
     chunks = worker.broadcasts.chunks
     taken = await chunks.take_cancelling()
     if taken is None:

@@ -41,6 +41,10 @@ FROM candidate
 JOIN broadcasts b USING (broadcast_id)
 JOIN broadcast_chunks c USING (broadcast_id, chunk)
 
+-- name: stages
+-- Which stages there are work for.
+SELECT DISTINCT stage FROM broadcasts WHERE stage IN ('collecting', 'sending', 'cancelling')
+
 -- name: look_at_chunks
 -- Chunks whose time has come to be looked at: where nothing is open any more their members are counted and the chunk is settled. The
 -- counts follow receipts: a settled chunk is counted again whenever it is twice as old, while its rows are there.
