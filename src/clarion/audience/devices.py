@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -10,9 +10,10 @@ import msgspec
 from clarion.audience.keyring import Keyring
 from clarion.audience.model import DeviceToken
 from clarion.audience.ports import DeviceRow, DeviceStore, Sealer, UserStore
+from clarion.audience.profile import UserProfile
 from clarion.audience.seals import Seals, device_context
 from clarion.kernel.errors import NotFound, Transient
-from clarion.kernel.text import check_storable
+from clarion.kernel.text import check_storable, is_storable
 
 STALE_DAYS: Final = 270
 """A device that was not seen for so long has a dead token: push services end tokens after this time without use."""
@@ -64,6 +65,16 @@ def seal_devices(
 def token_hmac(tenant_id: bytes, token: str, sealer: Sealer) -> bytes:
     """What finds a token without opening it."""
     return sealer.blind(tenant_id, b"device:" + token.encode())
+
+
+async def owners_of(
+    tenant_id: bytes, profiles: Iterable[UserProfile], devices: DeviceStore, sealer: Sealer
+) -> list[str]:
+    """Who has the devices that these profiles list, by external id: whoever is to lose one. One query, or none."""
+    tokens = {device.token for profile in profiles for device in profile.device_tokens or ()}
+    # A token that no store can hold is refused later, with its path.
+    hmacs = [token_hmac(tenant_id, token, sealer) for token in tokens if is_storable(token)]
+    return await devices.owners(tenant_id, hmacs) if hmacs else []
 
 
 async def register_device(

@@ -128,6 +128,10 @@ class DeviceStore(Protocol):
         """A user's devices, the one seen last first."""
         ...
 
+    async def owners(self, tenant_id: bytes, token_hmacs: Sequence[bytes]) -> list[str]:
+        """Whose these devices are now, by external id."""
+        ...
+
     async def drop(self, tenant_id: bytes, user_id: int, token_hmac: bytes) -> bool:
         """Remove one device. False: this user does not have it."""
         ...

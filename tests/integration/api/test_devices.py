@@ -79,6 +79,15 @@ async def test_a_token_belongs_to_who_registered_it_last(caller: Caller):
     assert await channels_of(caller, user_id="bob") == ["email", "push"]
 
 
+async def test_a_profile_takes_a_token_from_whoever_had_it(caller: Caller):
+    await caller.user("ada", device_tokens=[PHONE])
+    assert await channels_of(caller, user_id="ada") == ["email", "push"]
+    await caller.user("bob", device_tokens=[PHONE])
+    assert await devices(caller, "ada") == []
+    assert await channels_of(caller, user_id="ada") == ["email"]
+    assert await channels_of(caller, user_id="bob") == ["email", "push"]
+
+
 async def test_a_token_of_another_tenant_is_another_token(caller: Caller, other: Caller):
     await caller.user()
     await other.user()

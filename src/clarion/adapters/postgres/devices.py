@@ -49,6 +49,12 @@ class PostgresDevices:
             for record in records
         ]
 
+    async def owners(self, tenant_id: bytes, token_hmacs: Sequence[bytes]) -> list[str]:
+        """Whose these devices are now; see `DeviceStore.owners`."""
+        async with self._pools.pipeline() as connection:
+            records = await connection.fetch(_SQL["find_owners"], tenant_id, token_hmacs)
+        return [record["external_id"] for record in records]
+
     async def drop(self, tenant_id: bytes, user_id: int, token_hmac: bytes) -> bool:
         """Remove one device; see `DeviceStore.drop`."""
         async with self._pools.pipeline() as connection, connection.transaction():

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from clarion.audience.devices import owners_of
 from clarion.audience.profile import UserItem, UserProfile
 from clarion.audience.users import Upserted, delete_user, get_user, open_users, upsert_users
 from clarion.contracts.responses import ItemError
@@ -131,9 +132,11 @@ async def _write(call: Call, items: list[tuple[str, UserProfile]]) -> list[Upser
     if not items:
         return []
     region = call.services.gateway.region
+    profiles = (profile for _, profile in items)
+    owners = await owners_of(call.tenant_id, profiles, region.devices, region.sealer)
     results = await upsert_users(call.tenant_id, items, region.users, region.keyring, region.sealer)
     changed = [r.external_id for r in results if isinstance(r, Upserted) and r.change != "unchanged"]
-    await call.services.cards.refresh(call.tenant_id, changed)
+    await call.services.cards.refresh(call.tenant_id, [*changed, *owners])
     return results
 
 

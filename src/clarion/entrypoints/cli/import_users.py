@@ -23,6 +23,7 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from clarion.audience.devices import owners_of
 from clarion.audience.profile import UserItem
 from clarion.audience.users import Upserted, upsert_users
 from clarion.bootstrap import Region, open_region
@@ -137,10 +138,11 @@ class Writer:
                 raise busy
             return results
 
+        owners = await _patiently(lambda: owners_of(self._tenant_id, users, region.devices, region.sealer))
         results = await _patiently(upsert)
         updated = [r.external_id for r in results if isinstance(r, Upserted) and r.change == "updated"]
-        if updated:
-            await _patiently(lambda: region.card_cache.drop(self._tenant_id, updated))
+        if updated or owners:
+            await _patiently(lambda: region.card_cache.drop(self._tenant_id, [*updated, *owners]))
         return results
 
 

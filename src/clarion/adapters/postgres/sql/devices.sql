@@ -10,6 +10,12 @@ WHERE tenant_id = $1
            OR user_id IN (SELECT d.user_id FROM user_devices d WHERE d.tenant_id = $1 AND d.token_hmac = ANY($3::bytea[])))
 ORDER BY user_id FOR UPDATE
 
+-- name: find_owners
+-- Whose these tokens are now.
+SELECT DISTINCT u.external_id
+FROM user_devices d JOIN user_profiles u USING (user_id)
+WHERE d.tenant_id = $1 AND d.token_hmac = ANY($2::bytea[])
+
 -- name: put_devices
 -- A token is its last writer's ($6: with a profile or by itself, which holds for as long as it stays with one user). The first
 -- of several counts as the newest, so that a list comes back in its order.
