@@ -259,11 +259,15 @@ class _Assembler:
             raise Invalid(detail)
 
     def _emit(self, stretch: _Block, start: int, end: int) -> None:
-        if start == end:
-            return
+        text = stretch.source[start:end]
         line = stretch.line + stretch.source.count("\n", 0, start)
-        self.origins.append((self._line, stretch.partial, line))
-        self._add(stretch.source[start:end])
+        first, line_end, _ = text.partition("\n")
+        if first.strip():
+            self.origins.append((self._line, stretch.partial, line))
+        elif line_end:
+            # What stands before it in its line has more to say about that.
+            self.origins.append((self._line + 1, stretch.partial, line + 1))
+        self._add(text)
 
     def _add(self, text: str) -> None:
         self._bytes += len(text.encode(errors="replace"))

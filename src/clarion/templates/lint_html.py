@@ -25,6 +25,7 @@ _PLACEHOLDER: Final = re.compile(
 _NOWHERE: Final = re.compile(
     r"(?:localhost|127\.0\.0\.1|example\.(?:com|org|net)|.*\.(?:local|test|invalid|example))\Z"
 )
+_COMMENT: Final = re.compile(r"\{#.*?#\}", re.DOTALL)
 _VARIABLE: Final = "a-variable-of-the-template"
 _MIN_TEXT: Final = 60
 """Characters of text below which a mail with pictures is taken for one that is a picture."""
@@ -52,7 +53,7 @@ def lint_html(part: Part, words: Words) -> Iterator[Finding]:
 
 
 def _lint_document(part: Part, words: Words, elements: list[Element]) -> Iterator[Finding]:
-    text = html_to_text(words.text)
+    text = html_to_text(_COMMENT.sub("", words.text))
     if len(text) < _MIN_TEXT and any(element.name == "img" for element in elements):
         yield Finding(
             "warning",
