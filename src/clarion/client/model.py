@@ -254,6 +254,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     reason: str
     last_error: str
     died_at: str
+    environment: str = "live"
     crashes: int = 0
     deliveries: int = 0
     redrives: int = 0

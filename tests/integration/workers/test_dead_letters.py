@@ -138,6 +138,27 @@ async def test_what_arrived_after_all_or_has_expired_is_left(bench: Bench):
     assert (everything["redriven"], everything["remaining"]) == (0, 0)
 
 
+async def test_a_broadcast_counts_what_was_redriven_again(bench: Bench):
+    """Its chunk was settled: what it counted as failed is under way once more."""
+    (letter,) = [one for one in await bench.letters() if one["user_id"] == "ada"]
+    broadcast_id = bench.caller.tenant_id
+    await bench.query(
+        "INSERT INTO broadcast_chunks (tenant_id, broadcast_id, chunk, due_at, size, names, state, accepted_at, "
+        "first_id, last_id, tally) SELECT tenant_id, $2, 0, now(), 1, '{}', 'settled', created_at, global_id, "
+        "global_id, '{\"failed\": 1}' FROM notifications WHERE global_id = $1",
+        packed(letter["delivery_id"]),
+        broadcast_id,
+    )
+
+    await redrive(bench.caller, ids=[letter["delivery_id"]])
+
+    (chunk,) = await bench.query(
+        "SELECT state, look_at FROM broadcast_chunks WHERE broadcast_id = $1", broadcast_id
+    )
+    assert chunk["state"] == "accepted"
+    assert chunk["look_at"] is not None
+
+
 async def test_one_that_dies_again_is_dead_again(bench: Bench):
     (letter,) = [one for one in await bench.letters() if one["user_id"] == "ada"]
     await redrive(bench.caller, ids=[letter["delivery_id"]])

@@ -22,6 +22,7 @@ from clarion.entrypoints.api.routing import Call, Route, Spec, route
 from clarion.kernel.errors import Invalid, NotFound, Transient
 from clarion.kernel.ids import UUID_BYTES, format_id, parse_id
 from clarion.orchestration.rows import format_time
+from clarion.tenancy.model import Environment, environment_of
 
 MAX_PAGE: Final = 100
 MOST_AT_ONCE: Final = 10_000
@@ -79,6 +80,7 @@ class DeadLetterView(msgspec.Struct, frozen=True):
 
     delivery_id: str
     notification_id: str
+    environment: Environment
     user_id: str
     category: str
     channel: str
@@ -127,6 +129,7 @@ _BODY: Final = JsonBody(RedriveBody)
 _EXAMPLE: Final[dict[str, Any]] = {
     "delivery_id": "0198f3c2-7d40-7c1e-9a55-3f0c5b2a6d11",
     "notification_id": examples.ID,
+    "environment": "live",
     "user_id": "ada",
     "category": "transactional",
     "channel": "email",
@@ -297,6 +300,7 @@ def _view(letter: DeadLetter) -> DeadLetterView:
     return DeadLetterView(
         delivery_id=format_id(letter.delivery_id),
         notification_id=format_id(letter.notification_id),
+        environment=environment_of(is_test=letter.is_test),
         user_id=letter.user_id,
         category=letter.category,
         channel=letter.channel,

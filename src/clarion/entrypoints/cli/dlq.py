@@ -28,6 +28,7 @@ from clarion.entrypoints.cli.instance import borrowed_settings
 from clarion.kernel.errors import Invalid, NotFound, Transient
 from clarion.kernel.ids import format_id, parse_id
 from clarion.orchestration.rows import format_time
+from clarion.tenancy.model import environment_of
 
 PORTION: Final = 1_000
 """Letters that one transaction redrives: Ctrl-C between two of them leaves the rest dead, for another call."""
@@ -159,6 +160,7 @@ class Desk:
             "delivery_id": format_id(letter.delivery_id),
             "notification_id": format_id(letter.notification_id),
             "tenant": self._names.get(letter.tenant_id, format_id(letter.tenant_id)),
+            "environment": environment_of(is_test=letter.is_test),
             "user_id": letter.user_id,
             "category": letter.category,
             "channel": letter.channel,

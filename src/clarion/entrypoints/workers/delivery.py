@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from clarion.delivery.quarantine import Handled
 
 IDLE_WAIT_S: Final = 1.0
+REFRESH_EVERY_S: Final = 2.0
+"""How often it is asked whether any delivery is to be handled with care."""
+
 URGENT_BATCH: Final = 100
 """Small, so that a code that comes a moment later does not wait for a long batch to end."""
 
@@ -38,7 +41,13 @@ async def run_delivery(worker: Worker, stop: asyncio.Event) -> None:
         for number in range(worker.settings.dispatch_loops)
     ]
     lanes += [run_lane(f"delivery-{channel}-urgent", partial(urgent, channel), stop) for channel in CHANNELS]
+    lanes.append(run_lane("delivery-suspects", partial(_refresh, worker), stop))
     await asyncio.gather(*lanes)
+
+
+async def _refresh(worker: Worker) -> float:
+    await worker.quarantine.refresh()
+    return REFRESH_EVERY_S
 
 
 async def _step(worker: Worker, channel: str, *, limit: int, urgent_only: bool) -> float:

@@ -101,5 +101,4 @@ async def _observe(worker: Worker) -> float:
     metrics.aside.age.set(age_s)
     for source, parked in (await worker.parking.count()).items():
         metrics.aside.parked.labels(source).set(parked)
-    await worker.quarantine.refresh()
     return OBSERVE_EVERY_S

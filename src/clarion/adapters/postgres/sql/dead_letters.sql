@@ -43,6 +43,11 @@ WITH chosen AS (
 ), opened AS (
     INSERT INTO open_deliveries (global_id, created_at, tenant_id, due_at, visible_at, priority, lease_epoch, channel)
     SELECT global_id, created_at, tenant_id, due_at, due_at + $9 * interval '1 millisecond', priority, lease_epoch, channel FROM woken
+), recounted AS (
+    -- What a broadcast counted as over is under way again.
+    UPDATE broadcast_chunks c SET state = 'accepted', look_at = now() + interval '50 ms'
+    FROM woken w
+    WHERE c.state = 'settled' AND c.accepted_at = w.created_at AND w.global_id >= c.first_id AND w.global_id <= c.last_id
 ), marked AS (
     UPDATE dead_letters d SET redriven_at = now(), redrive_due_at = w.due_at, redrives = d.redrives + 1
     FROM woken w WHERE d.global_id = w.global_id
