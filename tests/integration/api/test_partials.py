@@ -65,6 +65,21 @@ async def test_templates_may_be_left_until_they_are_saved_again(caller: Caller):
     assert await text_of(caller, "order") == "Hello Bobs"
 
 
+async def test_templates_that_were_left_are_made_anew_when_asked_later(caller: Caller):
+    await caller.call("PUT /partials/footer", FOOTER)
+    await caller.call("PUT /templates/order", letter())
+    bobs = {**FOOTER, "text": "Bobs"}
+    await caller.call("PUT /partials/footer?templates=keep", bobs)
+    later = (await caller.call("PUT /partials/footer", bobs)).json()
+    assert later == {
+        "name": "footer",
+        "version": 2,
+        "new": False,
+        "templates": [{"name": "order", "version": 2}],
+    }
+    assert (await caller.call("PUT /partials/footer", bobs)).json()["templates"] == []
+
+
 async def test_a_partial_inside_a_partial_reaches_the_templates(caller: Caller):
     await caller.call("PUT /partials/address", {"text": "London", "html": "London"})
     inner = '{% include "address" %}'
@@ -129,3 +144,25 @@ async def test_a_preview_speaks_the_language_of_the_user_or_the_one_that_is_aske
     assert english["channels"]["email"]["text"].endswith("/u/preview"), "the links are nobody's"
     nobodys = (await caller.call(line, {"locale": "tlh"})).json()
     assert (nobodys["locale"], nobodys["channels"]["email"]["subject"]) == ("en", "Hi")
+
+
+async def test_a_partial_that_makes_templates_run_too_long_is_refused_and_names_one(caller: Caller):
+    await caller.call("PUT /partials/footer", FOOTER)
+    await caller.call(
+        "PUT /templates/order", letter('{% for i in range(1000) %}{% include "footer" %}{% endfor %}')
+    )
+    loops = "{% for i in range(1000) %}{% for j in range(1000) %}{{ i }}{% endfor %}{% endfor %}"
+    refused = await caller.call("PUT /partials/footer", {"html": "x", "text": loops})
+    assert refused.status == 400
+    assert "template 'order' could not be sent with it" in refused.json()["errors"][0]["detail"]
+    assert (await caller.call("GET /partials/footer")).json()["version"] == 1
+
+
+async def test_many_templates_are_made_anew_in_one_save(caller: Caller):
+    await caller.call("PUT /partials/footer", FOOTER)
+    names = [f"t{i}" for i in range(12)]
+    for name in names:
+        await caller.call(f"PUT /templates/{name}", letter())
+    changed = (await caller.call("PUT /partials/footer", {**FOOTER, "text": "Bobs"})).json()
+    assert {line["name"] for line in changed["templates"]} == set(names)
+    assert {line["version"] for line in changed["templates"]} == {2}

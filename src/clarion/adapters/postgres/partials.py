@@ -14,6 +14,7 @@ from clarion.templates.model import CheckedTemplate, PartialContent, PartialVers
 
 if TYPE_CHECKING:
     import asyncpg
+    from asyncpg.pool import PoolConnectionProxy
 
     from clarion.adapters.postgres.pools import Pools
 
@@ -30,9 +31,9 @@ class Remade(msgspec.Struct, frozen=True):
 
 
 class PartialSaving(msgspec.Struct, frozen=True):
-    """A partial's next version, who saves it, and all live templates that take it, as they become live anew with it.
+    """A partial's next version (or its latest again), who saves it, and what becomes live anew with it.
 
-    `remade` None: templates stay as they are.
+    `remade`: all live templates that take it in another version; None: they stay as they are.
     """
 
     partial: PartialVersion
@@ -57,7 +58,7 @@ class PostgresPartials:
         self._sql = load_queries("partials")
 
     async def save(self, tenant_id: bytes, saving: PartialSaving) -> dict[str, int]:
-        """Write a partial's next version and, in the same transaction, those of the templates that take it.
+        """Write a partial's version and, in the same transaction, those of the templates that take it.
 
         The templates' new versions by name; they are live. Raises Conflict, and writes nothing, where the partial or
         one of the templates was saved meanwhile; NotFound where there is no such tenant.
@@ -66,18 +67,26 @@ class PostgresPartials:
         async with self._pools.pipeline() as connection, connection.transaction():
             writes = TemplateWrites(connection, tenant_id)
             await writes.lock()
-            content = _json.encode(partial.content)
-            known = await connection.fetchrow(self._sql["latest_is"], tenant_id, partial.name, content)
-            if partial.version != (0 if known is None else known["version"]) + 1:
-                raise Conflict("somebody saved this partial at the same moment; look at it, and save again")
-            await connection.execute(
-                self._sql["insert_partial"], tenant_id, partial.name, partial.version, content, saving.by
-            )
+            await self._insert(connection, tenant_id, saving)
             if saving.remade is None:
                 return {}
-            if await writes.live_taking(partial.name) != {remade.name for remade in saving.remade}:
+            if await writes.outdated(partial.name, partial.version) != {r.name for r in saving.remade}:
                 raise Conflict("a template that takes this partial was saved at the same moment; save again")
             return {remade.name: await _make_live(writes, remade, saving.by) for remade in saving.remade}
+
+    async def _insert(self, connection: PoolConnectionProxy, tenant_id: bytes, saving: PartialSaving) -> None:
+        """Write the version, unless it is there and says the same. Raises Conflict where another took its number."""
+        partial = saving.partial
+        content = _json.encode(partial.content)
+        known = await connection.fetchrow(self._sql["latest_is"], tenant_id, partial.name, content)
+        latest = 0 if known is None else known["version"]
+        if known is not None and known["same"] and latest == partial.version:
+            return
+        if partial.version != latest + 1:
+            raise Conflict("somebody saved this partial at the same moment; look at it, and save again")
+        await connection.execute(
+            self._sql["insert_partial"], tenant_id, partial.name, partial.version, content, saving.by
+        )
 
     async def get(self, tenant_id: bytes, name: str, version: int | None = None) -> PartialVersion | None:
         """One version of a partial, the latest by default; None where there is none."""

@@ -52,9 +52,11 @@ class TemplateWrites:
         """The number of the version that is sent now; None where none is."""
         return await self._connection.fetchval(self._sql["live_version"], self._tenant_id, name)
 
-    async def live_taking(self, partial: str) -> set[str]:
-        """The templates whose live version a partial was put into."""
-        rows = await self._connection.fetch(self._sql["live_names_with_partial"], self._tenant_id, partial)
+    async def outdated(self, partial: str, version: int) -> set[str]:
+        """The templates whose live version a partial was put into in another version than this."""
+        rows = await self._connection.fetch(
+            self._sql["live_names_with_partial"], self._tenant_id, partial, version
+        )
         return {row["name"] for row in rows}
 
     async def require_partials(self, wanted: dict[str, int]) -> None:

@@ -19,13 +19,14 @@ from clarion.templates import (
     PartialParts,
     Partials,
     PartialVersion,
+    TemplateVersion,
     check_partial,
     check_template,
     try_template,
 )
 
 MAX_REMADE: Final = 100
-"""Templates that one save makes anew: each is checked and tried first, which takes some 30 ms."""
+"""Templates that one save makes anew: each is checked and tried first, which takes 13 ms and more."""
 
 
 class PartialParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,42 +110,41 @@ async def put_partial(call: Call) -> Reply:
     content = await call.read(_CONTENT)
     region = call.services.gateway.region
     latest = await region.partials.get(call.tenant_id, name)
-    if latest is not None and latest.content == content:
-        return json_reply(PartialSaved(name, latest.version, new=False, templates=[]))
-    taken = await partials_of_partial(call, content)
-    check_partial(name, content, taken)
-    version = PartialVersion(name, 1 if latest is None else latest.version + 1, content)
+    is_new = latest is None or latest.content != content
+    check_partial(name, content, await partials_of_partial(call, content))
+    number = (0 if latest is None else latest.version) + is_new
+    version = PartialVersion(name, number, content)
     remade = await _remake(call, version) if how.templates == "update" else None
     saving = PartialSaving(version, call.principal.key_id, remade)
     made = await region.partials.save(call.tenant_id, saving)
     region.configs.forget(call.tenant_id)
     templates = [RemadeTemplate(*each) for each in made.items()]
-    return json_reply(PartialSaved(name, version.version, new=True, templates=templates))
+    return json_reply(PartialSaved(name, number, is_new, templates))
 
 
 async def _remake(call: Call, partial: PartialVersion) -> list[Remade]:
-    """The templates that are live with a partial, as they are with this version of it.
+    """The templates that are live with a partial in another version, as they are with this one.
 
     Raises Invalid, naming the template, where one cannot be made.
     """
     gateway = call.services.gateway
     taking = await gateway.region.templates.list_taking(call.tenant_id, partial.name)
-    if len(taking) > MAX_REMADE:
-        detail = (
-            f"{len(taking)} templates take it, and {MAX_REMADE} can be made anew at once; use ?templates=keep"
-        )
+    outdated = [t for t in taking if t.resolved and t.resolved.partials.get(partial.name) != partial.version]
+    if len(outdated) > MAX_REMADE:
+        detail = f"{len(outdated)} templates take it, and {MAX_REMADE} can be made anew at once; use ?templates=keep"
         raise Invalid(detail, "templates")
-    remade: list[Remade] = []
-    for template in taking:
-        partials: Partials = {**await partials_of_template(call, template.content), partial.name: partial}
-        try:
-            checked = check_template(template.content, partials)
-            await try_template(checked, gateway.trials)
-        except Invalid as error:
-            where = f"template {template.name!r} could not be sent with it: {error.path}"
-            raise Invalid(f"{where}: {error.detail}") from None
-        remade.append(Remade(template.name, template.version, checked))
-    return remade
+    return [await _remake_one(call, template, partial) for template in outdated]
+
+
+async def _remake_one(call: Call, template: TemplateVersion, partial: PartialVersion) -> Remade:
+    partials: Partials = {**await partials_of_template(call, template.content), partial.name: partial}
+    try:
+        checked = check_template(template.content, partials)
+        await try_template(checked, call.services.gateway.trials)
+    except Invalid as error:
+        where = f"template {template.name!r} could not be sent with it: {error.path}"
+        raise Invalid(f"{where}: {error.detail}") from None
+    return Remade(template.name, template.version, checked)
 
 
 @route(

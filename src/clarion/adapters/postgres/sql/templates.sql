@@ -84,11 +84,11 @@ JOIN templates t USING (tenant_id, name, version)
 SELECT name, max(version) AS version FROM partials WHERE tenant_id = $1 AND name = ANY ($2::text[]) GROUP BY name
 
 -- name: live_names_with_partial
--- The templates whose live version a partial ($2) was put into. Runs under the tenant's lock.
+-- The templates whose live version a partial ($2) was put into in another version than $3. Runs under the tenant's lock.
 SELECT name FROM (
-    SELECT DISTINCT ON (name) name, partials FROM templates
+    SELECT DISTINCT ON (name) name, partials, resolved FROM templates
     WHERE tenant_id = $1 AND live_at IS NOT NULL ORDER BY name, live_at DESC, version DESC
-) AS live WHERE $2 = ANY (partials)
+) AS live WHERE $2 = ANY (partials) AND (resolved -> 'partials' ->> $2)::int <> $3
 
 -- name: live_with_partial
 -- The live versions that a partial was put into; row-level security keeps them to the tenant of the transaction.
