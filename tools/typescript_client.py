@@ -40,6 +40,8 @@ def description() -> str:
     """The API's description as it is now, without its version, which every release changes."""
     document: dict[str, Any] = describe(ROUTES)
     del document["info"]["version"]
+    # The generator writes a type that refers to itself as TypeScript cannot read it. Any JSON is `unknown`.
+    document["components"]["schemas"]["JsonValue"] = {"description": "Any JSON."}
     return json.dumps(document, sort_keys=True, indent=1)
 
 
@@ -68,7 +70,9 @@ def write_types() -> None:
         source, made = Path(folder) / "openapi.json", Path(folder) / "schema.ts"
         source.write_text(text, encoding="utf-8")
         run_node(_GENERATOR, str(source), "--output", str(made), *_OPTIONS)
-        SCHEMA.write_text(HEAD + fingerprint(text) + "\n" + made.read_text(encoding="utf-8"), encoding="utf-8")
+        SCHEMA.write_text(
+            HEAD + fingerprint(text) + "\n" + made.read_text(encoding="utf-8"), encoding="utf-8"
+        )
 
 
 def main() -> int:

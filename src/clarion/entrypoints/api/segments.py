@@ -96,13 +96,13 @@ class MemberList(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
-class PreviewRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SegmentPreviewRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of `POST /api/v1/segments/preview`."""
 
     expression: Annotated[str, Meta(max_length=1000)]
 
 
-class PreviewView(msgspec.Struct, frozen=True):
+class SegmentPreviewView(msgspec.Struct, frozen=True):
     """What an expression means today.
 
     `members`: how many users; an estimate where `exact` is false: then `examined` of `candidates` were looked at.
@@ -118,7 +118,7 @@ class PreviewView(msgspec.Struct, frozen=True):
 
 
 _DEFINITION: Final = JsonBody(SegmentDefinition)
-_PREVIEW: Final = JsonBody(PreviewRequest)
+_PREVIEW: Final = JsonBody(SegmentPreviewRequest)
 
 
 @route(
@@ -200,7 +200,7 @@ async def remove_segment(call: Call) -> Reply:
         tag="segments",
         scope="segments:read",
         body=_PREVIEW,
-        answers={200: PreviewView},
+        answers={200: SegmentPreviewView},
         examples={
             "body": {"expression": EXAMPLE["expression"]},
             "answer": {
@@ -221,7 +221,9 @@ async def preview(call: Call) -> Reply:
     found = await preview_segment(call.tenant_id, wanted.expression, ports)
     sample = [_member(member) for member in found.sample]
     return json_reply(
-        PreviewView(found.members, found.is_exact, found.examined, found.candidates, sample, found.unseen)
+        SegmentPreviewView(
+            found.members, found.is_exact, found.examined, found.candidates, sample, found.unseen
+        )
     )
 
 
