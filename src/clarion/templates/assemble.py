@@ -21,6 +21,9 @@ SourceKind: TypeAlias = Literal["html", "mjml", "text"]
 MAX_DEPTH: Final = 8
 """Partials inside partials."""
 
+MAX_BLOCK_DEPTH: Final = 16
+"""Blocks inside blocks, what they override included."""
+
 MAX_PUT_IN: Final = 200
 """Partials and blocks that are put into one source: partials that take others twice each would double at every step."""
 
@@ -154,6 +157,7 @@ class _Assembler:
         self._line = 1
         self._bytes = 0
         self._put_in = 0
+        self._block_depth = 0
 
     def put(self, stretch: _Block, blocks: Blocks, stack: tuple[str, ...]) -> None:
         """Write a whole source: as it stands, or the layout that it extends. `stack`: the partials around it."""
@@ -223,7 +227,12 @@ class _Assembler:
     def _say(self, said: Sequence[_Block], blocks: Blocks, stack: tuple[str, ...]) -> None:
         """Write the first of what a block says; the rest is for its `super()`."""
         self._count()
+        self._block_depth += 1
+        if self._block_depth > MAX_BLOCK_DEPTH:
+            detail = f"line {said[0].line}: blocks stand in one another more than {MAX_BLOCK_DEPTH} deep"
+            raise Invalid(detail)
         self._write(said[0], blocks, stack, said[1:])
+        self._block_depth -= 1
 
     def _include(self, tag: Tag, stretch: _Block, stack: tuple[str, ...]) -> None:
         partial, inner = self._load(tag, stretch, stack)

@@ -77,7 +77,6 @@ def resolve(content: TemplateContent, partials: Partials) -> Resolution:
         chain = tuple(fallback_chain(tag, fallbacks))
         said = _complete(content.channels, locales, chain)
         resolved[tag] = resolver.resolve(said, locale_root(tag), chain)
-    _check_size([base, *resolved.values()])
     return Resolution(
         ResolvedContent(base, resolved, canonical(content.locale), fallbacks, resolver.versions()),
         resolver.sources,
@@ -94,15 +93,6 @@ def _complete(
     return said
 
 
-def _check_size(said: list[ChannelParts]) -> None:
-    size = sum(len(part.source.encode()) for channels in said for part in parts_of(channels))
-    if size > MAX_RESOLVED_BYTES:
-        detail = (
-            f"with partials and in all its languages it has {size} bytes; the most is {MAX_RESOLVED_BYTES}"
-        )
-        raise Invalid(detail, "locales")
-
-
 def _author_sources(channels: ChannelParts) -> list[str]:
     mjml = [channels.email.mjml] if channels.email is not None else []
     return [*mjml, *(part.source for part in parts_of(channels))]
@@ -116,6 +106,7 @@ class _Resolver:
         self._partials = partials
         self._used: set[str] = set()
         self._compiled: dict[str, str] = {}
+        self._bytes = 0
 
     def versions(self) -> dict[str, int]:
         """The partials that were taken, with their versions."""
@@ -128,7 +119,7 @@ class _Resolver:
             return self._assemble(source, "text", f"{root}.{label}", languages).source
 
         email, push, sms = channels.email, channels.push, channels.sms
-        return ChannelParts(
+        said = ChannelParts(
             email=email and self._email(email, root, languages),
             push=push
             and PushParts(
@@ -139,6 +130,15 @@ class _Resolver:
             ),
             sms=sms and SmsParts(text(sms.body, "sms.body")),
         )
+        self._count(said, root)
+        return said
+
+    def _count(self, said: ChannelParts, root: str) -> None:
+        # As they come: whatever is left over would be made in vain.
+        self._bytes += sum(len(part.source.encode()) for part in parts_of(said))
+        if self._bytes > MAX_RESOLVED_BYTES:
+            detail = f"with partials and all languages up to here it has more than {MAX_RESOLVED_BYTES} bytes"
+            raise Invalid(detail, root)
 
     def _email(self, email: EmailParts, root: str, languages: tuple[str, ...]) -> EmailParts:
         path = f"{root}.email"

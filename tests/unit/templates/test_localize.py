@@ -181,7 +181,7 @@ def test_what_is_wrong_with_a_language_is_named_with_its_place(
 
 def test_all_languages_together_have_a_bound():
     bodies = {f"a{chr(97 + i)}": "é" * 20_000 for i in range(20)}
-    assert "the most is 524288" in refusal_of(spoken(bodies)).detail
+    assert "more than 524288 bytes" in refusal_of(spoken(bodies)).detail
 
 
 def test_variables_and_context_of_all_languages_count():

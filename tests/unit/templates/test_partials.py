@@ -173,6 +173,11 @@ def test_partials_that_double_at_each_step_end_at_a_bound():
     assert "more than 200 partials" in refusal
 
 
+def test_blocks_inside_blocks_have_a_limit_too():
+    assert "more than 16 deep" in refused("{% block a %}" * 17 + "{% endblock %}" * 17)
+    assert said("{% block a %}" * 16 + "x" + "{% endblock %}" * 16) == "x"
+
+
 def test_large_partials_have_to_fit_into_one_source():
     assert "more than 65536 bytes" in refused("{% include 'p' %}" * 3, p="x" * 30_000)
 
