@@ -2,7 +2,7 @@
 # ARGS reaches the program: make up ARGS="--port 9090", make test ARGS="tests/unit -k caps".
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint bench clients reference docs fmt lock clean
+.PHONY: help up test lint bench clients contract reference docs fmt lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -32,6 +32,9 @@ lint: $(READY) ## Check style, types, import contracts, house rules and the docu
 
 bench: $(READY) ## Measure the figures of the design and write bench/results.json
 	@$(BIN)/python -m bench all $(ARGS)
+
+contract: $(READY) ## Hold the API against /openapi.json with 5000 cases and more
+	CLARION_CONTRACT_THOROUGH=1 $(BIN)/pytest tests/contract/test_openapi.py -q --timeout 900
 
 reference: $(READY) ## Write the page of scopes anew, from the routes
 	$(BIN)/python -m clarion.entrypoints.api.reference > docs/reference/scopes.md
