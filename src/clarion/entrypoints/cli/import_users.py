@@ -44,6 +44,9 @@ CHUNK: Final = 8_000
 AHEAD: Final = 2
 CHECKPOINT_EVERY_S: Final = 0.5
 PATIENCE_S: Final = 60.0
+"""How long a store may be away."""
+
+INTERRUPTED: Final = 130
 RETRY_S: Final = 0.5
 
 
@@ -72,9 +75,13 @@ class Imported(msgspec.Struct, frozen=True):
 
 
 def run_import(options: ImportOptions) -> int:
-    """Import, and say what became of the records: 0, also where some were rejected."""
+    """Import, and say what became of the records: 0, also where some were rejected; INTERRUPTED after Ctrl-C."""
     console = Console(stderr=True)
-    done = uvloop.run(_import(options, console))
+    try:
+        done = uvloop.run(_import(options, console))
+    except KeyboardInterrupt:
+        console.print("stopped; the same command goes on from here")
+        return INTERRUPTED
     if options.json:
         Console().print_json(msgspec.json.encode(done).decode(), indent=None)
         return 0
