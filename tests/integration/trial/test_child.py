@@ -14,6 +14,9 @@ from clarion.adapters.trial import ChildTrialRenderer
 from clarion.kernel.errors import Invalid
 from clarion.templates import (
     ChannelParts,
+    EmailParts,
+    PartialContent,
+    PartialVersion,
     SmsParts,
     TemplateContent,
     TrialVerdict,
@@ -29,6 +32,10 @@ GREEDY = "{% for i in range(1000) %}{% for j in range(1000) %}{% set q = ([1] * 
 
 def _sms(body: str) -> TemplateContent:
     return TemplateContent("service", ChannelParts(sms=SmsParts(body)))
+
+
+def _mail(html: str = "", mjml: str = "") -> ChannelParts:
+    return ChannelParts(email=EmailParts("Hello", html, mjml))
 
 
 @pytest.fixture
@@ -79,6 +86,58 @@ async def test_a_trial_that_ends_badly_refuses_the_template(trials: ChildTrialRe
     checked = check_template(_sms("Hello"))
     with pytest.raises(Invalid, match="more memory"):
         await try_template(type(checked)(_sms(DOUBLING), 4, uses_context=False, variables=()), trials)
+
+
+async def test_a_bomb_in_one_language_is_found_among_harmless_ones(trials: ChildTrialRenderer):
+    loops = "{% for i in range(1000) %}{% for j in range(1000) %}{% endfor %}{% endfor %}hi"
+    harmless, doubling = ({"de": _sms(body).channels} for body in ("Hallo", DOUBLING))
+    base = _sms("Hello").channels
+    assert await trials.attempt(TemplateContent("service", base, harmless), "sms") == TrialVerdict("finished")
+    assert (await trials.attempt(TemplateContent("service", base, doubling), "sms")).kind == "crashed"
+    checked = check_template(TemplateContent("service", base, {"de": _sms(loops).channels}))
+    with pytest.raises(Invalid, match=r"line 1: in `de`: it takes too many steps"):
+        await try_template(checked, trials)
+
+
+async def test_fifty_languages_share_a_trial(trials: ChildTrialRenderer):
+    tags = [f"a{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(50)]
+    spoken = {
+        tag: _sms(f"{{% for i in range(900) %}}{{{{ i }}}}{{% endfor %}}{tag}").channels for tag in tags
+    }
+    content = TemplateContent("service", _sms("Hello").channels, spoken)
+    verdict = await trials.attempt(content, "sms")
+    assert verdict.kind == "finished"
+
+
+async def test_the_child_renders_what_partials_mjml_and_style_became(trials: ChildTrialRenderer):
+    footer = PartialVersion("footer", 1, PartialContent(html="<p>{{ tenant.name }}</p>", mjml="<mj-spacer/>"))
+    style = "<style>div p { color: red }</style>"
+    html = TemplateContent("service", _mail(html=style + "<div>{% include 'footer' %}</div>"))
+    column = "<mj-section><mj-column>{% include 'footer' %}</mj-column></mj-section>"
+    mjml = TemplateContent("service", _mail(mjml=f"<mjml><mj-body>{column}</mj-body></mjml>"))
+    for content in (html, mjml):
+        await try_template(check_template(content, {"footer": footer}), trials)
+
+
+async def test_a_document_that_grows_too_deep_for_its_style_harms_nobody(trials: ChildTrialRenderer):
+    style = "<style>div p { color: red }</style>"
+    loops = "{% for i in range(300) %}{% for j in range(6) %}<div>{% endfor %}{% endfor %}"
+    await try_template(
+        check_template(TemplateContent("service", _mail(html=style + loops + "<p>x</p>"))), trials
+    )
+    assert await trials.attempt(_sms("Hello"), "sms") == TrialVerdict("finished")
+
+
+async def test_a_gigabyte_is_not_printed(trials: ChildTrialRenderer):
+    printed = (
+        "{% for i in range(1000) %}{% for j in range(100) %}" + "x" * 10_000 + "{% endfor %}{% endfor %}"
+    )
+    with pytest.raises(Invalid, match=r"too many steps|more than"):
+        await try_template(check_template(_sms(printed)), trials)
+    partial = PartialVersion("p", 1, PartialContent(text="x" * 10_000))
+    included = "{% for i in range(1000) %}{% for j in range(100) %}{% include 'p' %}{% endfor %}{% endfor %}"
+    with pytest.raises(Invalid, match=r"too many steps|more than"):
+        await try_template(check_template(_sms(included), {"p": partial}), trials)
 
 
 async def test_a_trial_has_a_deadline_in_real_time():
