@@ -17,6 +17,7 @@ from clarion.adapters.globaldb.store import apply_schema
 from clarion.adapters.postgres.ledger import PostgresLedger
 from clarion.adapters.postgres.migrate import migrate
 from clarion.adapters.postgres.outbox import PostgresOutbox
+from clarion.adapters.postgres.parking import PostgresParking
 from clarion.bootstrap import Region, global_url_of, master_key_of, open_region, role_passwords
 from clarion.contracts.channels import CHANNELS
 from clarion.entrypoints.cli.instance import borrowed_settings
@@ -92,7 +93,7 @@ def _look_at_machine(data: Path) -> list[Finding]:
 async def _look_at_region(settings: Settings) -> AsyncGenerator[Finding]:
     async with open_region(settings, "doctor") as region:
         yield Finding("stores", ok=True, seen="Postgres and Valkey answer, the master key fits")
-        for look in (_look_at_clock, _look_at_queue, _look_at_outbox, _look_at_ledger):
+        for look in (_look_at_clock, _look_at_queue, _look_at_outbox, _look_aside, _look_at_ledger):
             yield await look(region)
 
 
@@ -116,6 +117,15 @@ async def _look_at_outbox(region: Region) -> Finding:
     events, age_s = await PostgresOutbox(region.pools).backlog()
     advice = "is a worker with the events role running?"
     return Finding("outbox", age_s < MOST_OUTBOX_AGE_S, f"{events:,} events, oldest {age_s:.0f} s", advice)
+
+
+async def _look_aside(region: Region) -> Finding:
+    letters, _ = await region.letters.backlog()
+    parked = sum((await PostgresParking(region.pools).count()).values())
+    advice = "clarion dlq list shows them, with the last error"
+    return Finding(
+        "dead letters", not letters + parked, f"{letters:,} dead letters, {parked:,} parked messages", advice
+    )
 
 
 async def _look_at_ledger(region: Region) -> Finding:

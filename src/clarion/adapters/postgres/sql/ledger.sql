@@ -42,6 +42,10 @@ SELECT n.global_id, n.status, 'sent without an attempt'
 FROM notifications n
 WHERE n.status IN ('sent', 'delivered', 'engaged') AND (n.attempts = 0 OR n.attempt_log IS NULL)
 UNION ALL
+SELECT d.global_id, d.status, 'a dead letter, and still open'
+FROM dead_letters d JOIN open_deliveries o USING (global_id)
+WHERE d.redriven_at IS NULL
+UNION ALL
 SELECT o.global_id, o.state, 'open without a notification'
 FROM open_deliveries o LEFT JOIN notifications n USING (global_id)
 WHERE n.global_id IS NULL
