@@ -17,6 +17,7 @@ NAMES: Final = (
     "pipeline",
     "broadcast",
     "import",
+    "segment",
     "api",
     "memory",
     "start",

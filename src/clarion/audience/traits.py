@@ -64,7 +64,7 @@ class TraitBlinder:
         """The 8 bytes that stand for a trait of this tenant."""
         # 1.0 and 1 are one number, as they are in a condition; true is none.
         value = trait.value
-        if isinstance(value, float) and value.is_integer():
+        if isinstance(value, float) and value.is_integer() and abs(value) < _MAX_INT:
             value = int(value)
         clear = b"trait:" + _encode((trait.kind, trait.path, value))
         term = self._known.get(clear)

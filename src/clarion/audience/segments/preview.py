@@ -14,7 +14,9 @@ from clarion.audience.traits import Trait, TraitBlinder
 
 SAMPLE: Final = 5
 EXAMINED: Final = 2_000
-"""Users that a preview judges at most, 40 µs each: beyond them it estimates."""
+BUDGET_S: Final = 1.0
+PORTION: Final = 200
+"""A preview judges so many users and for so long at most, by portions: beyond them it estimates."""
 
 
 async def preview_segment(tenant_id: bytes, expression: str, ports: SegmentPorts) -> Preview:
@@ -29,24 +31,25 @@ async def preview_segment(tenant_id: bytes, expression: str, ports: SegmentPorts
         sample = await population.members(tenant_id, bounds.lower, 0, SAMPLE)
         return Preview(sure, True, sure, sure, sample, unseen)  # noqa: FBT003  fields in their order
     doubtful = await population.count(tenant_id, bounds.doubtful)
-    examined, found, sample = await _judge_some(tenant_id, compiled, sources, now_ms)
+    examined, found, sample = await _judge_some(tenant_id, compiled, ports, now_ms)
     is_exact = examined >= doubtful
-    members = sure + (found if is_exact else round(found / examined * doubtful))
+    members = sure + (found if is_exact else round(found / max(1, examined) * doubtful))
     return Preview(members, is_exact, sure + examined, sure + doubtful, sample, unseen)
 
 
 async def _judge_some(
-    tenant_id: bytes, compiled: Compiled, sources: Sources, now_ms: int
+    tenant_id: bytes, compiled: Compiled, ports: SegmentPorts, now_ms: int
 ) -> tuple[int, int, list[Member]]:
     """How many doubtful users were judged, how many of them are in, and the first members."""
     examined = found = 0
     sample: list[Member] = []
-    async for portion, members in scan(tenant_id, compiled, now_ms, sources, Span()):
+    until_s = ports.clock.monotonic() + BUDGET_S
+    async for portion, members in scan(tenant_id, compiled, now_ms, ports.sources, Span(size=PORTION)):
         doubtful = sum(not candidate.is_sure for candidate in portion)
         examined += doubtful
         found += len(members) - (len(portion) - doubtful)
         sample += members[: SAMPLE - len(sample)]
-        if examined >= EXAMINED:
+        if examined >= EXAMINED or ports.clock.monotonic() > until_s:
             break
     return examined, found, sample
 
