@@ -184,3 +184,6 @@ async def test_a_template_is_saved_and_a_notification_sent_from_the_shell(live: 
     answer = msgspec.json.decode(sent.stdout)
     assert (answer["status"], answer["channels"]) == ("queued", ["email"])
     assert await person.ends(answer["notification_id"]) == "sent"
+    tested = await run_clarion("template", "test", "hello", "shell", "-d", "word=hey", *data)
+    assert tested.code == 0, tested.stderr
+    assert await person.ends(msgspec.json.decode(tested.stdout)["notification_id"]) == "sent"

@@ -47,7 +47,7 @@ def read_folder(root: Path) -> Folder:
     templates = _read_all(TEMPLATES, tree.templates, read_template, problems)
     partials = _read_all(PARTIALS, tree.partials, read_partial, problems)
     if problems:
-        raise Invalid("\n".join(problems))
+        raise _refuse(problems)
     return Folder(tree, templates, partials)
 
 
@@ -73,7 +73,12 @@ def check_folder(folder: Folder, elsewhere: Partials) -> None:
     """
     problems = list(_problems(folder, elsewhere))
     if problems:
-        raise Invalid("\n".join(problems))
+        raise _refuse(problems)
+
+
+def _refuse(problems: list[str]) -> Invalid:
+    count = "one mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+    return Invalid("\n".join([f"the folder has {count}; nothing was saved", *problems]))
 
 
 def _problems(folder: Folder, elsewhere: Partials) -> Iterator[str]:
