@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final, Literal
 
 import msgspec
@@ -111,7 +112,8 @@ async def put_partial(call: Call) -> Reply:
     region = call.services.gateway.region
     latest = await region.partials.get(call.tenant_id, name)
     is_new = latest is None or latest.content != content
-    check_partial(name, content, await partials_of_partial(call, content))
+    taken = await partials_of_partial(call, content)
+    await asyncio.to_thread(check_partial, name, content, taken)
     number = (0 if latest is None else latest.version) + is_new
     version = PartialVersion(name, number, content)
     remade = await _remake(call, version) if how.templates == "update" else None
@@ -139,7 +141,7 @@ async def _remake(call: Call, partial: PartialVersion) -> list[Remade]:
 async def _remake_one(call: Call, template: TemplateVersion, partial: PartialVersion) -> Remade:
     partials: Partials = {**await partials_of_template(call, template.content), partial.name: partial}
     try:
-        checked = check_template(template.content, partials)
+        checked = await asyncio.to_thread(check_template, template.content, partials)
         await try_template(checked, call.services.gateway.trials)
     except Invalid as error:
         where = f"template {template.name!r} could not be sent with it: {error.path}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Final, Literal, cast
 
 import msgspec
@@ -121,7 +122,8 @@ async def _lint(call: Call, content: TemplateContent, config: TenantConfig) -> l
     """What could be better about a stored version, were it saved again now."""
     category = config.categories.get(content.category)
     partials = await partials_of_template(call, content)
-    return lint_template(content, partials, "service" if category is None else category.class_)
+    class_ = "service" if category is None else category.class_
+    return await asyncio.to_thread(lint_template, content, partials, class_)
 
 
 def _example_links(call: Call) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -105,6 +106,8 @@ async def put_template(call: Call) -> Reply:
     saving = Saving(live=how.as_ == "live", by=call.principal.key_id)
     partials, checked, saved = await _save(call, name, content, saving)
     gateway.region.configs.forget(call.tenant_id)
+    class_ = config.categories[content.category].class_
+    findings = await asyncio.to_thread(lint_template, content, partials, class_)
     return json_reply(
         TemplateSaved(
             name=name,
@@ -114,7 +117,7 @@ async def put_template(call: Call) -> Reply:
             category=content.category,
             channels=names_of(checked.channels),
             variables=list(checked.variables),
-            findings=lint_template(content, partials, config.categories[content.category].class_),
+            findings=findings,
         )
     )
 
@@ -127,7 +130,8 @@ async def _save(
     tries = MAX_TRIES
     while True:
         partials = await partials_of_template(call, content)
-        checked = check_template(content, partials)
+        # In a thread: a large template takes a second, in which others' requests go on.
+        checked = await asyncio.to_thread(check_template, content, partials)
         await try_template(checked, gateway.trials)
         try:
             saved = await gateway.region.templates.save(call.tenant_id, name, checked, saving)
