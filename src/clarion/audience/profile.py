@@ -39,6 +39,10 @@ _PLAIN_LOCAL: Final = re.compile(
 )
 _CLOCK: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
+_EMAIL: Final = mask_of(["email"])
+_PUSH: Final = mask_of(["push"])
+_SMS: Final = mask_of(["sms"])
+
 _ESCAPED_NUL: Final = b"\\u0000"
 
 _json = msgspec.json.Encoder()
@@ -112,18 +116,11 @@ def check_profile(external_id: str, profile: UserProfile) -> CheckedProfile:
     country = _country(profile.country)
     email, phone = _email(profile.email), _phone(profile.phone, country)
     devices = None if profile.device_tokens is UNSET else _devices(profile.device_tokens)
-    reached: list[Channel] = []
-    if email:
-        reached.append("email")
-    if devices:
-        reached.append("push")
-    if phone:
-        reached.append("sms")
     check_storable(profile.region or "", "region")
     return CheckedProfile(
         SealedProfile(email, phone, [], _attributes(profile.attributes)),
         devices,
-        mask_of(reached),
+        (_EMAIL if email else 0) | (_PUSH if devices else 0) | (_SMS if phone else 0),
         _timezone(profile.timezone),
         _language(profile.language),
         country,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final, cast
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 
@@ -22,13 +23,12 @@ PLAIN_COLUMNS: Final = frozenset(
         "country",
         "region",
         "preferred_channel",
-        "quiet_hours",
     }
 )
-"""Fields of a profile whose cells are text; `quiet_hours` is `22:00-07:00`."""
+"""Fields of a profile whose cells are text."""
 
 JSON_COLUMNS: Final = frozenset({"device_tokens", "attributes", "preferences"})
-"""Fields of a profile whose cells are JSON."""
+"""Fields of a profile whose cells are JSON. Those of `quiet_hours` are `22:00-07:00`."""
 
 EXPORTED_COLUMNS: Final = (ID_COLUMN, *(f for f in UserProfile.__struct_fields__ if f != ID_COLUMN))
 """The columns that an export has: all of a profile, so that importing it again changes nothing."""
@@ -43,12 +43,8 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
-class _Column(msgspec.Struct, frozen=True):
-    """Where a cell goes: to a field of the profile, or (`field` "") to an attribute."""
-
-    name: str
-    field: str
-    as_text: bool
+Understand: TypeAlias = Callable[[str], Any]
+"""What a cell's text means."""
 
 
 class TableReader:
@@ -63,8 +59,11 @@ class TableReader:
         """
         names = [renamed.get(name.strip(), name.strip()) for name in header]
         self._check(names, [name.strip() for name in header], renamed)
+        # Where a cell goes, and what makes its text a value (None: it is one).
         self._columns = [
-            _Column(name, name if name in PLAIN_COLUMNS | JSON_COLUMNS else "", name in as_text)
+            (name, _FIELDS[name], False)
+            if name in _FIELDS
+            else (name, None if name in as_text else guess, True)
             for name in names
         ]
         self.width = len(names)
@@ -89,13 +88,13 @@ class TableReader:
             raise Invalid(f"has {len(cells)} cells, where the header has {self.width}")
         profile: dict[str, Any] = {}
         attributes: dict[str, Any] = {}
-        for column, cell in zip(self._columns, cells, strict=True):
-            if not cell:
-                continue
-            if not column.field:
-                attributes[column.name] = cell if column.as_text else guess(cell)
-            else:
-                profile[column.field] = _field(column.field, cell)
+        for (name, understand, is_attribute), cell in zip(self._columns, cells, strict=True):
+            if cell:
+                value = cell if understand is None else understand(cell)
+                if is_attribute:
+                    attributes[name] = value
+                else:
+                    profile[name] = value
         listed = profile.setdefault("attributes", {})
         if isinstance(listed, dict):
             cast("dict[str, Any]", listed).update(attributes)
@@ -131,18 +130,25 @@ def write_row(user: UserItem) -> list[str]:
     return [_cell(name, getattr(user, name)) for name in EXPORTED_COLUMNS]
 
 
-def _field(name: str, cell: str) -> Any:  # noqa: ANN401  any JSON
-    if name == "quiet_hours":
-        start, dash, end = cell.partition("-")
-        if not dash:
-            raise Invalid("is no window such as 22:00-07:00", name)
-        return {"start": start.strip(), "end": end.strip()}
-    if name not in JSON_COLUMNS:
-        return cell
+def _window(cell: str) -> dict[str, str]:
+    start, dash, end = cell.partition("-")
+    if not dash:
+        raise Invalid("is no window such as 22:00-07:00", "quiet_hours")
+    return {"start": start.strip(), "end": end.strip()}
+
+
+def _json(name: str, cell: str) -> Any:  # noqa: ANN401  any JSON
     try:
         return _decode(cell)
     except msgspec.DecodeError as error:
         raise Invalid(f"is no JSON: {error}", name) from None
+
+
+_FIELDS: Final[dict[str, Understand | None]] = {
+    **dict.fromkeys(PLAIN_COLUMNS),
+    **{name: partial(_json, name) for name in JSON_COLUMNS},
+    "quiet_hours": _window,
+}
 
 
 def _cell(name: str, value: Any) -> str:  # noqa: ANN401  any field
