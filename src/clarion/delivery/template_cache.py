@@ -9,6 +9,8 @@ from clarion.delivery.ports import TemplateKey
 from clarion.templates import TemplateVersion
 
 CAPACITY: Final = 2_000
+MAX_CHARS: Final = 32 * 1024 * 1024
+"""Versions that are kept, and the characters of all their sources: some speak fifty languages."""
 
 
 class TemplateStore(Protocol):
@@ -25,6 +27,7 @@ class CachedTemplates:
     def __init__(self, store: TemplateStore) -> None:
         self._store = store
         self._known: dict[TemplateKey, TemplateVersion] = {}
+        self._chars = 0
 
     async def read(self, keys: Collection[TemplateKey]) -> dict[TemplateKey, TemplateVersion]:
         """The versions by key; those that do not exist are absent. Raises Transient."""
@@ -32,8 +35,11 @@ class CachedTemplates:
         missing = [key for key in keys if key not in found]
         if missing:
             fetched = await self._store.fetch(missing)
-            if len(self._known) + len(fetched) > CAPACITY:
+            chars = sum(version.size for version in fetched.values())
+            if len(self._known) + len(fetched) > CAPACITY or self._chars + chars > MAX_CHARS:
                 self._known.clear()  # what this batch found there is in `found`
+                self._chars = 0
             self._known.update(fetched)
+            self._chars += chars
             found |= fetched
         return found

@@ -34,6 +34,11 @@ def check_template(content: TemplateContent, partials: Partials = NO_PARTIALS) -
     Raises Invalid with the path of the offending part: what is wrong, in which line, and how to mend it. What only a
     rendering shows, `try_template` finds.
     """
+    return check_and_resolve(content, partials)[0]
+
+
+def check_and_resolve(content: TemplateContent, partials: Partials) -> tuple[CheckedTemplate, Resolution]:
+    """What `check_template` gives, and how it came to be."""
     check_shape(content)
     if content.data_schema is not None:
         check_data_schema(content.data_schema)
@@ -44,7 +49,7 @@ def check_template(content: TemplateContent, partials: Partials = NO_PARTIALS) -
     compiled = Workshop().compile(parts)
     for part, broken in compiled.broken:
         raise _refuse(part, resolution, f"line {broken.line}: {broken.detail}")
-    return CheckedTemplate(
+    checked = CheckedTemplate(
         content,
         channels_of(content.channels),
         _reads_context(compiled),
@@ -52,6 +57,7 @@ def check_template(content: TemplateContent, partials: Partials = NO_PARTIALS) -
         resolution.content,
         compiled.may_read(LINKS),
     )
+    return checked, resolution
 
 
 async def try_template(checked: CheckedTemplate, trial: TrialRenderer) -> None:

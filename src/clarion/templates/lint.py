@@ -10,7 +10,7 @@ import msgspec
 
 from clarion.contracts.channels import CHANNELS
 from clarion.kernel.errors import Invalid
-from clarion.templates.catalog import check_template
+from clarion.templates.catalog import check_and_resolve
 from clarion.templates.finding import Finding, Severity
 from clarion.templates.lint_html import lint_html
 from clarion.templates.lint_text import lint_text
@@ -25,7 +25,7 @@ from clarion.templates.model import (
 )
 from clarion.templates.parts import BASE, Part, locale_root, parts_of
 from clarion.templates.render import Renderer
-from clarion.templates.resolve import NO_PARTIALS, Resolution, resolve
+from clarion.templates.resolve import NO_PARTIALS, Resolution
 from clarion.templates.trial import made_up_variables
 from clarion.templates.words import Words
 from clarion.tenancy.model import CategoryClass
@@ -54,8 +54,7 @@ def lint_template(
     that it takes; see `needed_partials`.
     """
     try:
-        checked = check_template(content, partials)
-        resolution = resolve(content, partials)
+        checked, resolution = check_and_resolve(content, partials)
     except Invalid as error:
         return [Finding("error", "invalid", error.path, error.detail, "mend this first: it cannot be saved")]
     findings = [

@@ -146,6 +146,21 @@ class ResolvedContent(msgspec.Struct, frozen=True):
     partials: dict[str, int] = {}
 
 
+def _chars_of(said: ChannelParts) -> int:
+    email, push, sms = said.email or EmailParts(), said.push or PushParts(), said.sms or SmsParts()
+    texts = (
+        email.subject,
+        email.html,
+        email.mjml,
+        email.text,
+        push.title,
+        push.body,
+        *push.data.values(),
+        sms.body,
+    )
+    return sum(map(len, texts))
+
+
 class CheckedTemplate(msgspec.Struct, frozen=True):
     """Content that passed `check_template`, and what it resolves to.
 
@@ -179,6 +194,14 @@ class TemplateVersion(msgspec.Struct, frozen=True):
     def locales(self) -> dict[str, ChannelParts]:
         """What it says in other languages than its own, by BCP 47 tag."""
         return self.resolved.locales if self.resolved is not None else {}
+
+    @property
+    def size(self) -> int:
+        """Characters of what it keeps in memory, its author's sources included."""
+        said = [self.content.channels, *self.content.locales.values()]
+        if self.resolved is not None:
+            said += [self.resolved.channels, *self.resolved.locales.values()]
+        return sum(map(_chars_of, said))
 
     def parts_in(self, locale: str) -> ChannelParts:
         """What it says in one of its `locales`; "" or another: in its own language."""
