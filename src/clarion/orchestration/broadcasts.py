@@ -88,8 +88,8 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def chunk_size(self) -> int:
-        """Members a chunk."""
-        if not self.rate_per_s:
+        """Members a chunk. A rehearsal keeps no rate."""
+        if not self.rate_per_s or self.rehearsal:
             return CHUNK_MOST
         return max(1, min(CHUNK_MOST, int(self.rate_per_s / CHUNKS_PER_S)))
 

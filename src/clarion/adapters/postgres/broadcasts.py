@@ -202,6 +202,7 @@ class PostgresSnapshots:
                 [chunk.refused or None for chunk in chunks],
             )
             if page.is_last:
+                await connection.execute(self._sql["begin_sending"], broadcast_id)
                 await connection.execute(self._sql["drop_list"], broadcast_id)
         return True
 

@@ -18,22 +18,22 @@ RETURNING true
 
 -- name: next_chunk
 -- A chunk to accept (or, in a rehearsal, to examine): of any broadcast that runs, that its rate lets pass, and that has less
--- under way than its window. One of the first few, by chance, so that workers seldom take the same; none is held meanwhile.
+-- under way than its window. Tenants alike, whatever they have of them; one of its first few chunks, by chance, so that workers seldom
+-- take the same. None is held meanwhile.
 WITH open AS (
-    SELECT b.broadcast_id
+    SELECT b.broadcast_id, b.tenant_id, b.rehearsal
     FROM broadcasts b
     WHERE b.stage = 'sending' AND NOT b.held AND b.paced_until <= now()
       AND (SELECT coalesce(sum(a.size), 0) FROM broadcast_chunks a
            WHERE a.broadcast_id = b.broadcast_id AND a.state = 'accepted' AND NOT a.drained)
           < CASE WHEN b.rate_per_s > 0 THEN greatest(b.chunk_size, least($1::int, 2 * b.rate_per_s)) ELSE $1 END
 ), candidate AS (
-    SELECT o.broadcast_id, f.chunk
+    SELECT o.broadcast_id, f.chunk, row_number() OVER (PARTITION BY o.tenant_id ORDER BY random()) AS turn
     FROM open o
-    JOIN broadcasts b USING (broadcast_id)
     CROSS JOIN LATERAL (SELECT c.chunk FROM broadcast_chunks c
-                        WHERE c.broadcast_id = o.broadcast_id AND c.state = 'ready' AND (c.due_at <= now() OR b.rehearsal)
+                        WHERE c.broadcast_id = o.broadcast_id AND c.state = 'ready' AND (c.due_at <= now() OR o.rehearsal)
                         ORDER BY c.due_at, c.chunk LIMIT 4) f
-    ORDER BY random()
+    ORDER BY turn, random()
     LIMIT 1
 )
 SELECT b.broadcast_id, b.tenant_id, b.environment, b.rehearsal, b.message, c.chunk, c.due_at, c.names
@@ -104,7 +104,7 @@ WHERE broadcast_id = $1 AND chunk = $2 AND state = 'ready'
 -- Broadcasts whose every chunk is settled have come to their end.
 UPDATE broadcasts b
 SET stage = 'completed', ended_at = now()
-WHERE b.stage = 'sending'
+WHERE b.stage = 'sending' AND b.paced_until <= now()
   AND NOT EXISTS (SELECT FROM broadcast_chunks c WHERE c.broadcast_id = b.broadcast_id AND c.state = 'ready')
   AND NOT EXISTS (SELECT FROM broadcast_chunks c WHERE c.broadcast_id = b.broadcast_id AND c.state = 'accepted')
 RETURNING b.broadcast_id

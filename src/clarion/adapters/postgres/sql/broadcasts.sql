@@ -105,6 +105,12 @@ SELECT $1, $2, t.chunk, t.due_at, jsonb_array_length(t.names),
        CASE WHEN t.refused IS NULL THEN '{}' ELSE jsonb_build_object(t.refused, jsonb_array_length(t.names)) END
 FROM unnest($3::int[], $4::timestamptz[], $5::jsonb[], $6::text[]) AS t (chunk, due_at, names, refused)
 
+-- name: begin_sending
+-- The snapshot is whole. Until the first of it is due nobody need look at the broadcast (a rehearsal waits for nothing).
+UPDATE broadcasts b
+SET paced_until = greatest(now(), (SELECT min(c.due_at) FROM broadcast_chunks c WHERE c.broadcast_id = b.broadcast_id AND c.state = 'ready'))
+WHERE b.broadcast_id = $1 AND NOT b.rehearsal
+
 -- name: drop_list
 -- A list that became a snapshot.
 DELETE FROM broadcast_lists WHERE broadcast_id = $1

@@ -1,7 +1,7 @@
 -- Broadcasts: one message to an audience that was fixed when it was asked for.
 
--- source: whom; message: what each gets; timing: when. cursor: how far the snapshot is. paced_until: when the rate limit lets the next
--- chunk pass; that column changes with each chunk and stands in no index. request: whose idempotency key asked for it.
+-- source: whom; message: what each gets; timing: when. cursor: how far the snapshot is. paced_until: when the next chunk may pass, by the
+-- rate limit or because none is due before; it changes with each chunk and stands in no index. request: whose idempotency key asked for it.
 CREATE TABLE broadcasts (
     broadcast_id uuid             PRIMARY KEY,
     tenant_id    uuid             NOT NULL,
