@@ -11,7 +11,7 @@ from clarion.adapters.valkey.client import ValkeyClients
 from clarion.adapters.valkey.rate_limit import ValkeyRateLimiter
 from clarion.kernel.clock import StoreClock
 from clarion.orchestration.ports import RateLimiter
-from clarion.tenancy.quotas import Take
+from clarion.tenancy.quotas import DayQuota, GiveBack, Take
 from clarion.testing.valkey import InMemoryRateLimiter
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -122,4 +122,63 @@ async def test_after_a_change_of_rate_nobody_waits_longer_than_one_bucket(
 
 async def test_callers_at_once_share_one_bucket(limiter: RateLimiter, tenant: bytes):
     answers = await asyncio.gather(*(limiter.take([take(tenant, 1)] * 5) for _ in range(10)))
+    assert sum(verdict.allowed for answer in answers for verdict in answer) == 10
+
+
+def daily(
+    tenant: bytes,
+    cost: int,
+    *,
+    limit: int = 10,
+    day: int = 20261122,
+    burst: float = 1000,
+    route: str = "accept",
+) -> Take:
+    return Take(tenant, route, cost, 1 / HOUR_S, burst, DayQuota(limit, day, 60.0))
+
+
+async def test_a_day_has_so_many_places_and_says_when_there_are_new_ones(limiter: RateLimiter, tenant: bytes):
+    answers = await limiter.take([daily(tenant, cost) for cost in (6, 5, 4, 1)])
+    assert [answer.outcome for answer in answers] == ["allowed", "over_quota", "allowed", "over_quota"]
+    assert [answer.used for answer in answers] == [6, 6, 10, 10]
+    assert (answers[1].retry_after_s, answers[1].allowed) == (60.0, False)
+    [later] = await limiter.take([daily(tenant, 1)])
+    assert (later.outcome, later.used) == ("over_quota", 10)
+
+
+async def test_what_the_day_refuses_costs_no_tokens_and_what_the_bucket_refuses_no_places(
+    limiter: RateLimiter, tenant: bytes
+):
+    takes = [daily(tenant, cost, limit=3, burst=5) for cost in (4, 2, 2, 6)]
+    answers = await limiter.take(takes)
+    assert [answer.outcome for answer in answers] == ["over_quota", "allowed", "over_quota", "too_large"]
+    [looked] = await limiter.take([daily(tenant, 0, burst=5)])
+    assert (looked.used, looked.remaining) == (2, 3)
+
+
+async def test_each_day_and_each_tenant_has_its_own_places(limiter: RateLimiter, tenant: bytes):
+    other = os.urandom(16)
+    takes = [daily(tenant, 10), daily(other, 10), daily(tenant, 10, day=20261123), take(tenant, 3)]
+    assert [answer.allowed for answer in await limiter.take(takes)] == [True] * 4
+
+
+async def test_a_limit_that_was_changed_holds_at_once(limiter: RateLimiter, tenant: bytes):
+    await limiter.take([daily(tenant, 10)])
+    [raised] = await limiter.take([daily(tenant, 5, limit=20)])
+    [lowered] = await limiter.take([daily(tenant, 1, limit=0)])
+    assert (raised.used, lowered.outcome, lowered.used) == (15, "over_quota", 15)
+
+
+async def test_places_are_given_back_and_never_more_than_were_taken(limiter: RateLimiter, tenant: bytes):
+    await limiter.take([daily(tenant, 10)])
+    await limiter.give_back([GiveBack(tenant, 20261122, 4), GiveBack(os.urandom(16), 20261122, 5)])
+    [looked] = await limiter.take([daily(tenant, 0)])
+    assert looked.used == 6
+    await limiter.give_back([GiveBack(tenant, 20261122, 100)])
+    [looked] = await limiter.take([daily(tenant, 0)])
+    assert looked.used == 0
+
+
+async def test_callers_at_once_share_one_day(limiter: RateLimiter, tenant: bytes):
+    answers = await asyncio.gather(*(limiter.take([daily(tenant, 1)] * 5) for _ in range(10)))
     assert sum(verdict.allowed for answer in answers for verdict in answer) == 10

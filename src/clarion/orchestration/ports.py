@@ -13,7 +13,7 @@ from clarion.contracts.topics import Topic
 from clarion.contracts.work import WorkItem
 from clarion.orchestration.model import AcceptGroup, GroupOutcome, Row
 from clarion.tenancy.config import TenantConfig
-from clarion.tenancy.quotas import Take, Verdict
+from clarion.tenancy.quotas import GiveBack, Take, Verdict
 
 
 class AcceptStore(Protocol):
@@ -105,6 +105,10 @@ class RateLimiter(Protocol):
 
         Raises Transient: `tenancy.quotas.LocalBuckets` then decides.
         """
+        ...
+
+    async def give_back(self, places: Sequence[GiveBack]) -> None:
+        """Free places of tenants' days again: what they were taken for was not accepted. Raises Transient."""
         ...
 
 

@@ -64,6 +64,8 @@ class QuietHours(msgspec.Struct, frozen=True, array_like=True):
 class Tenant(msgspec.Struct, frozen=True):
     """What every stage needs to know of a tenant. `timezone` serves users whose own is unknown.
 
+    `daily_quota`: most notifications that are accepted from it on one day of that zone; None: they are not counted.
+
     `public_url`: where its messages' links lead, instead of the installation's, without a slash at the end ("": there).
     `tracking`: whether clicks and opens may be followed, in the categories that ask for it.
     `language` (BCP 47; "": none): see `templates.choose_locale`.
@@ -76,6 +78,7 @@ class Tenant(msgspec.Struct, frozen=True):
     quiet_hours: QuietHours | None = QuietHours(22 * 60, 8 * 60)
     rate_per_s: float = 20_000.0
     rate_burst: float = 40_000.0
+    daily_quota: int | None = None
     public_url: str = ""
     tracking: bool = True
     language: str = ""

@@ -1,4 +1,4 @@
-"""How much a tenant may ask of us: token buckets, one per (tenant, route class), full at first.
+"""How much a tenant may ask of us: token buckets, one per (tenant, route class), full at first; and so many a day.
 
 A bucket holds `burst` tokens and gains `rate_per_s` of them each second; a call takes as many as it has items. What is
 kept of a bucket is one number, the instant at which it will be full again: a bucket that nobody uses needs no memory.
@@ -12,14 +12,24 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-RateOutcome: TypeAlias = Literal["allowed", "throttled", "too_large"]
+RateOutcome: TypeAlias = Literal["allowed", "throttled", "too_large", "over_quota"]
 
 SLACK_S: Final = 1e-6
 """Refill that a take may anticipate, lest rounding refuse the last token of a burst: 1 µs."""
 
 
+class DayQuota(msgspec.Struct, frozen=True, gc=False):
+    """The most that a tenant may have accepted on one day of its own zone. `day` is YYYYMMDD."""
+
+    limit: int
+    day: int
+    ends_in_s: float
+
+
 class Take(msgspec.Struct, frozen=True, gc=False):
     """A wish for `cost` tokens of the bucket of `tenant_id` and `route_class`, which has this rate and burst.
+
+    With a `quota` as many places of the day are taken too, or none of both.
 
     Raises ValueError where rate or burst are not positive, or the cost is negative.
     """
@@ -29,6 +39,7 @@ class Take(msgspec.Struct, frozen=True, gc=False):
     cost: int
     rate_per_s: float
     burst: float
+    quota: DayQuota | None = None
 
     def __post_init__(self) -> None:
         if self.rate_per_s <= 0 or self.burst <= 0 or self.cost < 0:
@@ -40,7 +51,8 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What became of a take, and what the `RateLimit-*` and `Retry-After` headers say.
 
     `throttled`: try again after `retry_after_s` (0 otherwise). `too_large`: more than the bucket ever holds, so that
-    only a smaller call can succeed. `remaining`: whole tokens left; `reset_s`: seconds until the bucket is full.
+    only a smaller call can succeed. `over_quota`: the tokens are there, the day's places are not. `remaining`: whole
+    tokens left; `reset_s`: seconds until the bucket is full. `used`: the day's places that are taken by now.
     """
 
     outcome: RateOutcome
@@ -48,6 +60,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     remaining: int
     reset_s: float
     retry_after_s: float = 0.0
+    used: int = 0
 
     @property
     def allowed(self) -> bool:
@@ -70,6 +83,20 @@ def verdict_of(take: Take, *, allowed: bool, full_in_s: float) -> Verdict:
     )
 
 
+def over_quota(take: Take, quota: DayQuota, used: int, full_in_s: float) -> Verdict:
+    """The verdict on a take that the day has no places for."""
+    told = verdict_of(take, allowed=True, full_in_s=full_in_s)
+    return msgspec.structs.replace(told, outcome="over_quota", retry_after_s=quota.ends_in_s, used=used)
+
+
+class GiveBack(msgspec.Struct, frozen=True, gc=False):
+    """Places of a tenant's day that were taken for what was then not accepted."""
+
+    tenant_id: bytes
+    day: int
+    places: int
+
+
 class LocalBuckets:
     """The buckets of one process: the limit that holds while the shared one cannot be reached.
 
@@ -79,6 +106,8 @@ class LocalBuckets:
     def __init__(self, max_idle: int = 10_000) -> None:
         """`max_idle`: how many buckets may be kept before those that are full again are forgotten."""
         self._full_at: dict[tuple[bytes, str], float] = {}
+        self._used: dict[bytes, tuple[int, int]] = {}
+        """By tenant: the day, and how many of its places are taken."""
         self._max_idle = max_idle
 
     def take(self, takes: Sequence[Take], now_s: float) -> list[Verdict]:
@@ -96,5 +125,22 @@ class LocalBuckets:
         after_s = full_in_s + take.cost / take.rate_per_s
         if after_s > capacity_s + SLACK_S:
             return verdict_of(take, allowed=False, full_in_s=full_in_s)
+        used = 0
+        if take.quota is not None:
+            used = self._used_on(take.tenant_id, take.quota.day)
+            if used + take.cost > take.quota.limit and take.cost:
+                return over_quota(take, take.quota, used, full_in_s)
+            used += take.cost
+            self._used[take.tenant_id] = (take.quota.day, used)
         self._full_at[key] = now_s + after_s
-        return verdict_of(take, allowed=True, full_in_s=after_s)
+        return msgspec.structs.replace(verdict_of(take, allowed=True, full_in_s=after_s), used=used)
+
+    def give_back(self, places: Sequence[GiveBack]) -> None:
+        """Free places of the day again."""
+        for one in places:
+            used = self._used_on(one.tenant_id, one.day)
+            self._used[one.tenant_id] = (one.day, max(0, used - one.places))
+
+    def _used_on(self, tenant_id: bytes, day: int) -> int:
+        known, used = self._used.get(tenant_id, (day, 0))
+        return used if known == day else 0

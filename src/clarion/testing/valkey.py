@@ -14,7 +14,7 @@ from clarion.audience.model import Card
 from clarion.delivery.ports import CapRequest
 from clarion.kernel.clock import Clock
 from clarion.kernel.errors import Invalid
-from clarion.tenancy.quotas import LocalBuckets, Take, Verdict
+from clarion.tenancy.quotas import GiveBack, LocalBuckets, Take, Verdict
 
 
 class InMemoryCards:
@@ -84,6 +84,10 @@ class InMemoryRateLimiter:
     async def take(self, takes: Sequence[Take]) -> list[Verdict]:
         """A verdict per take, in order."""
         return self._buckets.take(takes, self._clock.monotonic())
+
+    async def give_back(self, places: Sequence[GiveBack]) -> None:
+        """Free places of the day again."""
+        self._buckets.give_back(places)
 
 
 class InMemoryReservations:

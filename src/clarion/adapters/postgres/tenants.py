@@ -137,6 +137,11 @@ class PostgresTenants:
                 )
             )
 
+    async def put_quota(self, tenant_id: bytes, per_day: int | None) -> None:
+        """Let a tenant have so many notifications accepted a day; None: any number. Raises NotFound."""
+        async with self._pools.pipeline() as connection:
+            _require(await connection.fetchval(self._sql["put_quota"], tenant_id, per_day))
+
     async def delete_provider(self, tenant_id: bytes, name: str) -> bool:
         """Remove a provider's account. False where there was none."""
         async with self._pools.pipeline() as connection:
@@ -224,6 +229,7 @@ def _tenant(tenant_id: bytes, record: asyncpg.Record) -> Tenant:
         quiet_hours=None if record["quiet_hours"] is None else _window.decode(record["quiet_hours"]),
         rate_per_s=record["rate_per_s"],
         rate_burst=record["rate_burst"],
+        daily_quota=record["daily_quota"],
         tracking=record["tracking"],
         public_url=record["public_url"],
         language=record["language"],

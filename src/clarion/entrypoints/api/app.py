@@ -34,6 +34,7 @@ from clarion.entrypoints.api import (
     template_trials,
     templates,
     token_issuers,
+    usage,
     users,
 )
 from clarion.entrypoints.api.body import MAX_BATCH_BYTES
@@ -78,6 +79,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *events.ROUTES,
     *keys.ROUTES,
     *token_issuers.ROUTES,
+    *usage.ROUTES,
     *system.ROUTES,
 )
 

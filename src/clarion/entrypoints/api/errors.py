@@ -10,7 +10,7 @@ import structlog
 from litestar.exceptions import HTTPException
 
 from clarion.entrypoints.api.replies import PROBLEM, Header, Reply, encode_json
-from clarion.entrypoints.api.throttle import TooMuch
+from clarion.entrypoints.api.throttle import QuotaSpent, TooMuch
 from clarion.kernel.errors import (
     Ambiguous,
     ClarionError,
@@ -70,6 +70,7 @@ _BY_ERROR: Final[tuple[tuple[type[ClarionError], int, str], ...]] = (
     (Conflict, 409, "conflict"),
     (TooMuch, 413, "too-large"),
     (Permanent, 400, "invalid"),
+    (QuotaSpent, 429, "quota"),
     (Throttled, 429, "throttled"),
     (Transient, 503, "unavailable"),
     (Ambiguous, 503, "unavailable"),
@@ -109,6 +110,7 @@ _TITLES: Final = {
     "key-mismatch": "This key belongs to another request",
     "method-not-allowed": "The method does not exist here",
     "not-found": "There is no such thing",
+    "quota": "The day's quota is spent",
     "throttled": "Too many requests",
     "timeout": "The request took too long to arrive",
     "too-large": "The request is too large",

@@ -93,7 +93,8 @@ class Call:
     async def charge(self, cost: int) -> None:
         """Take tokens from the tenant's bucket for this class of route. Raises Throttled, TooMuch."""
         config = await self.services.gateway.accept.configs.get(self.tenant_id)
-        take = make_take(config.tenant, self.route.spec.rate, cost)
+        now_ms = self.services.gateway.region.clock.now_ms()
+        take = make_take(config.tenant, self.route.spec.rate, cost, now_ms)
         verdict = await self.services.throttle.charge(take)
         self.trip.answer[:] = rate_headers(take, verdict)
         refusal = refusal_of(take, verdict)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Final
 
 import msgspec
@@ -25,6 +26,7 @@ from clarion.kernel.batch import Coalescer
 from clarion.kernel.errors import ClarionError
 from clarion.orchestration.accept import Answer, Ask, accept
 from clarion.tenancy.model import Tenant
+from clarion.tenancy.quotas import GiveBack, Take
 
 ACCEPT_BATCH: Final = 500
 """Single requests that are accepted together at most; design section 2 has its times for this size."""
@@ -69,11 +71,13 @@ class Acceptor:
     async def _run(self, asks: list[Ask]) -> Sequence[Admitted]:
         began_s = self._clock.monotonic()
         tenants = {tenant_id: await self._tenant(tenant_id) for tenant_id in {ask.tenant_id for ask in asks}}
-        takes = [make_take(tenants[ask.tenant_id], "accept", max(1, len(ask.items))) for ask in asks]
+        now_ms = self._clock.now_ms()
+        takes = [make_take(tenants[ask.tenant_id], "accept", max(1, len(ask.items)), now_ms) for ask in asks]
         verdicts = await self._throttle.charge_all(takes)
         refusals = [refusal_of(take, verdict) for take, verdict in zip(takes, verdicts, strict=True)]
         allowed = [ask for ask, refusal in zip(asks, refusals, strict=True) if refusal is None]
-        answers = await accept(allowed, self._ports) if allowed else []
+        charged = [take for take, refusal in zip(takes, refusals, strict=True) if refusal is None]
+        answers = await self._accept(allowed, charged)
         self._count(answers)
         self._metrics.stage_seconds.labels("accept").observe(self._clock.monotonic() - began_s)
         rest = iter(answers)
@@ -81,6 +85,19 @@ class Acceptor:
             Admitted(next(rest) if refusal is None else refusal, rate_headers(take, verdict))
             for take, verdict, refusal in zip(takes, verdicts, refusals, strict=True)
         ]
+
+    async def _accept(self, asks: list[Ask], takes: list[Take]) -> Sequence[Answer | ClarionError]:
+        """The answers; what was charged to a day and not accepted is given back."""
+        answers: Sequence[Answer | ClarionError] = ()
+        if not asks:
+            return answers
+        try:
+            answers = await accept(asks, self._ports)
+        finally:
+            places = list(_not_accepted(takes, answers))
+            if places:
+                await self._throttle.give_back(places)
+        return answers
 
     async def _tenant(self, tenant_id: bytes) -> Tenant:
         return (await self._ports.configs.get(tenant_id)).tenant
@@ -95,6 +112,14 @@ class Acceptor:
                     rules[rule,] = rules.get((rule,), 0) + 1
         self._metrics.accepts.inc(accepted)
         self._metrics.count(self._metrics.decisions, rules)
+
+
+def _not_accepted(takes: Sequence[Take], answers: Sequence[Answer | ClarionError]) -> Iterable[GiveBack]:
+    """Places of days that were taken for what was refused, or repeated. No answers: for everything."""
+    for take, answer in zip_longest(takes, answers):
+        accepted = answer.accepted if isinstance(answer, Answer) else 0
+        if take.quota is not None and accepted < take.cost:
+            yield GiveBack(take.tenant_id, take.quota.day, take.cost - accepted)
 
 
 class Services(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
@@ -10,9 +11,10 @@ from clarion.entrypoints.api.replies import Header
 from clarion.kernel.batch import Coalescer
 from clarion.kernel.clock import Clock
 from clarion.kernel.errors import Permanent, Throttled, Transient
+from clarion.kernel.local_time import known_zone, local_day, next_midnight_ms
 from clarion.orchestration.ports import RateLimiter
 from clarion.tenancy.model import Tenant
-from clarion.tenancy.quotas import LocalBuckets, Take, Verdict
+from clarion.tenancy.quotas import DayQuota, GiveBack, LocalBuckets, Take, Verdict
 
 RouteClass: TypeAlias = Literal["accept", "write", "read"]
 """Each has its own bucket: reading a lot does not stop sending."""
@@ -26,6 +28,10 @@ MAX_TAKES: Final = 1000
 
 class TooMuch(Permanent):
     """One call that counts as more requests than the bucket ever holds (`413` at the HTTP edge)."""
+
+
+class QuotaSpent(Throttled):
+    """The tenant's day has no places left; `retry_after` is its midnight."""
 
 
 class Throttle:
@@ -52,16 +58,38 @@ class Throttle:
                 self._alone_until_s = now_s + LOCAL_FOR_S
         return self._local.take(takes, now_s)
 
+    async def give_back(self, places: Sequence[GiveBack]) -> None:
+        """Free places of days that were taken in vain. While the shared counters are away they stay taken."""
+        if self._clock.monotonic() < self._alone_until_s:
+            self._local.give_back(places)
+            return
+        with contextlib.suppress(Transient):
+            await self._shared.give_back(places)
 
-def make_take(tenant: Tenant, route_class: RouteClass, cost: int) -> Take:
-    """The wish for `cost` tokens of a tenant's bucket."""
-    return Take(tenant.tenant_id, route_class, cost, tenant.rate_per_s, tenant.rate_burst)
+
+def make_take(tenant: Tenant, route_class: RouteClass, cost: int, now_ms: int) -> Take:
+    """The wish for `cost` tokens of a tenant's bucket, and for as many places of its day where these are counted."""
+    quota = day_quota(tenant, now_ms) if route_class == "accept" else None
+    return Take(tenant.tenant_id, route_class, cost, tenant.rate_per_s, tenant.rate_burst, quota)
+
+
+def day_quota(tenant: Tenant, now_ms: int) -> DayQuota | None:
+    """The tenant's present day; None where its places are not counted."""
+    if tenant.daily_quota is None:
+        return None
+    zone = known_zone(tenant.timezone)
+    ends_in_s = (next_midnight_ms(zone, now_ms) - now_ms) / 1000
+    return DayQuota(tenant.daily_quota, local_day(zone, now_ms), ends_in_s)
 
 
 def refusal_of(take: Take, verdict: Verdict) -> Throttled | TooMuch | None:
     """What a verdict forbids; None where the tokens were taken."""
     if verdict.outcome == "throttled":
         return Throttled("the tenant's requests come faster than its rate allows", verdict.retry_after_s)
+    if verdict.outcome == "over_quota":
+        left = 0 if take.quota is None else max(0, take.quota.limit - verdict.used)
+        detail = f"the day's quota has {left} notifications left, and this call needs {take.cost}"
+        return QuotaSpent(detail, verdict.retry_after_s)
     if verdict.outcome == "too_large":
         return TooMuch(
             f"it counts as {take.cost} requests, where {verdict.limit} are the most at once: split it"

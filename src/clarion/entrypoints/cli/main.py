@@ -126,6 +126,20 @@ def tenant_create(
     typer.echo(f"tenant {account.name} {account.tenant_id}\n{account.api_key}")
 
 
+@tenant_app.command("quota")
+def tenant_quota(
+    name: Annotated[str, typer.Argument(help="The tenant's name.")],
+    per_day: Annotated[
+        int | None, typer.Option(min=0, help="Notifications a day of its zone. Without it: any number.")
+    ] = None,
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """Say how many notifications a tenant may have accepted in a day."""
+    from clarion.entrypoints.cli.tenants import set_quota
+
+    asyncio.run(set_quota(data, name, per_day))
+
+
 @tenant_app.command("list")
 def tenant_list(data: DataOption = DEFAULT_DATA) -> None:
     """Show the tenants."""

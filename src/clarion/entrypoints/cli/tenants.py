@@ -89,6 +89,13 @@ async def add_tenant(data: Path, name: str, timezone: str = "UTC") -> NewAccount
     return NewAccount(format_id(tenant.tenant_id), name, key.text)
 
 
+async def set_quota(data: Path, tenant: str, per_day: int | None) -> None:
+    """Let a tenant have so many notifications accepted a day; None: any number. Raises NotFound."""
+    async with _opened(data) as (settings, pools):
+        tenant_id = await _find(settings, pools, tenant)
+        await PostgresTenants(pools, AesVault(master_key_of(settings))).put_quota(tenant_id, per_day)
+
+
 async def list_tenants(data: Path) -> list[TenantEntry]:
     """The tenants of the instance, by name."""
     async with _opened(data) as (settings, pools):

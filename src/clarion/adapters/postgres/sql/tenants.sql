@@ -27,6 +27,10 @@ WITH bumped AS (
 )
 SELECT config_version FROM bumped
 
+-- name: put_quota
+-- How many notifications a tenant may have accepted in a day (NULL: any number). Nothing where there is no such tenant.
+UPDATE tenant_settings SET daily_quota = $2, config_version = config_version + 1 WHERE tenant_id = $1 RETURNING config_version
+
 -- name: put_links
 -- How a tenant's links behave, and a new version of the configuration. Nothing where there is no such tenant.
 UPDATE tenant_settings SET tracking = $2, public_url = $3, config_version = config_version + 1 WHERE tenant_id = $1
@@ -57,7 +61,7 @@ UPDATE tenant_settings s SET config_version = config_version + 1 FROM gone WHERE
 
 -- name: load_config
 -- All that a tenant set, in one round trip and as of one instant. Of templates the live version, without content.
-SELECT s.name, s.timezone, s.country, s.quiet_hours, s.rate_per_s, s.rate_burst, s.tracking, s.public_url, s.language, s.config_version,
+SELECT s.name, s.timezone, s.country, s.quiet_hours, s.rate_per_s, s.rate_burst, s.daily_quota, s.tracking, s.public_url, s.language, s.config_version,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(c.name, c.class, c.ttl_s, c.on_ambiguity, c.caps, c.channels, c.max_channels,
                                                     c.tracking)
                                   ORDER BY c.name), '[]')
