@@ -57,6 +57,7 @@ async def test_templates_may_be_left_until_they_are_saved_again(caller: Caller):
     await caller.call("PUT /templates/order", letter())
     kept = (await caller.call("PUT /partials/footer?templates=keep", {**FOOTER, "text": "Bobs"})).json()
     assert (kept["version"], kept["templates"]) == (2, [])
+    assert (await caller.call("POST /templates/order/preview", {})).json()["findings"] == []
     assert await text_of(caller, "order") == "Hello Bits"
     saved = (await caller.call("PUT /templates/order", letter())).json()
     assert (saved["version"], saved["new"]) == (2, True), (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -98,6 +98,14 @@ class PostgresPartials:
         """The latest versions by name, with one query; those that do not exist are absent."""
         async with self._pools.reader(tenant_id) as connection:
             records = await connection.fetch(self._sql["fetch_partials"], list(names))
+        return {record["name"]: _partial(record) for record in records}
+
+    async def fetch_versions(self, tenant_id: bytes, taken: Mapping[str, int]) -> dict[str, PartialVersion]:
+        """Partials by name, each in the version that is asked for, with one query."""
+        if not taken:
+            return {}
+        async with self._pools.reader(tenant_id) as connection:
+            records = await connection.fetch(self._sql["fetch_versions"], list(taken), list(taken.values()))
         return {record["name"]: _partial(record) for record in records}
 
     async def list_latest(self, tenant_id: bytes) -> list[PartialRecord]:

@@ -18,7 +18,7 @@ from clarion.entrypoints.api import examples
 from clarion.entrypoints.api.body import JsonBody
 from clarion.entrypoints.api.replies import Reply, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
-from clarion.entrypoints.api.template_reads import Number, find_template, partials_of_template
+from clarion.entrypoints.api.template_reads import Number, find_template
 from clarion.entrypoints.api.template_views import DataFault, PreviewView, as_part
 from clarion.kernel.errors import Invalid, NotFound, Unknown
 from clarion.orchestration.accept import Ask
@@ -27,7 +27,6 @@ from clarion.templates import (
     DataSchema,
     Finding,
     RenderItem,
-    TemplateContent,
     TemplateVersion,
     build_variables,
     choose_locale,
@@ -112,16 +111,21 @@ async def preview_template(call: Call) -> Reply:
     rendered = call.services.gateway.renderer.render_batch(items)
     parts = {channel: as_part(result) for channel, result in zip(channels, rendered, strict=True)}
     fault = _data_fault(template, wanted.data)
-    findings = await _lint(call, template.content, config)
+    findings = await _lint(call, template, config)
     return json_reply(
         PreviewView(name, template.version, name_of(template.resolved, locale), parts, fault, findings)
     )
 
 
-async def _lint(call: Call, content: TemplateContent, config: TenantConfig) -> list[Finding]:
-    """What could be better about a stored version, were it saved again now."""
+async def _lint(call: Call, template: TemplateVersion, config: TenantConfig) -> list[Finding]:
+    """What could be better about a stored version.
+
+    With the partials that it took: with those it was tried where it could do no harm, with later ones it was not.
+    """
+    content, region = template.content, call.services.gateway.region
     category = config.categories.get(content.category)
-    partials = await partials_of_template(call, content)
+    taken = {} if template.resolved is None else template.resolved.partials
+    partials = await region.partials.fetch_versions(call.tenant_id, taken)
     class_ = "service" if category is None else category.class_
     return await asyncio.to_thread(lint_template, content, partials, class_)
 

@@ -6,6 +6,10 @@ SELECT name, version, content FROM partials WHERE name = $1 AND version = coales
 -- The latest versions of some partials; row-level security keeps them to the tenant of the transaction.
 SELECT DISTINCT ON (name) name, version, content FROM partials WHERE name = ANY ($1::text[]) ORDER BY name, version DESC
 
+-- name: fetch_versions
+-- Partials in the versions that a template took; row-level security keeps them to the tenant of the transaction.
+SELECT name, version, content FROM unnest($1::text[], $2::int[]) AS taken (name, version) JOIN partials USING (name, version)
+
 -- name: list_partials
 -- The latest version of each, and when and by whom it was saved; row-level security keeps them to the tenant of the transaction.
 SELECT DISTINCT ON (name) name, version, created_at, created_by FROM partials ORDER BY name, version DESC
