@@ -10,6 +10,7 @@ import pytest
 from clarion.audience.model import Card
 from clarion.contracts.commands import NotificationRequest
 from clarion.delivery.ports import TemplateKey
+from clarion.kernel.errors import Transient
 from clarion.orchestration.data_check import MAX_KEPT_BYTES, Asking, CachedSchemas, hold_data
 from clarion.orchestration.draft import Checked, check_request
 from clarion.templates import ChannelParts, SmsParts, TemplateContent, TemplateVersion
@@ -97,3 +98,16 @@ async def test_many_items_are_checked_in_order(count: int):
     source = CachedSchemas(Shelf({1: NUMBER}))
     asking = [(1, {"n": i if i % 3 else "x"}) for i in range(count)]
     assert await paths(source, *asking) == [None if i % 3 else "data.n" for i in range(count)]
+
+
+class Away:
+    """A store that does not answer."""
+
+    async def fetch(self, refs: Sequence[TemplateKey]) -> dict[TemplateKey, TemplateVersion]:
+        """`TemplateStore.fetch`."""
+        raise Transient(f"away, with {len(refs)} to read")
+
+
+async def test_while_the_store_is_away_nothing_is_promised():
+    with pytest.raises(Transient):
+        await paths(CachedSchemas(Away()), (1, {"n": 1}))
