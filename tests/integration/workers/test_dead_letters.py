@@ -216,6 +216,17 @@ async def test_a_wrong_redrive_is_refused(caller: Caller, body: dict[str, object
     assert [error["path"] for error in answer.json()["errors"]] == [path]
 
 
+@pytest.mark.parametrize("cursor", ["x", "AAAA", "%C3%BC", "f" * 32, "_" * 32])
+async def test_a_cursor_of_nobodys_is_refused(caller: Caller, cursor: str):
+    assert (await caller.call(f"GET /dead-letters?cursor={cursor}")).status == 400
+
+
+@pytest.mark.parametrize("died_before", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+async def test_any_time_can_be_asked_for(caller: Caller, died_before: str):
+    assert (await caller.call(f"GET /dead-letters?died_before={died_before}")).status == 200
+    assert (await redrive(caller, filter={"died_before": died_before}, rate_per_s=0.001))["redriven"] == 0
+
+
 async def test_the_future_is_no_reason_to_wait(bench: Bench):
     """A letter that died before `died_before` is meant, whatever that time is."""
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()

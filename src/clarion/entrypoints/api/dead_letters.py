@@ -67,7 +67,7 @@ class RedriveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ids: Annotated[list[str], Meta(min_length=1, max_length=MAX_ITEMS)] | None = None
     filter: RedriveFilter | None = None
-    rate_per_s: Annotated[float, Meta(gt=0, le=10_000)] = 100.0
+    rate_per_s: Annotated[float, Meta(ge=0.001, le=10_000)] = 100.0
     limit: Annotated[int, Meta(ge=1, le=MOST_AT_ONCE)] = MOST_AT_ONCE
 
 
