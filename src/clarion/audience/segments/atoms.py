@@ -137,12 +137,6 @@ class Atoms:
         found = exactly(any_of(terms))
         return found if ref.root == "user" else self._merge(ref, found, Bounds(NOBODY, FeatureSet(ref.path)))
 
-    def begins(self, ref: Ref, begin: str) -> Bounds | None:
-        """The name begins with a text; None where the store cannot tell."""
-        if ref.root == "user" and ref.path[0] in TEXT_FIELDS:
-            return exactly(TextBegins(TEXT_FIELDS[ref.path[0]], begin))
-        return None
-
     def _trait(self, kind: Kind, path: Path, value: Scalar | None = None) -> Condition:
         return HasTerm(self._term(Trait(kind, path, value)))
 
@@ -155,7 +149,8 @@ class Atoms:
         return Bounds(lower, any_of((attribute.upper, self._unless_attribute(ref, feature.upper))))
 
     def _compare_attribute(self, ref: Ref, comparison: Comparison, value: Value, at: int) -> Bounds:
-        self._refuse_time(ref, value, at)
+        if isinstance(value, datetime | timedelta):
+            raise self._no_instant(ref, at)
         is_set = self._trait("has", ref.path)
         if comparison not in {"==", "!="} or not isinstance(value, bool | int | float | str):
             return Bounds(NOBODY, is_set)
@@ -163,7 +158,8 @@ class Atoms:
         return exactly(same if comparison == "==" else all_of((is_set, negate(same))))
 
     def _compare_feature(self, ref: Ref, comparison: Comparison, value: Value, at: int) -> Bounds:
-        self._refuse_time(ref, value, at)
+        if isinstance(value, datetime | timedelta):
+            raise self._no_instant(ref, at)
         is_ordered_bool = isinstance(value, bool) and comparison not in {"==", "!="}
         if is_ordered_bool or not isinstance(value, bool | int | float | str):
             return Bounds(NOBODY, FeatureSet(ref.path))
@@ -197,12 +193,9 @@ class Atoms:
         is_first = measure == "first_at"
         return exactly(EventTime(event, "first_at" if is_first else "last_at", comparison, _ms(value)))
 
-    def _refuse_time(self, ref: Ref, value: Value, at: int) -> None:
-        if isinstance(value, datetime | timedelta):
-            detail = (
-                f"{ref} is no instant: write timestamp({ref}) where it is text such as 2026-12-01T08:00:00Z"
-            )
-            raise refuse(self._text, at, detail)
+    def _no_instant(self, ref: Ref, at: int) -> Exception:
+        detail = f"{ref} is no instant: write timestamp({ref}) where it is text such as 2026-12-01T08:00:00Z"
+        return refuse(self._text, at, detail)
 
     def _mismatch(self, ref: Ref, wanted: str, value: Value, at: int) -> Exception:
         hints = {
@@ -213,6 +206,13 @@ class Atoms:
             f"{ref} is {wanted}, and is compared with {kind_of(value)}: write {wanted}{hints.get(wanted, '')}"
         )
         return refuse(self._text, at, detail)
+
+
+def begins(ref: Ref, begin: str) -> Bounds | None:
+    """The name begins with a text; None where the store cannot tell."""
+    if ref.root == "user" and ref.path[0] in TEXT_FIELDS:
+        return exactly(TextBegins(TEXT_FIELDS[ref.path[0]], begin))
+    return None
 
 
 def _feature_is(path: Path, comparison: Comparison, value: Scalar) -> FeatureIs:

@@ -16,7 +16,7 @@ import msgspec
 
 from clarion.audience.cel import FAILED, Call, Field, Fold, ListOf, Node, Program, children, parse, refuse
 from clarion.audience.cel import Literal as Constant
-from clarion.audience.segments.atoms import Atoms, Value, kind_of
+from clarion.audience.segments.atoms import Atoms, Value, begins, kind_of
 from clarion.audience.segments.conditions import (
     EVERYBODY,
     NOBODY,
@@ -165,7 +165,7 @@ class _Compiler:
 
     def _beginning(self, node: Call, target: Node, begin: Node) -> Bounds:
         ref, value = self._ref(target), self._constant(begin)
-        bounds = self._atoms.begins(ref, value) if ref is not None and isinstance(value, str) else None
+        bounds = begins(ref, value) if ref is not None and isinstance(value, str) else None
         return bounds or self._judged(node)
 
     def _judged(self, node: Node) -> Bounds:

@@ -15,7 +15,7 @@ FRESH_MS: Final = 5_000
 """A count of this age is given again; the store is not asked more often, whoever asks."""
 
 JUDGED_FRESH_MS: Final = 300_000
-"""The same where each user has to be judged: a million take a minute or more."""
+"""The same where each user has to be judged: a million take a minute."""
 
 
 async def refresh_count(tenant_id: bytes, segment: Segment, ports: SegmentPorts) -> Segment:
