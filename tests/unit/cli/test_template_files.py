@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from clarion.entrypoints.cli.template_files import (
     write_partial,
     write_template,
 )
+from clarion.entrypoints.cli.template_tree import OURS
 from clarion.entrypoints.cli.toml_text import toml_text
 from clarion.kernel.errors import Invalid
 from clarion.templates import (
@@ -125,3 +128,15 @@ def test_what_is_wrong_is_told_by_file_and_line(files: dict[str, bytes], said: s
 def test_a_partial_with_a_misspelt_file_is_refused():
     with pytest.raises(Invalid, match=r"p/partial\.htm: it is none of partial\.html"):
         read_partial({"partial.htm": b"x"}, "p")
+
+
+def test_the_folder_of_the_how_to_page_is_one():
+    page = (Path(__file__).parents[3] / "docs/how-to/templates.md").read_text(encoding="utf-8")
+    head = re.search(r"```toml\n(.*?)```", page, flags=re.DOTALL)
+    assert head
+    shown = read_template({"template.toml": head[1].encode(), "sms.txt": b"x"}, "t")
+    assert (shown.category, shown.locale, shown.fallbacks) == ("transactional", "en", {"gsw": "de"})
+    assert shown.channels.push is not None
+    assert shown.channels.push.data == {"order": "{{ order }}"}
+    drawn = re.findall(r"^ +(?:[\w-]+/)*([\w-]+\.(?:toml|html|txt|json))", page, flags=re.MULTILINE)
+    assert set(drawn) <= OURS
