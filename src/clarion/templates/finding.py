@@ -9,6 +9,34 @@ import msgspec
 Severity: TypeAlias = Literal["error", "warning", "hint"]
 """`error`: readers would see something broken, or never see it. `warning`: some would. `hint`: could be better."""
 
+FindingCode: TypeAlias = Literal[
+    "invalid",
+    "broken_link",
+    "insecure_link",
+    "shortened_link",
+    "missing_unsubscribe",
+    "oversized",
+    "missing_text",
+    "text_only_locale",
+    "missing_alt",
+    "embedded_picture",
+    "pictures_only",
+    "dropped_element",
+    "missing_lang",
+    "style_after_rendering",
+    "spam_words",
+    "shouted_subject",
+    "fake_reply",
+    "long_text",
+    "costly_characters",
+    "many_segments",
+    "unknown_variable",
+    "unused_variable",
+    "untranslated",
+    "unnamed_language",
+]
+"""The rules; `docs/reference/template-findings.md` has a line on each."""
+
 
 class Finding(msgspec.Struct, frozen=True):
     """What the linter says: `code` names the rule, `detail` what is wrong, `remedy` how to mend it.
@@ -18,7 +46,7 @@ class Finding(msgspec.Struct, frozen=True):
     """
 
     severity: Severity
-    code: str
+    code: FindingCode
     path: str
     detail: str
     remedy: str
