@@ -10,6 +10,7 @@ While there is no suspect in the region, nothing is asked and nothing is written
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -17,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from clarion.contracts.work import WorkItem
-from clarion.delivery.dispatch import CONCLUDE_PATIENCE_S, DispatchPorts, Report, dispatch
+from clarion.delivery.dispatch import AGAIN_MS, CONCLUDE_PATIENCE_S, DispatchPorts, Report, dispatch
 from clarion.delivery.ports import SuspectStore
 from clarion.delivery.suspects import FIRST_WAIT_MS, MAX_DELIVERIES, describe_error, plan_trials, wait_ms
 from clarion.kernel.errors import Transient
@@ -78,24 +79,29 @@ class Quarantine:
         return handled
 
     async def _sort(self, items: Sequence[WorkItem], ports: DispatchPorts, handled: Handled) -> None:
+        """Dispatch what is free, then the suspects. Where a store is away, what was not begun is offered again."""
+        left = {item.delivery_id: item for item in items}
         try:
-            found = await self._store.suspects([item.delivery_id for item in items])
+            found = await self._store.suspects(list(left))
+            free = [left.pop(item.delivery_id) for item in items if item.delivery_id not in found]
+            if free:
+                await self._dispatch(free, ports, handled)
+            held = [s for s in found.values() if s.held_until_ms]
+            await _postpone([replace(left.pop(s.delivery_id), due_ms=s.held_until_ms) for s in held], ports)
+            trials = plan_trials(s for s in found.values() if not s.held_until_ms)
+            await self._bury([left[i] for i in trials.hopeless], ports, handled)
+            for group in trials.groups:
+                await self._try([left[i] for i in group], ports, handled)
+                left = {i: item for i, item in left.items() if i not in group}
+            for ident in trials.alone:
+                async with self._alone:
+                    await self._try([left[ident]], ports, handled)
+                del left[ident]
         except Transient:
-            await ports.queue.postpone([replace(item, due_ms=ports.clock.now_ms()) for item in items])
+            due_ms = ports.clock.now_ms() + AGAIN_MS
+            with contextlib.suppress(Transient):
+                await _postpone([replace(item, due_ms=due_ms) for item in left.values()], ports)
             raise
-        by_id = {item.delivery_id: item for item in items}
-        free = [item for item in items if item.delivery_id not in found]
-        if free:
-            await self._dispatch(free, ports, handled)
-        held = [s for s in found.values() if s.held_until_ms]
-        await _postpone([replace(by_id[s.delivery_id], due_ms=s.held_until_ms) for s in held], ports)
-        trials = plan_trials(s for s in found.values() if not s.held_until_ms)
-        await self._bury([by_id[i] for i in trials.hopeless], ports, handled)
-        for group in trials.groups:
-            await self._try([by_id[i] for i in group], ports, handled)
-        for ident in trials.alone:
-            async with self._alone:
-                await self._try([by_id[ident]], ports, handled)
 
     async def _try(self, items: Sequence[WorkItem], ports: DispatchPorts, handled: Handled) -> None:
         if ports.stopping():

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
 
+from clarion.adapters.postgres.suspects import PostgresSuspects
 from clarion.bootstrap import Worker
-from clarion.delivery.suspects import MAX_CRASHES, MAX_DELIVERIES
+from clarion.delivery.quarantine import Quarantine
+from clarion.delivery.suspects import MAX_CRASHES, MAX_DELIVERIES, Suspicion
+from clarion.kernel.errors import Transient
 from tests.integration.api.support import Caller
-from tests.integration.workers.support import Bench
+from tests.integration.workers.support import LEASE_MS, Bench
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -155,3 +159,28 @@ async def test_without_suspects_nothing_is_asked(bench: Bench):
     await bench.handle(quarantine)
 
     assert await bench.statuses() == {"sent": 1}
+
+
+class Away(PostgresSuspects):
+    """A store that is away for as long as the test says."""
+
+    is_away = True
+
+    async def suspects(self, ids: Sequence[bytes]) -> dict[bytes, Suspicion]:
+        if self.is_away:
+            raise Transient("the store is away, because the test said so")
+        return await super().suspects(ids)
+
+
+async def test_while_its_store_is_away_work_is_offered_again_and_counts_as_nothing(bench: Bench):
+    await bench.send("ada")
+    away = Away(bench.worker.region.pools)
+    quarantine = Quarantine(away, trial_ms=LEASE_MS)
+
+    with pytest.raises(Transient):
+        await bench.handle(quarantine)
+    away.is_away = False
+    await bench.handle(quarantine)
+
+    assert await bench.statuses() == {"sent": 1}
+    assert await bench.query("SELECT FROM suspects WHERE tenant_id = $1", bench.caller.tenant_id) == []
