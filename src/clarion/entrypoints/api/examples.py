@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+NAMES: Final = {
+    "categories/{name}": "offers",
+    "partials/{name}": "footer",
+    "providers/{name}": "mail",
+    "segments/{name}": "paying",
+    "templates/{name}": "order-shipped",
+    "token-issuers/{name}": "shop-login",
+    "{provider_name}": "sandbox-email",
+    "{user_id}": "ada",
+    "{version}": "1",
+}
+"""What stands in paths, by how the path names it. Other places hold what an earlier answer gave: `notification_id`."""
+
 ID: Final = "0198f3c2-7d40-7c1e-9a55-3f0c5b2a6d10"
 
 NOTIFICATION: Final[dict[str, Any]] = {

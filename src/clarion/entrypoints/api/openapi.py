@@ -12,6 +12,7 @@ import msgspec
 
 from clarion.entrypoints.api.body import NDJSON
 from clarion.entrypoints.api.errors import Problem, title_of
+from clarion.entrypoints.api.examples import NAMES
 from clarion.entrypoints.api.replies import Page, Picture, Script
 from clarion.entrypoints.api.routing import ANY_KEY, Route
 from clarion.entrypoints.api.schemas import TEXT, VALUE, VALUE_SCHEMA, exact, lenient_items
@@ -136,7 +137,7 @@ def _security(scope: str | None) -> list[dict[str, list[str]]]:
 def _parameters(route: Route, schemas: dict[str, Any]) -> Iterable[dict[str, Any]]:
     for name in _PARAMETER.findall(route.path):
         schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": TEXT}
-        yield {"name": name, "in": "path", "required": True, "schema": schema}
+        yield {"name": name, "in": "path", "required": True, "schema": schema, **_place(route.path, name)}
     if route.spec.query is not None:
         for field in msgspec.structs.fields(route.spec.query):
             yield {
@@ -147,6 +148,15 @@ def _parameters(route: Route, schemas: dict[str, Any]) -> Iterable[dict[str, Any
             }
     if route.method == "POST" and route.spec.scope is not None:
         yield _REPLAY_HEADER
+
+
+def _place(path: str, name: str) -> dict[str, str]:
+    """What goes into a place of a path: an example, or where one is to be had."""
+    before = path.partition(f"{{{name}}}")[0]
+    example = next((value for end, value in NAMES.items() if f"{before}{{{name}}}".endswith(end)), None)
+    if example is None:
+        return {"description": f"`{name}` of an earlier answer."}
+    return {"example": example}
 
 
 def _request_body(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:

@@ -83,7 +83,7 @@ _BODY: Final = JsonBody(IssuerBody)
         body=_BODY,
         answers={200: IssuerView, 201: IssuerView},
         problems=(409,),
-        examples={"path": {"name": "shop-login"}, "body": examples.TOKEN_ISSUER},
+        examples={"body": examples.TOKEN_ISSUER},
     ),
 )
 async def put_token_issuer(call: Call) -> Reply:
@@ -143,7 +143,6 @@ async def _find(call: Call, name: str) -> TokenIssuer | None:
         scope="keys:read",
         rate="read",
         answers={200: IssuerView},
-        examples={"path": {"name": "shop-login"}},
     ),
 )
 async def get_token_issuer(call: Call) -> Reply:
@@ -165,7 +164,7 @@ async def list_token_issuers(call: Call) -> Reply:
 
 @route(
     "DELETE /api/v1/token-issuers/{name}",
-    Spec(tag="keys", scope="keys:write", answers={204: None}, examples={"path": {"name": "shop-login"}}),
+    Spec(tag="keys", scope="keys:write", answers={204: None}),
 )
 async def delete_token_issuer(call: Call) -> Reply:
     """Take no more tokens of an issuer. Those that are out work nowhere any more after two seconds."""

@@ -36,6 +36,20 @@ const media = (content, schemas) => Object.entries(content || {}).flatMap(([type
   ...(example === undefined ? [] : [make("pre", {}, JSON.stringify(example, null, 2))]),
 ]);
 
+// As it can be pasted into a shell, with the key in $CLARION_KEY. Places that an earlier answer fills stay in braces.
+const curl = (path, method, described) => {
+  const places = Object.fromEntries((described.parameters || []).filter((one) => one.in === "path" && one.example)
+    .map((one) => [one.name, encodeURIComponent(one.example)]));
+  const target = path.replace(/{(\w+)}/g, (place, name) => places[name] || place);
+  const example = described.requestBody && described.requestBody.content["application/json"].example;
+  return [
+    `curl -X ${method.toUpperCase()} '${location.origin}${target}'`,
+    ...(described.security.length ? [`-H "Authorization: Bearer $CLARION_KEY"`] : []),
+    ...(example === undefined || !described.requestBody ? [] : ["-H 'Content-Type: application/json'",
+      `-d '${JSON.stringify(example).replaceAll("'", "'\\''")}'`]),
+  ].join(" \\\n  ");
+};
+
 const operation = (path, method, described, schemas) => {
   const parameters = (described.parameters || []).map((parameter) =>
     make("tr", {}, make("td", {}, make("code", {}, parameter.name + (parameter.required ? " *" : ""))),
@@ -48,6 +62,7 @@ const operation = (path, method, described, schemas) => {
     make("summary", {}, make("code", {}, make("span", { className: "method" }, method.toUpperCase()), path), " ",
       make("span", { className: "quiet" }, described.summary)),
     ...paragraphs(described.description),
+    make("pre", {}, curl(path, method, described)),
     ...(parameters.length ? [make("h4", {}, "Parameters"), make("table", {}, make("tbody", {}, ...parameters))] : []),
     ...(described.requestBody ? [make("h4", {}, "Body"), ...media(described.requestBody.content, schemas)] : []),
     ...answers);
