@@ -51,6 +51,7 @@ EXPRESSIONS: Final = {
     "everybody": "has(user.plan)",
     "a fiftieth": 'user.tier == "t7"',
     "half": 'user.plan == "pro"',
+    "bare": 'plan == "free"',
     "not": '!(user.plan == "pro")',
     "three": 'user.plan == "pro" && country == "DE" && user.tier in ["t1", "t2", "t3", "t4"]',
     "events": 'events.purchase.count > 2 && events.purchase.last_at > ago("7d")',

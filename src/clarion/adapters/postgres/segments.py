@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from clarion.adapters.postgres.queries import load_queries
 from clarion.adapters.postgres.segment_sql import Statement
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import asyncpg
 
     from clarion.adapters.postgres.pools import Pools
+
+FILL_TIMEOUT_S: Final = 600.0
+"""How long the store may take to list a membership."""
 
 
 class PostgresSegments:
@@ -106,7 +109,7 @@ class PostgresSegmentSnapshots:
             self._population["fill_members"], upper=upper, segment=segment, snapshot=snapshot
         )
         async with self._pools.pipeline() as connection:
-            await connection.execute(text, *statement.values)
+            await connection.execute(text, *statement.values, timeout=FILL_TIMEOUT_S)
 
     async def report(self, job: SnapshotJob, progress: tuple[int, int], lease_s: float) -> bool:
         """Keep how far the job is; see `SnapshotStore.report`."""

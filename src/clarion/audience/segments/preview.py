@@ -7,7 +7,7 @@ from typing import Final
 from clarion.audience.model import Member
 from clarion.audience.segments.audience import Span, scan
 from clarion.audience.segments.compile import Compiled, compile_segment
-from clarion.audience.segments.conditions import FeatureSet, HasTerm, any_of
+from clarion.audience.segments.conditions import Condition, FeatureSet, HasTerm
 from clarion.audience.segments.model import Preview
 from clarion.audience.segments.ports import SegmentPorts, Sources
 from clarion.audience.traits import Trait, TraitBlinder
@@ -59,8 +59,13 @@ async def _unseen(tenant_id: bytes, compiled: Compiled, blinder: TraitBlinder, s
     unseen: list[str] = []
     for ref in sorted(compiled.refs, key=str):
         if ref.root == "bare" or ref.is_attribute:
-            has = HasTerm(blinder.term(Trait("has", ref.path)))
-            anybody = has if ref.root == "user" else any_of((has, FeatureSet(ref.path)))
-            if not await sources.population.members(tenant_id, anybody, 0, 1):
+            # The attribute first, which the index knows at once; the feature only where nobody has it.
+            places: list[Condition] = [HasTerm(blinder.term(Trait("has", ref.path)))]
+            if ref.root == "bare":
+                places.append(FeatureSet(ref.path))
+            for place in places:
+                if await sources.population.members(tenant_id, place, 0, 1):
+                    break
+            else:
                 unseen.append(str(ref))
     return unseen
