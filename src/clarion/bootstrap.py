@@ -215,6 +215,7 @@ class Worker(msgspec.Struct, frozen=True):
     parking: PostgresParking
     quarantine: Quarantine
     snapshots: PostgresSegmentSnapshots
+    limiter: ValkeyRateLimiter
 
 
 @asynccontextmanager
@@ -395,6 +396,7 @@ async def open_worker(
                 parking=PostgresParking(region.pools),
                 quarantine=Quarantine(PostgresSuspects(region.pools), trial_ms=dispatch.lease_ms),
                 snapshots=PostgresSegmentSnapshots(region.pools),
+                limiter=ValkeyRateLimiter(region.valkey),
             )
         finally:
             await providers.close()

@@ -58,11 +58,11 @@ def fill(path: str, described: dict[str, Any], answered: dict[str, str]) -> str:
 
 def remember(answer: Any, answered: dict[str, str]) -> None:
     """Keep the ids of an answer, the newest for each name."""
-    items: list[Any] = list(answer.values()) if isinstance(answer, dict) else answer
-    for name, value in cast("dict[str, Any]", answer).items() if isinstance(answer, dict) else ():
+    members = cast("dict[str, Any]", answer) if isinstance(answer, dict) else {}
+    for name, value in members.items():
         if name.endswith("_id") and isinstance(value, str):
             answered[name] = value
-    for item in items:
+    for item in members.values() or cast("list[Any]", answer):
         if isinstance(item, dict | list):
             remember(item, answered)
 

@@ -1,12 +1,14 @@
-"""A tenant who is live tries something out: nobody is told anything, and all else is as it will be."""
+"""A tenant who is live tries something out, and nobody is told anything; and days that end."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from clarion.testing.http import HttpClient
 from clarion.testing.smtp import SmtpSink
-from tests.live.support import Person, at_noon
+from clarion.testing.waiting import eventually
+from tests.live.support import Person, at_noon, run_clarion
 
 CAPPED = {"class": "service", "caps": {"per_day": 1}}
 
@@ -44,3 +46,28 @@ async def test_a_test_takes_nothing_from_a_users_daily_places(sender: Person, si
     real = await sender.notify(category="news")
     assert await sender.ends(real["notification_id"]) == "sent"
     assert (await sink.report()).received == 1
+
+
+async def test_a_broadcast_ends_where_the_tenants_day_does(person: Person):
+    await person.users(20)
+    done = await run_clarion(
+        "tenant", "quota", person.name, "--per-day", "30", "--data", person.instance.data
+    )
+    assert done.code == 0, done.stderr
+
+    async def broadcast() -> dict[str, Any]:
+        body = {"audience": "all", "category": "transactional", "data": {"subject": "Hello", "body": "Hello"}}
+        ident = (await person.insist("POST /broadcasts", body))["broadcast_id"]
+        return await eventually(
+            lambda: person.get(f"GET /broadcasts/{ident}"), lambda view: view["status"] == "completed"
+        )
+
+    async def counted() -> bool:
+        return (await person.get("GET /usage"))["quota"] == 30
+
+    await eventually(counted)
+    first, second = await broadcast(), await broadcast()
+    assert first["balance"]["sent"] == 20
+    assert (second["balance"]["failed"], second["balance"]["refused"]) == (20, {"quota": 20})
+    told = await person.get("GET /usage")
+    assert (told["accepted"], told["remaining"]) == (20, 10)

@@ -12,6 +12,9 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from clarion.kernel.local_time import known_zone, local_day, next_midnight_ms
+from clarion.tenancy.model import Tenant
+
 RateOutcome: TypeAlias = Literal["allowed", "throttled", "too_large", "over_quota"]
 
 SLACK_S: Final = 1e-6
@@ -24,6 +27,15 @@ class DayQuota(msgspec.Struct, frozen=True, gc=False):
     limit: int
     day: int
     ends_in_s: float
+
+
+def day_quota(tenant: Tenant, now_ms: int) -> DayQuota | None:
+    """The tenant's present day; None where its places are not counted."""
+    if tenant.daily_quota is None:
+        return None
+    zone = known_zone(tenant.timezone)
+    ends_in_s = (next_midnight_ms(zone, now_ms) - now_ms) / 1000
+    return DayQuota(tenant.daily_quota, local_day(zone, now_ms), ends_in_s)
 
 
 class Take(msgspec.Struct, frozen=True, gc=False):

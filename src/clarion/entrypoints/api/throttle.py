@@ -14,7 +14,7 @@ from clarion.kernel.errors import Permanent, Throttled, Transient
 from clarion.kernel.local_time import known_zone, local_day, next_midnight_ms
 from clarion.orchestration.ports import RateLimiter
 from clarion.tenancy.model import Tenant
-from clarion.tenancy.quotas import DayQuota, GiveBack, LocalBuckets, Take, Verdict
+from clarion.tenancy.quotas import GiveBack, LocalBuckets, Take, Verdict, day_quota
 
 RouteClass: TypeAlias = Literal["accept", "write", "read"]
 """Each has its own bucket: reading a lot does not stop sending."""

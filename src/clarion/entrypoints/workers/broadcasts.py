@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from clarion.entrypoints.workers.daily_quota import give_back, take_places
 from clarion.entrypoints.workers.lane import run_lane
 from clarion.kernel.errors import Permanent, Transient
 from clarion.orchestration.fan_out import expand, rehearse
@@ -35,6 +36,9 @@ RECOUNT_EVERY_S: Final = 1.0
 
 REFUSED: Final = "error"
 """Reason for the members of a chunk that could not be accepted for an error of ours."""
+
+NO_QUOTA: Final = "quota"
+"""Reason for the members of a chunk that the tenant's day has no places for, as for a request that is refused so."""
 
 _log = structlog.get_logger("broadcasts")
 
@@ -102,8 +106,16 @@ async def _move(worker: Worker, chunk: Chunk) -> None:
     if chunk.rehearsal:
         await rehearse(chunk, broadcasts.accept, broadcasts.chunks)
         return
-    with worker.metrics.stage_seconds.labels("accept").time():
-        answer = await expand(chunk, broadcasts.accept)
+    taken = await take_places(worker, chunk)
+    if taken is None:
+        await broadcasts.chunks.refuse(chunk.ref, NO_QUOTA)
+        return
+    answer = None
+    try:
+        with worker.metrics.stage_seconds.labels("accept").time():
+            answer = await expand(chunk, broadcasts.accept)
+    finally:
+        await give_back(worker, taken, 0 if answer is None else answer.accepted)
     if answer is not None:
         _observe(worker, answer)
 
