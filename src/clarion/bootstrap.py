@@ -113,7 +113,7 @@ def global_url_of(settings: Settings) -> str:
 
 
 def link_signer(settings: Settings, master: MasterKey) -> TokenSigner:
-    """What signs the links in messages, and reads them. Raises Invalid where the oldest key is newer than the one used."""
+    """What signs the links in messages, and reads them. Raises Invalid where the oldest key is the newer."""
     current, oldest = settings.link_key, settings.link_key_oldest
     if oldest > current:
         raise Invalid(

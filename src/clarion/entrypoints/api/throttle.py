@@ -11,7 +11,6 @@ from clarion.entrypoints.api.replies import Header
 from clarion.kernel.batch import Coalescer
 from clarion.kernel.clock import Clock
 from clarion.kernel.errors import Permanent, Throttled, Transient
-from clarion.kernel.local_time import known_zone, local_day, next_midnight_ms
 from clarion.orchestration.ports import RateLimiter
 from clarion.tenancy.model import Tenant
 from clarion.tenancy.quotas import GiveBack, LocalBuckets, Take, Verdict, day_quota
@@ -71,15 +70,6 @@ def make_take(tenant: Tenant, route_class: RouteClass, cost: int, now_ms: int) -
     """The wish for `cost` tokens of a tenant's bucket, and for as many places of its day where these are counted."""
     quota = day_quota(tenant, now_ms) if route_class == "accept" else None
     return Take(tenant.tenant_id, route_class, cost, tenant.rate_per_s, tenant.rate_burst, quota)
-
-
-def day_quota(tenant: Tenant, now_ms: int) -> DayQuota | None:
-    """The tenant's present day; None where its places are not counted."""
-    if tenant.daily_quota is None:
-        return None
-    zone = known_zone(tenant.timezone)
-    ends_in_s = (next_midnight_ms(zone, now_ms) - now_ms) / 1000
-    return DayQuota(tenant.daily_quota, local_day(zone, now_ms), ends_in_s)
 
 
 def refusal_of(take: Take, verdict: Verdict) -> Throttled | TooMuch | None:
