@@ -53,6 +53,8 @@ async def test_times_go_by_what_the_caller_says(caller: Caller):
     assert await count_of(caller, "events['log in'].first_at < ago('30d')") == 1
     assert await count_of(caller, "events['log in'].last_at > ago('7d')") == 1
     assert await count_of(caller, "events['log in'].last_at > ago('2d')") == 0
+    assert await count_of(caller, "events['log in'].count_7d == 1 && events['log in'].count == 2") == 1
+    assert await count_of(caller, "events['log in'].count_2d == 0") == 1
 
 
 async def test_a_repeat_counts_once(caller: Caller):

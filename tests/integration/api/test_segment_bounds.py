@@ -24,6 +24,7 @@ VALUES: Final = ["'a'", "'b'", "'B'", "1", "2", "1.0", "1.5", "-1", "1e300", "tr
 NAMES: Final = ["x", "user.x", "y", "user.y", "user.m.k", "m.k", "features.x", "features.f", "f", "context.x"]
 TEXTS: Final = ["country", "user.language", "timezone", "user.id", "user.email"]
 WORDS: Final = ["'DE'", "'en'", "'u3'", "'Europe/Paris'"]
+COUNTS: Final = ["count", "count_3d", "count_30d"]
 BEGINNINGS: Final = ["'D'", "'Europe/'", "'a'", "''"]
 COMPARISONS: Final = ["==", "!=", "<", "<=", ">", ">="]
 DATA: Final = [{}, {"x": "a"}, {"x": 1, "y": True}, {"x": 1.5, "y": ["a", 1]}, {"x": ["b"], "m": {"k": "a"}}]
@@ -54,13 +55,15 @@ def atom(chance: random.Random) -> str:
         lambda: f"size({pick(['x', 'user.y', 'm', 'user.channels'])}) > {pick(['0', '1'])}",
         lambda: f"{pick(NAMES)} {pick(COMPARISONS)} {pick(NAMES)}",
         lambda: f'"{pick(["email", "push", "sms"])}" in user.channels',
-        lambda: f"events.{pick(['buy', 'see'])}.count {pick(COMPARISONS)} {pick(['0', '1', '2', '1.5'])}",
+        lambda: (
+            f"events.{pick(['buy', 'see'])}.{pick(COUNTS)} {pick(COMPARISONS)} {pick(['0', '1', '2', '1.5'])}"
+        ),
         lambda: (
             f'events.buy.{pick(["first_at", "last_at"])} {pick(COMPARISONS)} ago("{pick(["1h", "3d", "9d"])}")'
         ),
         lambda: f"has(events.{pick(['buy', 'see', 'buy.last_at', 'see.count'])})",
         lambda: f'user.created_at {pick(COMPARISONS)} ago("{pick(["0s", "1d"])}")',
-        lambda: "events.buy.count > events.see.count",
+        lambda: "events.buy.count_9d > events.see.count",
     ]
     return pick(forms)()
 

@@ -69,6 +69,14 @@ class PostgresPopulation:
             records = await connection.fetch(self._sql["read_tallies"], tenant_id, user_ids, events)
         return [Tally(*record.values()) for record in records]
 
+    async def recent(
+        self, tenant_id: bytes, user_ids: Sequence[int], event: str, since_ms: int
+    ) -> dict[int, int]:
+        """How often these users did something since an instant; see `Population.recent`."""
+        async with self._pools.pipeline() as connection:
+            records = await connection.fetch(self._sql["read_recent"], tenant_id, user_ids, event, since_ms)
+        return {record["user_id"]: record["count"] for record in records}
+
     @asynccontextmanager
     async def _asking(self) -> AsyncGenerator[PoolConnectionProxy]:
         async with self._pools.pipeline() as connection, connection.transaction(readonly=True):

@@ -58,7 +58,7 @@ class Statement:
 
     def __init__(self, tenant_id: bytes) -> None:
         self.values: list[Any] = [tenant_id]
-        self._aliases: dict[str, str] = {}
+        self._aliases: dict[tuple[str, int], str] = {}
         self._joins: list[str] = []
 
     def finish(self, template: str, **parts: str) -> str:
@@ -122,19 +122,26 @@ class Statement:
         )
 
     def _event(self, condition: EventCount | EventTime) -> str:
-        alias, operator = self._alias(condition.event), _OPERATORS[condition.comparison]
+        operator = _OPERATORS[condition.comparison]
         if isinstance(condition, EventTime):
+            alias = self._alias(condition.event, 0)
             return _fragments()["event_time"].format(
                 alias=alias, measure=condition.measure, operator=operator, value=self.value(condition.at_ms)
             )
+        alias = self._alias(condition.event, condition.since_ms)
         form = "event_count_or_never" if _meets(0, condition.comparison, condition.value) else "event_count"
         return _fragments()[form].format(alias=alias, operator=operator, value=self.value(condition.value))
 
-    def _alias(self, event: str) -> str:
-        alias = self._aliases.get(event)
+    def _alias(self, event: str, since_ms: int) -> str:
+        """The name of a join: with what a user ever did, or with what she did since an instant."""
+        key = (event, since_ms)
+        alias = self._aliases.get(key)
         if alias is None:
-            alias = self._aliases[event] = f"e{len(self._aliases)}"
-            self._joins.append(_fragments()["join_event"].format(alias=alias, event=self.value(event)))
+            alias = self._aliases[key] = f"e{len(self._aliases)}"
+            places = {"alias": alias, "event": self.value(event)}
+            if since_ms:
+                places["since"] = self.value(since_ms)
+            self._joins.append(_fragments()["join_recent" if since_ms else "join_event"].format(**places))
         return alias
 
 

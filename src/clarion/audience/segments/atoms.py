@@ -32,7 +32,9 @@ from clarion.audience.segments.vocabulary import (
     CHANNELS_FIELD,
     CREATED_FIELD,
     TEXT_FIELDS,
+    TIMES,
     Ref,
+    window_ms,
 )
 from clarion.audience.traits import Kind, Path, Scalar, Trait
 from clarion.contracts.channels import CHANNELS, mask_of
@@ -59,11 +61,12 @@ def kind_of(value: object) -> str:
 
 
 class Atoms:
-    """Bounds of the atoms of one expression. `term` blinds a trait for the tenant. Mistakes raise Invalid."""
+    """Bounds of the atoms of one expression, as of an instant. `term` blinds a trait. Mistakes raise Invalid."""
 
-    def __init__(self, text: str, term: Callable[[Trait], bytes]) -> None:
+    def __init__(self, text: str, term: Callable[[Trait], bytes], as_of_ms: int) -> None:
         self._text = text
         self._term = term
+        self._as_of_ms = as_of_ms
 
     def truth(self, ref: Ref, at: int) -> Bounds:
         """The name by itself: it is set and true."""
@@ -80,8 +83,6 @@ class Atoms:
         """`has(name)`: it is set."""
         if ref.root == "context":
             return _OPEN
-        if ref.root == "events" and ref.path[-1] == "count" and len(ref.path) > 1:
-            return exactly(EVERYBODY)
         return exactly(self.is_set(ref))
 
     def is_set(self, ref: Ref) -> Condition:
@@ -97,7 +98,7 @@ class Atoms:
                 )
             case "features":
                 return FeatureSet(ref.path)
-            case "events" if len(ref.path) == 1 or ref.path[1] != "count":
+            case "events" if len(ref.path) == 1 or ref.path[1] in TIMES:
                 return EventCount(ref.path[0], ">", 0)
             case _:
                 return EVERYBODY
@@ -184,10 +185,12 @@ class Atoms:
 
     def _compare_event(self, ref: Ref, comparison: Comparison, value: Value, at: int) -> Bounds:
         event, measure = ref.path
-        if measure == "count":
+        back_ms = window_ms(measure)
+        if back_ms is not None:
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise self._mismatch(ref, "a number", value, at)
-            return exactly(EventCount(event, comparison, float(value)))
+            since_ms = self._as_of_ms - back_ms if back_ms else 0
+            return exactly(EventCount(event, comparison, float(value), since_ms))
         if not isinstance(value, datetime):
             raise self._mismatch(ref, "an instant", value, at)
         is_first = measure == "first_at"

@@ -72,7 +72,7 @@ def compile_segment(text: str, term: Callable[[Trait], bytes], as_of_ms: int) ->
     tree = parse(text)
     refs = frozenset(list_refs(tree, text))
     now = datetime.fromtimestamp(as_of_ms / 1000, UTC).isoformat()
-    part = _Compiler(text, Atoms(text, term), {"now": now}).part(tree)
+    part = _Compiler(text, Atoms(text, term, as_of_ms), {"now": now}).part(tree)
     return Compiled(part.bounds, part.judge, refs)
 
 

@@ -68,11 +68,12 @@ class FeatureIs(msgspec.Struct, frozen=True):
 
 
 class EventCount(msgspec.Struct, frozen=True):
-    """How often the user did something, 0 where never, compares so."""
+    """How often the user did something since an instant (UTC ms, 0: ever), 0 where never, compares so."""
 
     event: str
     comparison: Comparison
     value: float
+    since_ms: int = 0
 
 
 class EventTime(msgspec.Struct, frozen=True):

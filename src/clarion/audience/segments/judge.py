@@ -14,7 +14,14 @@ from clarion.audience.model import SealedProfile
 from clarion.audience.seals import SealedOf
 from clarion.audience.segments.compile import Compiled
 from clarion.audience.segments.ports import Candidate, Sources, Tally
-from clarion.audience.segments.vocabulary import CHANNELS_FIELD, CREATED_FIELD, MERGED, PROFILE, Ref
+from clarion.audience.segments.vocabulary import (
+    CHANNELS_FIELD,
+    CREATED_FIELD,
+    MERGED,
+    PROFILE,
+    Ref,
+    window_ms,
+)
 from clarion.audience.traits import see
 from clarion.contracts.channels import names_of
 
@@ -33,6 +40,7 @@ class _Needs(msgspec.Struct, frozen=True):
     features: frozenset[str]
     context: frozenset[str]
     events: frozenset[str]
+    windows: frozenset[tuple[str, str]]
 
     @property
     def opens(self) -> bool:
@@ -53,6 +61,7 @@ async def judge_candidates(
         user_ids = [candidate.user_id for candidate in doubtful]
         for tally in await sources.population.tallies(tenant_id, user_ids, sorted(needs.events)):
             tallies[tally.user_id].append(tally)
+    recent = await _recent(tenant_id, doubtful, needs, now_ms, sources)
     now = _instant(now_ms)
     out: set[int] = set()
     for number, (candidate, profile, context) in enumerate(zip(doubtful, profiles, contexts, strict=True)):
@@ -62,6 +71,8 @@ async def judge_candidates(
         data["now"] = now
         data["context"] = see({name: context[name] for name in needs.context & context.keys()})
         data["events"] = _events(needs, tallies[candidate.user_id])
+        for (event, measure), counts in recent.items():
+            data["events"][event][measure] = counts.get(candidate.user_id, 0)
         if profile is None or not compiled.judge(data):
             out.add(candidate.user_id)
     return [candidate for candidate in candidates if candidate.user_id not in out]
@@ -72,7 +83,34 @@ def _needs(refs: frozenset[Ref]) -> _Needs:
         return frozenset(ref.path[0] for ref in refs if ref.root == root)
 
     bare = first("bare")
-    return _Needs(first("user"), bare, first("features") | bare, first("context"), first("events"))
+    windows = {
+        (ref.path[0], ref.path[1])
+        for ref in refs
+        if ref.root == "events" and len(ref.path) > 1 and window_ms(ref.path[1])
+    }
+    return _Needs(
+        user=first("user"),
+        bare=bare,
+        features=first("features") | bare,
+        context=first("context"),
+        events=first("events"),
+        windows=frozenset(windows),
+    )
+
+
+async def _recent(
+    tenant_id: bytes, candidates: Sequence[Candidate], needs: _Needs, now_ms: int, sources: Sources
+) -> dict[tuple[str, str], dict[int, int]]:
+    """Counts by user for each (event, measure) that goes back for some days only; one query each."""
+    user_ids = [candidate.user_id for candidate in candidates]
+    if not user_ids:
+        return {}
+    return {
+        (event, measure): await sources.population.recent(
+            tenant_id, user_ids, event, now_ms - (window_ms(measure) or 0)
+        )
+        for event, measure in sorted(needs.windows)
+    }
 
 
 async def _open(

@@ -65,6 +65,12 @@ class Population(Protocol):
         """What these users did of these; nothing where they never did."""
         ...
 
+    async def recent(
+        self, tenant_id: bytes, user_ids: Sequence[int], event: str, since_ms: int
+    ) -> dict[int, int]:
+        """How often these users did something since an instant (UTC ms); absent: not once."""
+        ...
+
 
 class Opener(Protocol):
     """Opens sealed profiles (`audience.seals.Seals`)."""

@@ -5,6 +5,7 @@ user.country, country        a profile field
 features.churn_risk          what the intelligence computed; a name by itself means it where there is no attribute
 context.cart_items           what the user is doing right now
 events.purchase.count        how often; first_at and last_at, when
+events.purchase.count_7d     how often in the last 7 days (1 to 30)
 now, ago("7d")               instants
 """
 
@@ -36,12 +37,16 @@ ADDRESSES: Final = {"email": "email", "phone": "sms"}
 CHANNELS_FIELD: Final = "channels"
 CREATED_FIELD: Final = "created_at"
 PROFILE: Final = frozenset({*TEXT_FIELDS, *ADDRESSES, CHANNELS_FIELD, CREATED_FIELD})
-MEASURES: Final = ("count", "first_at", "last_at")
+COUNT: Final = "count"
+TIMES: Final = frozenset({"first_at", "last_at"})
+MEASURES: Final = (COUNT, "count_7d (1 to 30 days)", "first_at", "last_at")
 
 MERGED: Final = "__bare"
 """Under this name an expression that is evaluated finds what bare names mean."""
 
 _ROOTS: Final = frozenset({"user", "context", "features", "events"})
+_WINDOW: Final = re.compile(r"count_([1-9]|[12][0-9]|30)d")
+DAY_MS: Final = 86_400_000
 _SPAN: Final = re.compile(r"(\d{1,6})(s|m|h|d|w)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -92,7 +97,7 @@ def _settle(root: str, path: tuple[str, ...], node: Node, text: str) -> Ref:
     match root:
         case "events":
             asks_ever = isinstance(node, Field) and node.test and len(path) == 1
-            if not asks_ever and (len(path) != 2 or path[1] not in MEASURES):  # noqa: PLR2004  name and measure
+            if not asks_ever and (len(path) != 2 or not _is_measure(path[1])):  # noqa: PLR2004  name and measure
                 name = path[0] if path else "purchase"
                 detail = f"of an event there is {', '.join(MEASURES)}: write events.{name}.count > 0"
                 raise refuse(text, node.at, detail)
@@ -109,6 +114,18 @@ def _settle(root: str, path: tuple[str, ...], node: Node, text: str) -> Ref:
             return Ref("features", path)
         case _:
             return Ref("bare", path)
+
+
+def window_ms(measure: str) -> int | None:
+    """How far back a count goes (ms); 0: to the first; None: it is no count."""
+    if measure == COUNT:
+        return 0
+    found = _WINDOW.fullmatch(measure)
+    return None if found is None else int(found[1]) * DAY_MS
+
+
+def _is_measure(name: str) -> bool:
+    return name in TIMES or window_ms(name) is not None
 
 
 def list_refs(node: Node, text: str, bound: frozenset[str] = frozenset()) -> set[Ref]:
@@ -164,7 +181,7 @@ def is_time(ref: Ref) -> bool:
         case "now":
             return True
         case "events":
-            return ref.path[-1] != "count" and len(ref.path) > 1
+            return len(ref.path) > 1 and ref.path[1] in TIMES
         case _:
             return ref == Ref("user", (CREATED_FIELD,))
 

@@ -31,3 +31,7 @@ ON CONFLICT DO NOTHING
 -- name: read_tallies
 SELECT user_id, event, count, first_at, last_at FROM event_rollups
 WHERE tenant_id = $1 AND event = ANY($3::text[]) AND user_id = ANY($2::bigint[])
+
+-- name: read_recent
+SELECT user_id, count(*) FROM user_events
+WHERE tenant_id = $1 AND event = $3 AND at >= $4 AND user_id = ANY($2::bigint[]) GROUP BY user_id

@@ -48,3 +48,8 @@ CASE WHEN jsonb_typeof(p.ml_features #> {path}::text[]) = 'boolean'
 
 -- name: join_event
 LEFT JOIN event_rollups {alias} ON {alias}.tenant_id = $1 AND {alias}.event = {event}::text AND {alias}.user_id = p.user_id
+
+-- name: join_recent
+LEFT JOIN (SELECT user_id, count(*) AS count FROM user_events
+           WHERE tenant_id = $1 AND event = {event}::text AND at >= {since}::timestamptz GROUP BY user_id) {alias}
+     ON {alias}.user_id = p.user_id

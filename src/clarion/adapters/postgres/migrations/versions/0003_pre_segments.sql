@@ -18,6 +18,7 @@ CREATE TABLE user_events (
     properties  bytea       NOT NULL DEFAULT ''
 );
 CREATE INDEX user_events_by_user ON user_events (user_id);
+CREATE INDEX user_events_by_time ON user_events (tenant_id, event, at);
 CREATE INDEX user_events_by_age ON user_events USING brin (received_at);
 
 -- What segments ask about events, one row a user and event. Nothing that changes is indexed: folds are HOT updates.
