@@ -12,7 +12,7 @@ MAX_DEPTH: Final = 32
 
 MIN_INTEGER: Final = -(2**63)
 MAX_INTEGER: Final = 2**64 - 1
-"""The integers that every encoder of ours can write."""
+"""The integers that encoders of ours can write; JSON does not tell them from other numbers, so it holds for all."""
 
 
 def is_storable(text: str) -> bool:
@@ -29,7 +29,7 @@ def is_storable(text: str) -> bool:
 
 
 def check_storable(value: object, path: str, depth: int = MAX_DEPTH) -> None:
-    """Pass over decoded JSON (or what msgspec made of it) whose every string and integer can be stored.
+    """Pass over decoded JSON (or what msgspec made of it) whose every string and number can be stored.
 
     Raises Invalid with the JSON path of the first that cannot, or of what is nested deeper than `depth`. The path
     of a bad key is that of its map.
@@ -39,7 +39,7 @@ def check_storable(value: object, path: str, depth: int = MAX_DEPTH) -> None:
             detail = "holds U+0000 or half of a surrogate pair, which cannot be stored: remove it"
             raise Invalid(detail, path)
         return
-    if isinstance(value, int):
+    if isinstance(value, int | float):
         if not MIN_INTEGER <= value <= MAX_INTEGER:
             detail = f"is no number between {MIN_INTEGER} and {MAX_INTEGER}: write it as text"
             raise Invalid(detail, path)
