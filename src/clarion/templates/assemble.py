@@ -158,6 +158,7 @@ class _Assembler:
         self._bytes = 0
         self._put_in = 0
         self._block_depth = 0
+        self._open: list[tuple[tuple[str, ...], str]] = []
 
     def put(self, stretch: _Block, blocks: Blocks, stack: tuple[str, ...]) -> None:
         """Write a whole source: as it stands, or the layout that it extends. `stack`: the partials around it."""
@@ -217,8 +218,13 @@ class _Assembler:
         if tag.word == "include":
             self._include(tag, stretch, place.stack)
         elif tag.word == "block":
+            name = (place.stack, tag.tokens[1])
+            if name in self._open:
+                raise _refuse(tag, stretch, f"block `{tag.tokens[1]}` stands inside itself")
+            self._open.append(name)
             own = _inside(stretch, opening, closing)
             self._say([*place.blocks.get(tag.tokens[1], ()), own], place.blocks, place.stack)
+            self._open.pop()
         elif tag.kind == "output" and place.rest:
             self._say(place.rest, place.blocks, place.stack)
         else:

@@ -58,6 +58,8 @@ def test_the_examples_are_no_bad_ones():
 
 
 def test_each_finding_is_explained():
-    header, *documented = re.findall(r"^\| `(\w+)` \|", page("reference/template-findings.md"), flags=re.MULTILINE)
+    header, *documented = re.findall(
+        r"^\| `(\w+)` \|", page("reference/template-findings.md"), flags=re.MULTILINE
+    )
     assert header == "code"
     assert sorted(documented) == sorted(get_args(FindingCode))

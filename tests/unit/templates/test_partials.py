@@ -174,8 +174,13 @@ def test_partials_that_double_at_each_step_end_at_a_bound():
 
 
 def test_blocks_inside_blocks_have_a_limit_too():
-    assert "more than 16 deep" in refused("{% block a %}" * 17 + "{% endblock %}" * 17)
-    assert said("{% block a %}" * 16 + "x" + "{% endblock %}" * 16) == "x"
+    nested = "".join(f"{{% block a{i} %}}" for i in range(17))
+    assert "more than 16 deep" in refused(nested + "{% endblock %}" * 17)
+    assert said(nested.replace("{% block a16 %}", "x") + "{% endblock %}" * 16) == "x"
+    assert "block `a` stands inside itself" in refused(
+        "{% block a %}{% block a %}{% endblock %}{% endblock %}"
+    )
+    assert said("{% block a %}1{% include 'p' %}{% endblock %}", p="{% block a %}2{% endblock %}") == "12"
 
 
 def test_large_partials_have_to_fit_into_one_source():
