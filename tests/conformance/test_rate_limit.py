@@ -125,16 +125,8 @@ async def test_callers_at_once_share_one_bucket(limiter: RateLimiter, tenant: by
     assert sum(verdict.allowed for answer in answers for verdict in answer) == 10
 
 
-def daily(
-    tenant: bytes,
-    cost: int,
-    *,
-    limit: int = 10,
-    day: int = 20261122,
-    burst: float = 1000,
-    route: str = "accept",
-) -> Take:
-    return Take(tenant, route, cost, 1 / HOUR_S, burst, DayQuota(limit, day, 60.0))
+def daily(tenant: bytes, cost: int, *, limit: int = 10, day: int = 20261122, burst: float = 1000) -> Take:
+    return Take(tenant, "accept", cost, 1 / HOUR_S, burst, DayQuota(limit, day, 60.0))
 
 
 async def test_a_day_has_so_many_places_and_says_when_there_are_new_ones(limiter: RateLimiter, tenant: bytes):
