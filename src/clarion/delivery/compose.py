@@ -30,7 +30,7 @@ from clarion.templates import (
     build_variables,
     choose_locale,
     inline_content,
-    name_of,
+    locale_name,
 )
 from clarion.tenancy.config import TenantConfig
 
@@ -88,7 +88,7 @@ class MessageComposer:
             places.append((i, profile, links))
         made = zip(places, items, ports.renderer.render_batch(items), strict=True)
         for (i, profile, links), item, rendered in made:
-            job, locale = jobs[i], _name_of(item)
+            job, locale = jobs[i], _locale_name(item)
             if isinstance(rendered, RenderFailure):
                 results[i] = close(job, "failed", _describe(rendered, locale), now_ms)
                 continue
@@ -169,9 +169,9 @@ def _locale(job: Job, source: TemplateVersion | InlineContent, config: TenantCon
     return choose_locale(source, job.language, config.tenant.language)
 
 
-def _name_of(item: RenderItem) -> str:
+def _locale_name(item: RenderItem) -> str:
     """What a trace calls the language of a message; "" where its template has one only."""
-    return name_of(item.source.resolved, item.locale) if isinstance(item.source, TemplateVersion) else ""
+    return locale_name(item.source.resolved, item.locale) if isinstance(item.source, TemplateVersion) else ""
 
 
 def _message(job: Job, profile: SealedProfile, rendered: Rendered, locale: str) -> Message:

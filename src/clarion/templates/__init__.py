@@ -7,7 +7,7 @@ from clarion.templates.data_schema import DataSchema, check_data_schema
 from clarion.templates.finding import Finding, Severity
 from clarion.templates.inline import inline_channels, inline_content
 from clarion.templates.lint import lint_template
-from clarion.templates.localize import choose_locale, name_of
+from clarion.templates.localize import choose_locale, locale_name
 from clarion.templates.model import (
     ChannelParts,
     CheckedTemplate,
@@ -68,8 +68,8 @@ __all__ = [
     "inline_channels",
     "inline_content",
     "lint_template",
+    "locale_name",
     "make_version",
-    "name_of",
     "needed_by_partial",
     "needed_partials",
     "run_trial",

@@ -78,7 +78,7 @@ def choose_locale(version: TemplateVersion, language: str, tenant_language: str)
     )
 
 
-def name_of(resolved: ResolvedContent | None, locale: str) -> str:
+def locale_name(resolved: ResolvedContent | None, locale: str) -> str:
     """What a trace calls a chosen locale: its tag, `default` for a template's own language where it has no name.
 
     "" for templates that have one language only.

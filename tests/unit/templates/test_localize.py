@@ -18,8 +18,8 @@ from clarion.templates import (
     TemplateContent,
     check_template,
     choose_locale,
+    locale_name,
     make_version,
-    name_of,
     run_trial,
 )
 from tests.unit.templates.support import TENANT, email, partials, push, refusal_of, render, sms
@@ -90,10 +90,10 @@ def test_fallbacks_lead_where_the_template_says():
 
 def test_a_trace_names_the_language():
     resolved = make_version("t", 1, translated(de="Hallo")).resolved
-    assert name_of(resolved, "de") == "de"
-    assert name_of(resolved, "") == "default"
-    assert name_of(make_version("t", 1, translated("en", de="Hallo")).resolved, "") == "en"
-    assert name_of(make_version("t", 1, sms("x")).resolved, "") == ""
+    assert locale_name(resolved, "de") == "de"
+    assert locale_name(resolved, "") == "default"
+    assert locale_name(make_version("t", 1, translated("en", de="Hallo")).resolved, "") == "en"
+    assert locale_name(make_version("t", 1, sms("x")).resolved, "") == ""
 
 
 def test_what_a_locale_leaves_out_its_parents_and_then_the_template_say():

@@ -31,7 +31,7 @@ from clarion.templates import (
     build_variables,
     choose_locale,
     lint_template,
-    name_of,
+    locale_name,
 )
 from clarion.tenancy.api_keys import require_scope
 from clarion.tenancy.config import TemplateInfo, TenantConfig
@@ -113,7 +113,7 @@ async def preview_template(call: Call) -> Reply:
     fault = _data_fault(template, wanted.data)
     findings = await _lint(call, template, config)
     return json_reply(
-        PreviewView(name, template.version, name_of(template.resolved, locale), parts, fault, findings)
+        PreviewView(name, template.version, locale_name(template.resolved, locale), parts, fault, findings)
     )
 
 
