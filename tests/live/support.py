@@ -146,7 +146,6 @@ class Person:
         account = sink.provider_settings("Clarion <hello@example.com>") | settings
         body = {"kind": "smtp", "channel": "email", "settings": account}
         await self.get(f"PUT /providers/{name}", body)
-        await self.call("DELETE /providers/sandbox-email")
 
     async def template(self, name: str = "greeting", **parts: str) -> str:
         """A template for e-mail; its name."""

@@ -141,11 +141,20 @@ async def dispatch(items: Sequence[WorkItem], ports: DispatchPorts) -> Report:
     return report
 
 
+async def _read_configs(jobs: Sequence[Job], policies: Policies) -> dict[bytes, TenantConfig]:
+    """The settings of the jobs' tenants, no older than the store had them when the jobs were read."""
+    versions: dict[bytes, int] = {}
+    for job in jobs:
+        tenant_id = job.item.tenant_id
+        versions[tenant_id] = max(versions.get(tenant_id, 0), job.config_version)
+    return {tenant_id: await policies.get(tenant_id, version) for tenant_id, version in versions.items()}
+
+
 async def _dispatch(
     items: Sequence[WorkItem], ports: DispatchPorts, claimed: Claimed, report: Report
 ) -> None:
     jobs = await ports.store.load(items)
-    configs = {tenant: await ports.policies.get(tenant) for tenant in {job.item.tenant_id for job in jobs}}
+    configs = await _read_configs(jobs, ports.policies)
     ports.watcher.reached("loaded", len(jobs))
     now_ms = ports.clock.now_ms()
     early = [job.item for job in jobs if is_early(job, now_ms)]

@@ -23,8 +23,8 @@ class Job(msgspec.Struct, frozen=True):
 
     `state` is `ready` or `sending`; with `lease_live` another worker holds it, until `leased_until_ms`. `sealed` is the
     user's sealed profile (b"" where the user is gone). Times are UTC milliseconds of the store's clock; `expires_ms` 0:
-    never. `is_test`: a test credential asked for it; it goes to a sandbox, whatever else the tenant has.
-    `devices`: the user's, where the channel is push.
+    never. `config_version`: that of the tenant's settings as the job was read. `is_test`: a test credential asked for
+    it; it goes to a sandbox, whatever else the tenant has. `devices`: the user's, where the channel is push.
     """
 
     item: WorkItem
@@ -53,6 +53,7 @@ class Job(msgspec.Struct, frozen=True):
     leased_until_ms: int = 0
     devices: Sequence[DeviceRow] = ()
     is_test: bool = False
+    config_version: int = 0
     collapse_key: str = ""
 
 

@@ -134,8 +134,11 @@ class ProviderPool(Protocol):
 class Policies(Protocol):
     """Tenants' settings, cached for a moment."""
 
-    async def get(self, tenant_id: bytes) -> TenantConfig:
-        """The tenant's configuration. Raises NotFound for an unknown tenant, Transient where it cannot be read."""
+    async def get(self, tenant_id: bytes, at_least: int = 0) -> TenantConfig:
+        """The tenant's configuration, of version `at_least` where the store can be read.
+
+        Raises NotFound for an unknown tenant, Transient where nothing is known.
+        """
         ...
 
 

@@ -44,25 +44,31 @@ class CachedConfigs:
         self._entries: dict[bytes, _Entry] = {}
         self._locks: dict[bytes, asyncio.Lock] = {}
 
-    async def get(self, tenant_id: bytes) -> TenantConfig:
-        """The tenant's settings. Raises NotFound; Transient where nothing is known and the store is away."""
+    async def get(self, tenant_id: bytes, at_least: int = 0) -> TenantConfig:
+        """The tenant's settings, of version `at_least` where the store can be read.
+
+        Raises NotFound; Transient where nothing is known and the store is away.
+        """
         entry = self._entries.get(tenant_id)
-        if entry is not None and self._monotonic() - entry.checked_s < CHECK_EVERY_S:
+        if entry is not None and self._holds(entry, at_least):
             return entry.config
         async with self._locks.setdefault(tenant_id, asyncio.Lock()):
-            return await self._refresh(tenant_id)
+            return await self._refresh(tenant_id, at_least)
 
     def forget(self, tenant_id: bytes) -> None:
         """Read the tenant's settings anew at the next call: they were just written."""
         self._entries.pop(tenant_id, None)
 
-    async def _refresh(self, tenant_id: bytes) -> TenantConfig:
+    def _holds(self, entry: _Entry, at_least: int) -> bool:
+        return entry.config.version >= at_least and self._monotonic() - entry.checked_s < CHECK_EVERY_S
+
+    async def _refresh(self, tenant_id: bytes, at_least: int) -> TenantConfig:
         entry = self._entries.get(tenant_id)
         now_s = self._monotonic()
         if entry is None:
             entry = self._entries[tenant_id] = _Entry(await self._store.load_config(tenant_id), now_s)
             return entry.config
-        if now_s - entry.checked_s < CHECK_EVERY_S:
+        if self._holds(entry, at_least):
             return entry.config
         try:
             if await self._store.config_version(tenant_id) != entry.config.version:

@@ -19,10 +19,14 @@ def accounts_for(config: TenantConfig, *, is_test: bool) -> Sequence[ProviderCon
     """The tenant's accounts through which a delivery may go.
 
     For a test delivery these are the enabled sandboxes, whatever else is set up; a channel that has none gets one that
-    is implied, so that no setting of a tenant can send a test to a person.
+    is implied, so that no setting of a tenant can send a test to a person. A live one goes to a sandbox only where the
+    channel has no account that sends, be it switched off: what a person should get is never just recorded instead.
     """
     if not is_test:
-        return config.providers
+        real = {account.channel for account in config.providers if account.kind != SANDBOX}
+        return [
+            account for account in config.providers if account.kind != SANDBOX or account.channel not in real
+        ]
     sandboxes = [account for account in config.providers if account.kind == SANDBOX and account.enabled]
     covered = {account.channel for account in sandboxes}
     taken = {account.name for account in config.providers}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from clarion.contracts.channels import CHANNELS
@@ -29,8 +30,16 @@ def test_every_channel_has_a_sandbox_and_nothing_else(providers: list[ProviderCo
     assert all(account.enabled and account.tenant_id == TENANT for account in accounts)
 
 
-def test_a_live_delivery_goes_through_what_is_set_up():
-    assert accounts_for(config(SMTP, OWN), is_test=False) == [SMTP, OWN]
+def test_a_live_delivery_goes_to_a_sandbox_while_nothing_else_is_set_up():
+    assert accounts_for(config(OWN, OFF), is_test=False) == [OWN, OFF]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_beside_an_account_that_sends_no_sandbox_takes_live_deliveries(*, enabled: bool):
+    """Nor does it while that account is switched off: they wait, instead of being told as sent."""
+    smtp = msgspec.structs.replace(SMTP, enabled=enabled)
+    text = sandbox_of(TENANT, "sms", name="sandbox-sms")
+    assert accounts_for(config(smtp, OWN, text), is_test=False) == [smtp, text]
 
 
 def test_the_tenants_own_sandbox_is_used_as_it_is_set_up():

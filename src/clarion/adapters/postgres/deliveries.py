@@ -61,6 +61,7 @@ def _job(record: asyncpg.Record) -> Job:
         journey_id=record["journey_id"],
         collapse_key=record["collapse_key"] or "",
         is_test=record["is_test"],
+        config_version=record["config_version"],
         quiet_hours=_decode_quiet(record["quiet_hours"]) if record["quiet_hours"] else None,
         preferences=_decode_preferences(record["preferences"]) if record["preferences"] else {},
         devices=devices_of(record) if record["device_tokens"] else (),

@@ -98,7 +98,6 @@ def _prepare(api: ApiClient, sink: SmtpSink, users: int, progress: Progress) -> 
         "settings": sink.provider_settings("Clarion <hello@example.com>"),
     }
     api.call("PUT", path_of("providers", "demo-smtp"), provider)
-    api.call("DELETE", path_of("providers", "sandbox-email"))
     content = {
         "subject": "Welcome, {{ user.first_name }}",
         "html": "<p>Dear {{ user.first_name }},</p><p>it is {{ data.weather }} in {{ user.timezone }}.</p>",

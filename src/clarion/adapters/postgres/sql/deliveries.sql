@@ -5,10 +5,11 @@ SELECT o.global_id, o.tenant_id, o.channel, o.priority, o.due_at, o.state, o.lea
        n.user_id, n.category, n.template, n.template_version, n.payload, n.personalization, n.expires_at, n.traceparent,
        n.journey_id, n.is_test, u.external_id, u.timezone, u.language, u.country, u.sealed, u.quiet_hours, u.preferences,
        CASE WHEN o.channel = 'push' THEN n.metadata->>'collapse_key' END AS collapse_key,
-       v.device_platforms, v.device_tokens
+       v.device_platforms, v.device_tokens, coalesce(ts.config_version, 0) AS config_version
 FROM unnest($1::uuid[], $2::timestamptz[]) AS t (global_id, created_at)
 JOIN open_deliveries o USING (global_id)
 JOIN notifications n ON n.global_id = t.global_id AND n.created_at = t.created_at
+LEFT JOIN tenant_settings ts ON ts.tenant_id = o.tenant_id
 LEFT JOIN user_profiles u ON u.user_id = n.user_id
 CROSS JOIN LATERAL (SELECT array_agg(d.platform ORDER BY d.last_seen DESC) AS device_platforms,
                            array_agg(d.sealed ORDER BY d.last_seen DESC) AS device_tokens
