@@ -60,7 +60,9 @@ class ValkeyRateLimiter:
 
     async def give_back(self, places: Sequence[GiveBack]) -> None:
         """Free places of the day again; see `RateLimiter.give_back`."""
-        calls = [KeyedCall(_tag(one.tenant_id), _counter(one.tenant_id, one.day), (one.places,)) for one in places]
+        calls = [
+            KeyedCall(_tag(one.tenant_id), _counter(one.tenant_id, one.day), (one.places,)) for one in places
+        ]
         await run_keyed(self._clients.write, self._give_back, calls, is_cluster=self._clients.is_cluster)
 
 
