@@ -39,6 +39,7 @@ MAX_PRODUCT: Final = 10**18
 MAX_JSON_INDENT: Final = 8
 
 _FIELD: Final = re.compile(r"%(?:\((\w+)\))?[-+ 0#]*(\*|\d*)(?:\.(\*|\d*))?(.?)", re.DOTALL)
+_PLAIN_IN_URLS: Final = re.compile(r"[\w.~/-]*", re.ASCII)
 _FIELD_LETTERS: Final = frozenset("sdifeEgG%")
 _HTML_IN_JSON: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "'": "\\u0027"})
 
@@ -197,6 +198,8 @@ def _truncate(
 
 def _urlencode(value: object) -> str:
     text = str(_text(value, "urlencode"))
+    if _PLAIN_IN_URLS.fullmatch(text):
+        return text  # most are numbers and names: half the time
     _check_length(len(text), "urlencode")
     return quote(text, safe="/")
 

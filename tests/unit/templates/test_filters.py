@@ -120,3 +120,15 @@ def test_a_list_nested_into_itself_is_not_written_out():
         "{% set a = [x, x, x, x] %}{% set b = [a, a, a, a] %}{% set c = [b, b, b, b] %}{{ [c, c]|tojson }}"
     )
     assert failure_of(sms(source), x=["y"] * 200).kind == "too_long"
+
+
+def test_urlencode_writes_texts_and_numbers_for_links():
+    assert text_of("{{ x|urlencode }}", x="a b&c=d/é~.-_") == "a%20b%26c%3Dd/%C3%A9~.-_"
+    assert text_of("{{ x|urlencode }}", x=12) == "12"
+    assert text_of("-{{ x|urlencode }}", x="") == "-"
+
+
+@pytest.mark.parametrize("value", [[1], {"a": "b"}])
+def test_urlencode_makes_no_text_of_lists_and_maps(value: object):
+    failure = failure_of(sms("{{ x|urlencode }}"), x=value)
+    assert (failure.kind, failure.detail) == ("operation", "`urlencode` takes a text")
