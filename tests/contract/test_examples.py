@@ -59,9 +59,9 @@ def fill(path: str, described: dict[str, Any], answered: dict[str, str]) -> str:
 def remember(answer: Any, answered: dict[str, str]) -> None:
     """Keep the ids of an answer, the newest for each name."""
     members = cast("dict[str, Any]", answer) if isinstance(answer, dict) else {}
-    for name, value in members.items():
-        if name.endswith("_id") and isinstance(value, str):
-            answered[name] = value
+    answered.update(
+        {name: value for name, value in members.items() if name.endswith("_id") and isinstance(value, str)}
+    )
     for item in members.values() or cast("list[Any]", answer):
         if isinstance(item, dict | list):
             remember(item, answered)

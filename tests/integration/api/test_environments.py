@@ -16,7 +16,9 @@ async def test_a_notification_says_in_which_environment_it_was_made(api: Api, ca
     test_id = (await test.request("POST /api/v1/notifications", notification())).json()["notification_id"]
     for ident, environment in ((live_id, "live"), (test_id, "test")):
         assert (await caller.call(f"GET /notifications/{ident}")).json()["environment"] == environment
-        [listed] = (await caller.call(f"GET /notifications?environment={environment}")).json()["notifications"]
+        [listed] = (await caller.call(f"GET /notifications?environment={environment}")).json()[
+            "notifications"
+        ]
         assert (listed["notification_id"], listed["environment"]) == (ident, environment)
     assert len((await caller.call("GET /notifications")).json()["notifications"]) == 2
     assert (await caller.call("GET /notifications?environment=staging")).status == 400

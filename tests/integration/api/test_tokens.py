@@ -219,7 +219,10 @@ async def test_a_shared_secret_is_kept_sealed_and_never_shown(api: Api, caller: 
         ({"keys": {"keys": [{**EC.as_dict(private=True), "alg": "ES256"}]}}, "keys[0].d"),
         ({"keys": {"keys": [{**EC.as_dict(private=False), "use": "enc"}]}}, "keys[0].use"),
         ({"keys": {"keys": [EC.as_dict(private=False)] * 2}}, "keys[1].kid"),
-        ({"algorithms": ["HS256"], "keys": {"keys": [{"kty": "oct", "k": "c2hvcnQgc2hvcnQgc2hvcnQ"}]}}, "keys[0].k"),
+        (
+            {"algorithms": ["HS256"], "keys": {"keys": [{"kty": "oct", "k": "c2hvcnQgc2hvcnQgc2hvcnQ"}]}},
+            "keys[0].k",
+        ),
         ({"keys": None}, "keys"),
         ({"jwks_url": "https://login.example.com/jwks"}, "keys"),
         ({"keys": None, "jwks_url": "file:///etc/passwd"}, "jwks_url"),

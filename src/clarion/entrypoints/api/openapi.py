@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
+from clarion.contracts.responses import ItemError
 from clarion.entrypoints.api.body import NDJSON
-from clarion.entrypoints.api.errors import Problem, title_of
+from clarion.entrypoints.api.errors import FieldError, Problem, title_of
 from clarion.entrypoints.api.examples import NAMES
 from clarion.entrypoints.api.replies import Page, Picture, Script
 from clarion.entrypoints.api.routing import ANY_KEY, Route
@@ -29,6 +30,9 @@ _MEDIA: Final[dict[object, str]] = {
     Script: "text/javascript",
 }
 """What is not JSON, by the type that stands for it in a route's answers."""
+
+_QUOTING: Final = frozenset({Problem.__name__, FieldError.__name__, ItemError.__name__})
+"""What quotes a request may hold any text, also such as is refused."""
 
 _SAID: Final = {
     200: "Done",
@@ -88,7 +92,8 @@ def _components(routes: Iterable[Route], made: dict[str, Any]) -> dict[str, Any]
     lenient = {
         route.spec.body.shown.__name__ for route in routes if route.spec.body and route.spec.body.envelope
     }
-    told = {name: exact(schema) for name, schema in made.items()} | {VALUE: VALUE_SCHEMA}
+    told = {name: schema if name in _QUOTING else exact(schema) for name, schema in made.items()}
+    told[VALUE] = VALUE_SCHEMA
     return {name: lenient_items(told[name]) if name in lenient else told[name] for name in sorted(told)}
 
 
