@@ -20,7 +20,7 @@ up: $(READY) ## Start Clarion with its own stores (Ctrl-C drains and stops)
 	@$(BIN)/clarion up $(ARGS)
 
 test: $(READY) ## Run every test that a fresh machine can run
-	@$(BIN)/pytest -n 2 $(ARGS)
+	@$(BIN)/pytest -n 3 $(ARGS)
 
 lint: $(READY) ## Check style, types, import contracts, house rules and the documentation's links
 	$(BIN)/ruff check

@@ -62,7 +62,7 @@ async def apply_schema(url: str) -> None:
     for attempt in range(_SCHEMA_ATTEMPTS):
         try:
             return await with_retries(create)
-        except asyncpg.UniqueViolationError:
+        except (asyncpg.UniqueViolationError, asyncpg.DuplicateObjectError, asyncpg.DuplicateTableError):
             # CREATE … IF NOT EXISTS looks before it leaps: two at once meet in the catalogue's own index.
             if attempt == _SCHEMA_ATTEMPTS - 1:
                 raise
