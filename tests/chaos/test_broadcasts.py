@@ -75,7 +75,7 @@ async def test_a_worker_killed_ten_times_during_a_broadcast(live: Live, person: 
     body = {"category": "transactional", "data": {"subject": "Hello", "body": "Hello"}, "audience": "all"}
     books: list[dict[str, Any]] = []
     async with mortal_worker(live) as worker:
-        ident = (await person.insist("POST /broadcasts", {**body, "rate_per_s": N / 4}))["broadcast_id"]
+        ident = (await person.insist("POST /broadcasts", {**body, "rate_per_s": N / 10}))["broadcast_id"]
 
         async def look() -> dict[str, Any]:
             view: dict[str, Any] = await person.get(f"GET /broadcasts/{ident}")
