@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     dispatch_loops: Annotated[int, Field(ge=1, le=64)] = 4
     lease_s: Annotated[float, Field(gt=1, le=600)] = 30.0
     sweep_every_s: Annotated[float, Field(gt=0, le=600)] = 5.0
-    accept_concurrency: Annotated[int, Field(ge=1, le=32)] = 2
+    accept_concurrency: Annotated[int, Field(ge=1, le=32)] = 4
     egress_allow: Networks = ""
 
     @classmethod

@@ -31,6 +31,10 @@ from clarion.tenancy.quotas import GiveBack, Take
 ACCEPT_BATCH: Final = 500
 """Single requests that are accepted together at most; design section 2 has its times for this size."""
 
+SINGLES_AT_A_TIME: Final = 2
+"""Batches of single requests under way at most: one uses the time that the other waits for Postgres. More of them are
+smaller, and a batch costs 2 ms whatever it holds. Whole batches are large already: four at a time accept a fifth more
+than two."""
 
 ACCEPT_CROWD: Final = 16
 """Single requests for which it pays to begin a batch beside another: a batch costs 3 ms, an item 0.03."""
@@ -56,7 +60,10 @@ class Acceptor:
         self._clock = gateway.region.clock
         self._throttle = throttle
         self._singles: Coalescer[Ask, Admitted] = Coalescer(
-            self._run, limit=ACCEPT_BATCH, concurrency=concurrency, crowd=ACCEPT_CROWD
+            self._run,
+            limit=ACCEPT_BATCH,
+            concurrency=min(concurrency, SINGLES_AT_A_TIME),
+            crowd=ACCEPT_CROWD,
         )
         self._batches: Coalescer[Ask, Admitted] = Coalescer(self._run, limit=1, concurrency=concurrency)
 
