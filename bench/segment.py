@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from http import HTTPStatus
 from typing import Any, Final
 
 import asyncpg
@@ -21,6 +22,7 @@ from clarion.audience.traits import Kind, Trait, TraitBlinder, term_number
 from clarion.kernel.ids import parse_id
 from clarion.testing.http import HttpClient
 from clarion.testing.instance import Instance, clarion_up
+from clarion.testing.waiting import eventually
 
 BAR_S: Final = 2.0
 USERS: Final = 1_000_000
@@ -30,6 +32,7 @@ BATCH: Final = 500
 
 CHUNK: Final = 50_000
 LOOK_S: Final = 0.05
+COUNT_WITHIN_S: Final = 300.0
 
 INSERT_USERS: Final = """
 INSERT INTO user_profiles (user_id, tenant_id, external_id, home_region, sealed, fingerprint, reachable,
@@ -105,7 +108,7 @@ def _count(instance: Instance, name: str, text: str) -> float:
 async def _ask(instance: Instance, line: str, body: Any = None) -> Any:  # noqa: ANN401  any JSON
     client = HttpClient(*instance.address, {"authorization": f"Bearer {instance.api_key}"})
     answer = await client.request(line, body)
-    if answer.status >= 400:  # noqa: PLR2004  HTTP's errors
+    if answer.status >= HTTPStatus.BAD_REQUEST:
         msg = f"{answer.status}: {answer.body!r}"
         raise RuntimeError(msg)
     return answer.json()
@@ -150,9 +153,17 @@ def _judge(instance: Instance) -> float:
     asyncio.run(post_all(instance, requests, 2))
     began = time.perf_counter()
     asyncio.run(_ask(instance, "PUT /api/v1/segments/grown", {"expression": "user.age >= 18"}))
-    while asyncio.run(_ask(instance, "GET /api/v1/segments/grown"))["members"] is None:
-        time.sleep(LOOK_S)
+    asyncio.run(_until_counted(instance, "grown"))
     return JUDGED / (time.perf_counter() - began)
+
+
+async def _until_counted(instance: Instance, name: str) -> None:
+    await eventually(
+        lambda: _ask(instance, f"GET /api/v1/segments/{name}"),
+        lambda segment: segment["members"] is not None,
+        within_s=COUNT_WITHIN_S,
+        every_s=LOOK_S,
+    )
 
 
 async def _count_rows(instance: Instance) -> float:

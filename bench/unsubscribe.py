@@ -116,8 +116,8 @@ async def _unsubscribe_all(instance: Instance) -> _Run:
         over.set()
         await campaign
         await eventually(lambda: connection.fetchval(_LEFT), (0).__eq__)
-        last = {name: at for name, at in await connection.fetch(_LAST)}  # noqa: C416  records are no pairs to a type checker
-        statuses = {status: count for status, count in await connection.fetch(_STATUSES)}  # noqa: C416  the same
+        last = {row[0]: row[1] for row in await connection.fetch(_LAST)}
+        statuses = {row[0]: row[1] for row in await connection.fetch(_STATUSES)}
         return _Run([max(0.0, last[name] - at) for name, at in pressed.items()], answers, statuses)
     finally:
         await connection.close()

@@ -18,7 +18,7 @@ from clarion.delivery.model import Receipt
 from clarion.delivery.receipts import Folded, Tracked, fold_receipts
 from clarion.delivery.suspects import describe_error
 from clarion.kernel.errors import Transient
-from clarion.kernel.ids import created_ms
+from clarion.kernel.ids import UUID_BYTES, created_ms
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -99,7 +99,7 @@ class PostgresReceipts:
 
     async def _fold(self, connection: PoolConnectionProxy, batches: Sequence[_Batch], now_ms: int) -> None:
         receipts = [receipt for batch in batches for receipt in _decode(batch.payload)]
-        ids = sorted({receipt.delivery_id for receipt in receipts if len(receipt.delivery_id) == 16})  # noqa: PLR2004  a UUID
+        ids = sorted({receipt.delivery_id for receipt in receipts if len(receipt.delivery_id) == UUID_BYTES})
         rows = await connection.fetch(self._sql["lock_statuses"], ids, [created_ms(i) for i in ids])
         known = {row["global_id"]: row for row in rows}
         folded = fold_receipts({i: _tracked(row) for i, row in known.items()}, receipts)

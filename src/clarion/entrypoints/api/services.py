@@ -33,11 +33,10 @@ ACCEPT_BATCH: Final = 500
 
 SINGLES_AT_A_TIME: Final = 2
 """Batches of single requests under way at most: one uses the time that the other waits for Postgres. More of them are
-smaller, and a batch costs 2 ms whatever it holds. Whole batches are large already: four at a time accept a fifth more
-than two."""
+smaller, and a batch costs 2 to 3 ms whatever it holds. Whole batches are large already, and are not held to this."""
 
 ACCEPT_CROWD: Final = 16
-"""Single requests for which it pays to begin a batch beside another: a batch costs 3 ms, an item 0.03."""
+"""Single requests for which it pays to begin a batch beside another: a batch costs 2 to 3 ms, an item 0.03 to 0.04."""
 
 
 class Admitted(msgspec.Struct, frozen=True):

@@ -1,4 +1,3 @@
-# ruff: noqa: INP001  Alembic loads revisions by path; the number is their order
 """The regional store: broadcasts."""
 
 from __future__ import annotations
