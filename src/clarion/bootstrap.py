@@ -63,7 +63,7 @@ from clarion.delivery.gates import Gates
 from clarion.delivery.links.maker import LinkMaker
 from clarion.delivery.links.tokens import LinkKeys, TokenSigner
 from clarion.delivery.ports import Watcher
-from clarion.delivery.quarantine import Quarantine
+from clarion.delivery.quarantine import SETTLED_S, Quarantine
 from clarion.delivery.template_cache import CachedTemplates
 from clarion.intelligence.serving import NeutralPrior
 from clarion.kernel.clock import StoreClock
@@ -394,7 +394,11 @@ async def open_worker(
                 broadcasts=_broadcast_engine(region),
                 letters=region.letters,
                 parking=PostgresParking(region.pools),
-                quarantine=Quarantine(PostgresSuspects(region.pools), trial_ms=dispatch.lease_ms),
+                quarantine=Quarantine(
+                    PostgresSuspects(region.pools),
+                    trial_ms=dispatch.lease_ms,
+                    settled_s=region.clock.monotonic() + SETTLED_S,
+                ),
                 snapshots=PostgresSegmentSnapshots(region.pools),
                 limiter=ValkeyRateLimiter(region.valkey),
             )

@@ -97,12 +97,13 @@ async def test_a_worker_killed_ten_times_during_a_broadcast(live: Live, person: 
     assert all(one["audience"] == sum(one[side] for side in SIDES) for one in books)
     assert len({tuple(one[side] for side in SIDES) for one in books}) > KILLS
     assert (final["audience"], final["pending"]) == (N, 0)
-    # Three deaths over one delivery make it a dead letter, to be redriven (ADR 9). All else is sent.
+    # Three deaths over one delivery make it a dead letter, to be redriven (ADR 9). All else is sent. Workers that live
+    # for seconds make no last trials; where the machine is slow, one may live long enough to die in such a one.
     dead = await count(
         live.instance, "SELECT count(*) FROM dead_letters WHERE tenant_id::text = $1", person.tenant_id
     )
     assert (final["sent"], final["failed"] + final["unknown"]) == (N - dead, dead), final
-    assert dead <= KILLS // 3
+    assert dead <= 1
     told = Counter(
         row["user_id"]
         for row in await fetch(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -26,6 +27,13 @@ from clarion.kernel.errors import Transient
 BURY_WAIT_MS: Final = 5_000
 """How soon a delivery that is beyond hope is offered again where it could not be buried: its lease still runs."""
 
+SETTLED_S: Final = 10.0
+"""How long a process lives before it makes last trials.
+
+What kills workers from outside (a deploy, the kernel short of memory) often does so again soon, and must not be held
+against the delivery that happens to be alone at that moment: ten kills in 30 s made four dead letters of innocents.
+"""
+
 
 class Handled(msgspec.Struct):
     """What came of a claim: the reports of its dispatches, errors of ours in words, and dead letters by reason."""
@@ -38,12 +46,14 @@ class Handled(msgspec.Struct):
 class Quarantine:
     """What one process knows of suspects, and what it has under way itself.
 
-    `trial_ms`: how long a trial may take before others hold its process for dead.
+    `trial_ms`: how long a trial may take before others hold its process for dead. `settled_s`: from when on, on the
+    monotonic clock, it makes last trials.
     """
 
-    def __init__(self, store: SuspectStore, *, trial_ms: int) -> None:
+    def __init__(self, store: SuspectStore, *, trial_ms: int, settled_s: float = 0.0) -> None:
         self._store = store
         self._trial_ms = trial_ms
+        self._settled_s = settled_s
         self._under_way: set[bytes] = set()
         # One last trial at a time: when the worker dies over it, nothing else is on its last.
         self._alone = asyncio.Lock()
@@ -93,6 +103,11 @@ class Quarantine:
             for group in trials.groups:
                 await self._try([left[i] for i in group], ports, handled)
                 left = {i: item for i, item in left.items() if i not in group}
+            unsettled_s = self._settled_s - ports.clock.monotonic()
+            if unsettled_s > 0:
+                due_ms = ports.clock.now_ms() + math.ceil(unsettled_s * 1000)
+                await _postpone([replace(left.pop(ident), due_ms=due_ms) for ident in trials.alone], ports)
+                return
             for ident in trials.alone:
                 async with self._alone:
                     await self._try([left[ident]], ports, handled)

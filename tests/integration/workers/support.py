@@ -63,9 +63,9 @@ class Bench:
 
     async def handle(self, quarantine: Quarantine | None = None) -> Handled:
         """Handle all that she has open, as one claim."""
-        return await (quarantine or self.worker.quarantine).handle(
-            await self.open_items(), self.worker.dispatch
-        )
+        if quarantine is None:
+            _, quarantine = self.other_process()
+        return await quarantine.handle(await self.open_items(), self.worker.dispatch)
 
     async def kill_with_errors(self) -> Handled:
         """Handle until what fails each time is dead."""
@@ -87,10 +87,11 @@ class Bench:
         assert answer.status == 200, answer.body
         return answer.json()["dead_letters"]
 
-    def other_process(self) -> tuple[PostgresSuspects, Quarantine]:
+    def other_process(self, *, settled_in_s: float = 0.0) -> tuple[PostgresSuspects, Quarantine]:
         """A worker's process beside this one: it can be left to die in the middle of a trial."""
         store = PostgresSuspects(self.worker.region.pools)
-        return store, Quarantine(store, trial_ms=LEASE_MS)
+        settled_s = self.worker.clock.monotonic() + settled_in_s
+        return store, Quarantine(store, trial_ms=LEASE_MS, settled_s=settled_s)
 
 
 def packed(ident: str) -> bytes:

@@ -83,6 +83,22 @@ async def test_what_killed_three_workers_is_buried_and_its_neighbours_are_sent(b
     assert (letter["reason"], letter["crashes"]) == ("crashed_workers", MAX_CRASHES)
 
 
+async def test_a_process_makes_no_last_trial_before_it_has_lived_a_while(bench: Bench):
+    """Else whatever keeps killing workers from outside buries those who happen to be alone."""
+    await bench.send("ada", "bob")
+    (first, second) = await bench.open_items()
+    await bench.worker.quarantine.note_lost([first, second], claimed=True)
+    await bench.query("UPDATE suspects SET crashes = 2 WHERE global_id = $1", first.delivery_id)
+    _, young = bench.other_process(settled_in_s=60.0)
+
+    await bench.handle(young)
+    assert await bench.statuses() == {"queued": 1, "sent": 1}
+    _, settled = bench.other_process()
+    await bench.handle(settled)
+
+    assert await bench.statuses() == {"sent": 2}
+
+
 async def test_a_death_with_an_attempt_under_way_ends_as_unknown(bench: Bench):
     await bench.send("ada")
     (item,) = await bench.open_items()
