@@ -22,7 +22,9 @@ from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 import msgspec
 
+from clarion.adapters.providers.http.exchange import HttpTransport
 from clarion.delivery.model import Capabilities, Message, Outcome, OutcomeKind, Receipt
+from clarion.kernel.clock import Clock
 from clarion.kernel.errors import Ambiguous, ClarionError, Invalid, Permanent, Throttled, Transient
 from clarion.tenancy.config import ProviderConfig
 
@@ -57,6 +59,22 @@ class Unsendable(Permanent):
     def __init__(self, detail: str, code: str) -> None:
         super().__init__(detail)
         self.code = code
+
+
+class Cut(Ambiguous):
+    """The vendor's verdict did not come, or could not be understood. `code` says how, as in `Outcome.code`."""
+
+    def __init__(self, detail: str, code: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class Outside(msgspec.Struct, frozen=True):
+    """What providers are built with: the process's clock, a sink of their account, the way to reach vendors."""
+
+    clock: Clock
+    receipts: ReceiptSink
+    transport: HttpTransport
 
 
 class Flight:

@@ -1,0 +1,84 @@
+"""The sequence of a send over HTTP, around a vendor's two translations.
+
+    flights ─▶ calls_of (messages → requests) ─▶ exchange, `concurrency` at a time ─▶ outcomes_of (reply → outcomes)
+
+An adapter says which messages share a call, and what a reply means; reaching the vendor, time, size, what had left when
+it broke, and statuses that mean the same everywhere are settled here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from clarion.adapters.providers.base import CALL_DEADLINE_S, BaseProvider, Flight
+from clarion.adapters.providers.http.exchange import HttpReply, HttpRequest, HttpTransport
+from clarion.delivery.model import Capabilities, Outcome
+from clarion.tenancy.config import ProviderConfig
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """One request, and the messages that it carries. One message may be in several calls (a push to two devices)."""
+
+    request: HttpRequest
+    flights: Sequence[Flight]
+
+
+class HttpProvider(BaseProvider):
+    """A vendor's account that is spoken to over HTTP. An adapter fills in `_calls_of` and `_outcomes_of`."""
+
+    def __init__(
+        self,
+        config: ProviderConfig,
+        capabilities: Capabilities,
+        transport: HttpTransport,
+        deadline_s: float = CALL_DEADLINE_S,
+    ) -> None:
+        super().__init__(config, capabilities, deadline_s)
+        self._transport = transport
+
+    @abstractmethod
+    def _calls_of(self, flights: Sequence[Flight]) -> list[Call]:
+        """The requests that carry these messages. A message that cannot be carried gets its `outcome` instead."""
+
+    @abstractmethod
+    def _outcomes_of(self, call: Call, reply: HttpReply) -> list[Outcome]:
+        """What a reply says of each message of its call, in order. Raises for all of them alike (`base`'s errors)."""
+
+    async def _prepare(self) -> None:
+        """Get what requests need that must be asked for, such as a fresh token. Raises as `_transmit` may."""
+
+    async def _transmit(self, flights: Sequence[Flight]) -> None:
+        await self._prepare()
+        waiting = iter(self._calls_of(flights))
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self._capabilities.concurrency, len(flights))):
+                group.create_task(self._work_off(waiting))
+
+    async def _work_off(self, waiting: Iterator[Call]) -> None:
+        for call in waiting:
+            try:
+                outcomes = await self._make(call)
+            except Exception as error:  # noqa: BLE001  one call's trouble must not reach the others
+                outcomes = [self._outcome_of(error, flight) for flight in call.flights]
+            for flight, outcome in zip(call.flights, outcomes, strict=True):
+                flight.outcome = self._merge(flight.outcome, outcome)
+
+    async def _make(self, call: Call) -> list[Outcome]:
+        def leave() -> None:
+            for flight in call.flights:
+                flight.committed = True
+
+        reply = await self._transport.exchange(call.request, leave, self._deadline_s)
+        return self._outcomes_of(call, reply)
+
+    def _merge(self, before: Outcome | None, outcome: Outcome) -> Outcome:
+        """The outcome of a message that several calls carry: override where one message makes several calls."""
+        del before
+        return outcome
+
+    async def _release(self) -> None:
+        """Nothing: the transport is shared, and whoever made it closes it."""
