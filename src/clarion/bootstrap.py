@@ -58,12 +58,12 @@ from clarion.audience.seals import Seals
 from clarion.audience.segments import SegmentAudience, SegmentPorts, Sources
 from clarion.delivery.circuit import Circuits
 from clarion.delivery.compose import ComposePorts, MessageComposer
-from clarion.delivery.dispatch import DispatchPorts
 from clarion.delivery.gates import Gates
 from clarion.delivery.links.maker import LinkMaker
 from clarion.delivery.links.tokens import LinkKeys, TokenSigner
 from clarion.delivery.ports import Watcher
 from clarion.delivery.quarantine import SETTLED_S, Quarantine
+from clarion.delivery.run import DispatchPorts
 from clarion.delivery.template_cache import CachedTemplates
 from clarion.intelligence.serving import NeutralPrior
 from clarion.kernel.clock import StoreClock

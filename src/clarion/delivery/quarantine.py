@@ -19,8 +19,10 @@ import msgspec
 from msgspec.structs import replace
 
 from clarion.contracts.work import WorkItem
-from clarion.delivery.dispatch import AGAIN_MS, CONCLUDE_PATIENCE_S, DispatchPorts, Report, dispatch
+from clarion.delivery.dispatch import AGAIN_MS, dispatch
 from clarion.delivery.ports import SuspectStore
+from clarion.delivery.record import CONCLUDE_PATIENCE_S
+from clarion.delivery.run import DispatchPorts, Report
 from clarion.delivery.suspects import FIRST_WAIT_MS, MAX_DELIVERIES, describe_error, plan_trials, wait_ms
 from clarion.kernel.errors import Transient
 

@@ -18,8 +18,8 @@ from clarion.entrypoints.workers.lane import run_lane
 
 if TYPE_CHECKING:
     from clarion.bootstrap import Worker
-    from clarion.delivery.dispatch import Report
     from clarion.delivery.quarantine import Handled
+    from clarion.delivery.run import Report
 
 IDLE_WAIT_S: Final = 1.0
 REFRESH_EVERY_S: Final = 2.0

@@ -1,0 +1,124 @@
+"""One attempt at the deliveries of one account, portion by portion: consent, intent, call, outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from clarion.compliance.model import NO_CONSENT, ConsentState
+from clarion.contracts.work import URGENT_PRIORITY
+from clarion.delivery.conclude import Attempt, Closing, settle
+from clarion.delivery.model import Outcome
+from clarion.delivery.permission import consent_unreadable, refused
+from clarion.delivery.ports import Intent
+from clarion.delivery.record import after_a_lease, finish, release
+from clarion.delivery.run import DispatchPorts, Group, Ready, Run
+from clarion.kernel.errors import Transient
+from clarion.tenancy.config import ProviderConfig
+
+CALL_SHARE: Final = 0.7
+"""Of a lease: a call that hangs is given up before anybody else may take its deliveries, in time to record the rest."""
+
+
+async def send_group(group: Group, run: Run) -> None:
+    """Send as many at a time as the account takes, until its breaker opens over it or we are to stop."""
+    capabilities = run.ports.providers.get(group.account).capabilities
+    size = capabilities.portion or capabilities.max_batch
+    for start in range(0, len(group.ready), size):
+        if run.ports.stopping() or not await _send_batch(group, slice(start, start + size), run):
+            rest = [replace(one.job.item, due_ms=run.ports.clock.now_ms()) for one in group.ready[start:]]
+            await run.claimed.postpone(rest)
+            return
+
+
+async def _send_batch(group: Group, part: slice, run: Run) -> bool:
+    """Consent, intent, call, outcome: for what a provider takes at a time. False: its breaker opened before."""
+    ready = group.ready[part]
+    capabilities = run.ports.providers.get(group.account).capabilities
+    urgent = any(one.job.item.priority <= URGENT_PRIORITY for one in ready)
+    async with run.ports.gates.through(group.key, capabilities, urgent=urgent):
+        if not group.probing and run.ports.circuits.state_of(group.key).state == "open":
+            return False
+        outcomes, closings = await _send(ready, group.account, run.ports)
+    run.report.attempts.update((group.account.kind, outcome.kind) for outcome in outcomes)
+    await finish(closings, run)
+    run.ports.watcher.reached("recorded", len(closings))
+    ours = {closing.job.item.delivery_id for closing in closings}
+    await run.claimed.postpone(after_a_lease([one.job for one in ready], ours, run.ports))
+    await release(ready, closings, run.ports)
+    return True
+
+
+async def _send(
+    ready: Sequence[Ready], account: ProviderConfig, ports: DispatchPorts
+) -> tuple[list[Outcome], list[Closing]]:
+    """Consent, intent, call. Gives the outcomes of those that were sent, and closings of all that are ours."""
+    consents, closings, permitted = await _check_consent(ready, ports)
+    epochs = await ports.store.begin(
+        [Intent(one.job.item.delivery_id, one.job.lease_epoch, account.name) for one in permitted],
+        lease_ms=ports.lease_ms,
+    )
+    begun = [one for one in permitted if one.job.item.delivery_id in epochs]
+    ports.watcher.reached("intended", len(begun))
+    started = ports.clock.monotonic()
+    outcomes = await _call(begun, account, ports)
+    took_ms = int((ports.clock.monotonic() - started) * 1000)
+    ports.watcher.reached("answered", len(begun))
+    now_ms = ports.clock.now_ms()
+    ports.circuits.observe((account.tenant_id, account.name), outcomes, now_ms)
+    idempotent = ports.providers.get(account).capabilities.idempotent
+    for one, outcome in zip(begun, outcomes, strict=True):
+        category = one.config.categories.get(one.job.category)
+        attempt = Attempt(
+            epoch=epochs[one.job.item.delivery_id],
+            at_ms=now_ms,
+            provider=account.name,
+            took_ms=took_ms,
+            consent_snapshot=_snapshot(consents.get(one.job.user_id)),
+            park=not idempotent and (category is None or category.on_ambiguity == "park"),
+            random=ports.random(),
+            locale=one.message.locale,
+        )
+        closings.append(settle(one.job, outcome, attempt))
+    return outcomes, closings
+
+
+async def _check_consent(
+    ready: Sequence[Ready], ports: DispatchPorts
+) -> tuple[dict[int, ConsentState], list[Closing], list[Ready]]:
+    """The users' word from Postgres, at most one call before the send. Where it cannot be read, only codes pass."""
+    readable = True
+    consents: dict[int, ConsentState] = {}
+    try:
+        consents = await ports.consents.consents([one.job.user_id for one in ready])
+    except Transient:
+        readable = False
+    closings: list[Closing] = []
+    permitted: list[Ready] = []
+    now_ms = ports.clock.now_ms()
+    for one in ready:
+        category = one.config.categories.get(one.job.category)
+        closing = None
+        if category is None or (not readable and category.class_ != "transactional"):
+            closing = consent_unreadable(one.job, now_ms)
+        elif readable:
+            closing = refused(one.job, category, consents.get(one.job.user_id, NO_CONSENT), now_ms)
+        if closing is None:
+            permitted.append(one)
+        else:
+            closings.append(closing)
+    return consents, closings, permitted
+
+
+async def _call(begun: Sequence[Ready], account: ProviderConfig, ports: DispatchPorts) -> list[Outcome]:
+    if not begun:
+        return []
+    within_s = ports.lease_ms / 1000 * CALL_SHARE
+    return await ports.providers.get(account).send([one.message for one in begun], within_s)
+
+
+def _snapshot(consent: ConsentState | None) -> bytes:
+    return msgspec.json.encode(consent) if consent is not None else b""

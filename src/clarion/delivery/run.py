@@ -1,0 +1,92 @@
+"""What one dispatch works with: its ports, what it has of a claim, and what it came to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from clarion.delivery.circuit import CircuitKey, Circuits
+from clarion.delivery.claimed import Claimed
+from clarion.delivery.conclude import Closing
+from clarion.delivery.gates import Gates
+from clarion.delivery.model import Job, Message
+from clarion.delivery.ports import (
+    CapRequest,
+    Composer,
+    ConsentReader,
+    DeliveryStore,
+    Policies,
+    ProviderPool,
+    Reservations,
+    Watcher,
+    WorkSource,
+)
+from clarion.kernel.clock import Clock
+from clarion.tenancy.config import ProviderConfig, TenantConfig
+
+
+class DispatchPorts(msgspec.Struct, frozen=True):
+    """The outside, as dispatching uses it. `random` gives [0, 1); `pause` waits that many seconds.
+
+    Once `stopping` says so no further portion is begun: the rest of what was claimed is given back.
+    """
+
+    store: DeliveryStore
+    queue: WorkSource
+    consents: ConsentReader
+    allowances: Reservations
+    composer: Composer
+    policies: Policies
+    providers: ProviderPool
+    circuits: Circuits
+    gates: Gates
+    clock: Clock
+    random: Callable[[], float]
+    pause: Callable[[float], Awaitable[None]]
+    watcher: Watcher
+    stopping: Callable[[], bool]
+    lease_ms: int
+
+
+class Report(msgspec.Struct):
+    """What one dispatch came to, for metrics: counts by (provider kind, outcome) and by (channel, status).
+
+    `fenced` counts outcomes that were refused because another worker had taken the delivery over.
+    """
+
+    attempts: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter[tuple[str, str]])
+    conclusions: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter[tuple[str, str]])
+    fenced: int = 0
+    closed: list[Closing] = []
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """A job that may go now, with its message and the allowances reserved for it."""
+
+    job: Job
+    config: TenantConfig
+    message: Message
+    caps: list[CapRequest]
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Jobs for one account. `probing`: its breaker was not closed when it let them through."""
+
+    account: ProviderConfig
+    ready: list[Ready]
+    probing: bool
+
+    @property
+    def key(self) -> CircuitKey:
+        """The account's name in the world."""
+        return (self.account.tenant_id, self.account.name)
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One dispatch on its way: what it may use, the items it has to account for, and the account."""
+
+    ports: DispatchPorts
+    claimed: Claimed
+    report: Report
