@@ -56,13 +56,14 @@ async def killed_behind(offset: float, checkpoint: Path, *words: str | Path) -> 
     await process.wait()
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
 async def test_an_import_killed_at_forty_per_cent_and_resumed_has_every_user_once(
-    live: Live, person: Person, tmp_path: Path
+    live: Live, person: Person, tmp_path: Path, processes: str
 ):
     file, rejects = tmp_path / "users.csv", tmp_path / "rejects"
     size = await asyncio.to_thread(make_file, file)
     data = ("--data", live.instance.data, "--tenant", person.name, "--rejects", rejects)
-    command = ("import", "users", file, *data)
+    command = ("import", "users", file, *data, "--processes", processes)
 
     await killed_behind(0.4 * size, checkpoint_of(rejects), *command)
     resumed = await run_clarion(*command, "--json")

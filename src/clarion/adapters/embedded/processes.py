@@ -13,8 +13,9 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from clarion.adapters.embedded.model import Command
@@ -154,7 +155,7 @@ class Process:
                 user=command.user,
                 group=command.user,
                 extra_groups=None if command.user is None else [],
-                preexec_fn=_dying_with_parent(command.parent_death),  # noqa: PLW1509  two system calls, no lock
+                preexec_fn=partial(die_with_parent, os.getpid(), command.parent_death),  # noqa: PLW1509  two system calls, no lock
             )
         self.pid = self._popen.pid
         self._pidfd = os.pidfd_open(self.pid)
@@ -203,15 +204,11 @@ class Process:
         return ""
 
 
-def _dying_with_parent(sign: signal.Signals) -> Callable[[], None]:
-    parent = os.getpid()
-
-    def ask_the_kernel() -> None:
-        _prctl(PR_SET_PDEATHSIG, int(sign))
-        if os.getppid() != parent:  # it died between the fork and the request: no signal would ever come
-            os._exit(_ORPHANED)
-
-    return ask_the_kernel
+def die_with_parent(parent: int, sign: signal.Signals) -> None:
+    """Have the kernel send this process `sign` when its parent, the process `parent`, dies."""
+    _prctl(PR_SET_PDEATHSIG, int(sign))
+    if os.getppid() != parent:  # it died between the fork and the request: no signal would ever come
+        os._exit(_ORPHANED)
 
 
 async def run_tool(command: Command) -> tuple[int, str]:

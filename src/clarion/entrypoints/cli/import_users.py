@@ -1,6 +1,6 @@
 """`clarion import users`: a file of users into the store, as fast as it goes, resumable at any moment.
 
-    file ─▶ chunks ─▶ lanes, by user id ─▶ upsert_users ─▶ rejects and checkpoint, chunk by chunk in the file's order
+    file ─▶ chunks ─▶ lanes, by user id ─▶ a writer ─▶ rejects and checkpoint, chunk by chunk in the file's order
 
 A user's records all go through one lane, one after the other: of two the later counts, whatever is under way beside.
 Writing a user again who is as stored changes nothing, so what a killed import did behind its last checkpoint is done
@@ -12,10 +12,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 from zlib import crc32
 
 import msgspec
@@ -23,17 +23,14 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from clarion.audience.devices import owners_of
 from clarion.audience.profile import UserItem
-from clarion.audience.users import Upserted, upsert_users
-from clarion.bootstrap import Region, open_region
+from clarion.bootstrap import open_region
 from clarion.entrypoints.cli.checkpoint import Checkpoint, Journal, fingerprint, open_journal
+from clarion.entrypoints.cli.import_writers import Rejected, Writer, open_writer, worth
 from clarion.entrypoints.cli.instance import borrowed_settings, find_tenant
 from clarion.entrypoints.cli.user_file import Chunk, FileShape, Position, Record, UserFile
 from clarion.entrypoints.tuning import settle_memory
-from clarion.kernel.errors import ClarionError, Invalid, Transient
-
-T = TypeVar("T")
+from clarion.kernel.errors import Invalid
 
 LANES: Final = 4
 """Writes under way at a time: while one waits for Postgres, others are sealed."""
@@ -43,15 +40,14 @@ CHUNK: Final = 8_000
 
 AHEAD: Final = 2
 CHECKPOINT_EVERY_S: Final = 0.5
-PATIENCE_S: Final = 60.0
-"""How long a store may be away."""
-
 INTERRUPTED: Final = 130
-RETRY_S: Final = 0.5
 
 
 class ImportOptions(msgspec.Struct, frozen=True):
-    """The command's options. `rejects`: where records go that cannot be imported (None: beside the file)."""
+    """The command's options. `rejects`: where records go that cannot be imported (None: beside the file).
+
+    `processes`: how many write (0: as many as the file is worth).
+    """
 
     data: Path
     file: Path
@@ -59,6 +55,7 @@ class ImportOptions(msgspec.Struct, frozen=True):
     shape: FileShape
     rejects: Path | None
     restart: bool
+    processes: int
     json: bool
 
 
@@ -106,9 +103,9 @@ async def _import(options: ImportOptions, console: Console) -> Imported:
                     console.print(f"going on behind line {begun.line:,}")
                 settle_memory()
                 with Progress(*_columns(), console=console) as progress:
-                    await Importer(
-                        Writer(region, tenant_id), journal, _Bar(progress, file, journal.reached)
-                    ).run(file)
+                    processes = options.processes or worth(file.size)
+                    async with open_writer(settings, region, tenant_id, processes) as writer:
+                        await Importer(writer, journal, _Bar(progress, file, journal.reached)).run(file)
                 journal.finish()
                 return _account(journal, begun, time.monotonic() - began_s)
 
@@ -124,33 +121,6 @@ def _account(journal: Journal, begun: Position, seconds: float) -> Imported:
         begun.line,
         round(seconds, 3),
     )
-
-
-class Writer:
-    """Users into the store of a tenant, and their old cards out of the cache. Waits while a store is away."""
-
-    def __init__(self, region: Region, tenant_id: bytes) -> None:
-        self._region = region
-        self._tenant_id = tenant_id
-
-    async def write(self, users: Sequence[UserItem]) -> list[Upserted | ClarionError]:
-        """What became of each, in order. Raises Transient where a store stays away for PATIENCE_S."""
-        region = self._region
-        items = [(user.user_id, user) for user in users]
-
-        async def upsert() -> list[Upserted | ClarionError]:
-            results = await upsert_users(self._tenant_id, items, region.users, region.keyring, region.sealer)
-            busy = next((result for result in results if isinstance(result, Transient)), None)
-            if busy is not None:
-                raise busy
-            return results
-
-        owners = await _patiently(lambda: owners_of(self._tenant_id, users, region.devices, region.sealer))
-        results = await _patiently(upsert)
-        updated = [r.external_id for r in results if isinstance(r, Upserted) and r.change == "updated"]
-        if updated or owners:
-            await _patiently(lambda: region.card_cache.drop(self._tenant_id, [*updated, *owners]))
-        return results
 
 
 class Importer:
@@ -204,11 +174,11 @@ class Importer:
         if before is not None:
             await before
         results = await self._writer.write([user for _, user in part])
-        for (record, _), result in zip(part, results, strict=True):
-            if isinstance(result, Upserted):
-                work.counts[result.change] += 1
+        for (record, _), verdict in zip(part, results, strict=True):
+            if isinstance(verdict, Rejected):
+                work.rejected.append((record, Invalid(verdict.detail, verdict.path)))
             else:
-                work.rejected.append((record, _as_invalid(result)))
+                work.counts[verdict] += 1
 
     async def _end(self, work: _Work) -> None:
         await asyncio.gather(*work.tasks)
@@ -271,24 +241,8 @@ class _Bar:
         )
 
 
-async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
-    """The call's answer, however often it takes while a store is away. Raises Transient after PATIENCE_S."""
-    give_up = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return await call()
-        except Transient:
-            if time.monotonic() > give_up:
-                raise
-        await asyncio.sleep(RETRY_S)
-
-
 def _users(checkpoint: Checkpoint) -> int:
     return checkpoint.created + checkpoint.updated + checkpoint.unchanged
-
-
-def _as_invalid(error: ClarionError) -> Invalid:
-    return error if isinstance(error, Invalid) else Invalid(error.detail)
 
 
 def _columns() -> tuple[TextColumn | BarColumn | TimeRemainingColumn, ...]:

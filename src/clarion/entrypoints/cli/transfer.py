@@ -42,6 +42,9 @@ class ImportWords(msgspec.Struct, frozen=True):
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew, wherever an earlier run was.")] = (
         False
     )
+    processes: Annotated[
+        int, typer.Option(min=0, max=64, help="Processes that write; 0: as many as the file is worth.")
+    ] = 0
     json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False
 
 
@@ -65,7 +68,14 @@ def import_users(words: ImportWords) -> None:
         words.format, words.encoding, delimiter, _renamed(words.map or []), tuple(words.text or ())
     )
     options = ImportOptions(
-        words.data, words.file, words.tenant, shape, words.rejects, words.restart, words.json
+        words.data,
+        words.file,
+        words.tenant,
+        shape,
+        words.rejects,
+        words.restart,
+        words.processes,
+        words.json,
     )
     raise typer.Exit(run_import(options))
 
