@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 
 from clarion.adapters.providers.base import Unsendable
-from clarion.adapters.providers.smtp.address import BREAKS, Mailbox, parse_mailbox, parse_named
+from clarion.adapters.providers.mail.address import BREAKS, Mailbox, parse_mailbox, parse_named
 from clarion.delivery.model import Message
 
 _FOLD_AT: Final = 78
