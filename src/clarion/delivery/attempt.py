@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from clarion.compliance.model import NO_CONSENT, ConsentState
 from clarion.contracts.work import URGENT_PRIORITY
 from clarion.delivery.conclude import Attempt, Closing, settle
+from clarion.delivery.failover import has_untried, moves_on
 from clarion.delivery.model import Outcome
 from clarion.delivery.permission import consent_unreadable, refused
 from clarion.delivery.ports import Intent
@@ -18,6 +19,7 @@ from clarion.delivery.record import after_a_lease, finish, release
 from clarion.delivery.run import DispatchPorts, Group, Ready, Run
 from clarion.kernel.errors import Transient
 from clarion.tenancy.config import ProviderConfig
+from clarion.tenancy.environments import accounts_for
 
 CALL_SHARE: Final = 0.7
 """Of a lease: a call that hangs is given up before anybody else may take its deliveries, in time to record the rest."""
@@ -72,6 +74,7 @@ async def _send(
     idempotent = ports.providers.get(account).capabilities.idempotent
     for one, outcome in zip(begun, outcomes, strict=True):
         category = one.config.categories.get(one.job.category)
+        moves = moves_on(outcome, one.job.item.priority, idempotent=idempotent)
         attempt = Attempt(
             epoch=epochs[one.job.item.delivery_id],
             at_ms=now_ms,
@@ -81,9 +84,15 @@ async def _send(
             park=not idempotent and (category is None or category.on_ambiguity == "park"),
             random=ports.random(),
             locale=one.message.locale,
+            moves_on=moves,
+            fails_over=moves and _has_untried(one, account, ports),
         )
         closings.append(settle(one.job, outcome, attempt))
     return outcomes, closings
+
+
+def _has_untried(one: Ready, failed: ProviderConfig, ports: DispatchPorts) -> bool:
+    return has_untried(one.job, failed, accounts_for(one.config, is_test=one.job.is_test), ports.circuits)
 
 
 async def _check_consent(

@@ -9,8 +9,12 @@ import msgspec
 from clarion.contracts.events import NotificationEvent, derive_event_id
 from clarion.contracts.statuses import TERMINAL
 from clarion.contracts.work import notification_id_of
+from clarion.delivery.failover import goes_at_once, is_excused
 from clarion.delivery.model import Conclusion, Job, Outcome
-from clarion.delivery.retry import GiveUp, Retry, next_attempt
+from clarion.delivery.retry import GiveUp, Retry, RetryDecision, next_attempt
+
+FAILOVER: Final = "failover"
+"""The rule of an attempt after which another provider is asked at once."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -35,7 +39,7 @@ class AttemptEntry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Closing(msgspec.Struct, frozen=True):
-    """A job with how it ends, or goes on: `status` terminal, or waiting with `due_ms`."""
+    """A job with how it ends, or goes on: `status` terminal, or waiting with `due_ms`. The rest as in `Conclusion`."""
 
     job: Job
     epoch: int
@@ -45,6 +49,8 @@ class Closing(msgspec.Struct, frozen=True):
     cost_micros: int = 0
     consent_snapshot: bytes = b""
     attempted: bool = False
+    moves_on: bool = False
+    excused: bool = False
 
     @property
     def final(self) -> bool:
@@ -90,6 +96,8 @@ def conclusion_of(closing: Closing) -> Conclusion:
         consent_snapshot=closing.consent_snapshot,
         due_ms=closing.due_ms,
         attempted=closing.attempted,
+        moves_on=closing.moves_on,
+        excused=closing.excused,
     )
 
 
@@ -119,6 +127,7 @@ class Attempt(msgspec.Struct, frozen=True):
     """What surrounded an attempt: when it ended (UTC ms), through whom, how long it took, and on which consent.
 
     `park`: an ambiguous outcome is left `unknown` rather than risking a duplicate. `random` in [0, 1) spreads retries.
+    `moves_on`: the next attempt had better be another provider's; `fails_over`: there is one that can be asked at once.
     `locale`: see `AttemptEntry`.
     """
 
@@ -130,6 +139,8 @@ class Attempt(msgspec.Struct, frozen=True):
     park: bool
     random: float
     locale: str = ""
+    moves_on: bool = False
+    fails_over: bool = False
 
 
 def settle(job: Job, outcome: Outcome, attempt: Attempt) -> Closing:
@@ -138,10 +149,9 @@ def settle(job: Job, outcome: Outcome, attempt: Attempt) -> Closing:
     if outcome.kind == "ambiguous" and attempt.park:
         status, rule = "unknown", "on_ambiguity"
     elif outcome.kind != "sent":
-        decision = next_attempt(outcome, job.attempts + 1, attempt.at_ms, job.expires_ms, attempt.random)
-        match decision:
+        match _after_failure(job, outcome, attempt):
             case Retry(due_ms=due_ms):
-                status = "retrying"
+                status, rule = "retrying", FAILOVER if due_ms == attempt.at_ms else ""
             case GiveUp(status=status, rule=rule):
                 pass
     entry = AttemptEntry(
@@ -166,4 +176,14 @@ def settle(job: Job, outcome: Outcome, attempt: Attempt) -> Closing:
         cost_micros=outcome.cost_micros,
         consent_snapshot=attempt.consent_snapshot,
         attempted=True,
+        moves_on=attempt.moves_on,
+        excused=is_excused(outcome),
     )
+
+
+def _after_failure(job: Job, outcome: Outcome, attempt: Attempt) -> RetryDecision:
+    if attempt.fails_over and goes_at_once(outcome):
+        in_time = not job.expires_ms or attempt.at_ms < job.expires_ms
+        return Retry(attempt.at_ms) if in_time else GiveUp("expired", "expiry")
+    counted = job.attempts + 1 - job.excused
+    return next_attempt(outcome, counted, attempt.at_ms, job.expires_ms, attempt.random)

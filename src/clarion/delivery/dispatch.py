@@ -176,7 +176,7 @@ def _route(
         RouteTable(accounts.values()),
         ports.circuits,
         now_ms,
-        retried={one.job.item.delivery_id for one in ready if one.job.attempts},
+        retried={one.job.item.delivery_id: one.job.tried for one in ready if one.job.attempts},
     )
     for one, assignment in zip(ready, assignments, strict=True):
         if assignment.provider:

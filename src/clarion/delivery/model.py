@@ -15,6 +15,9 @@ from clarion.tenancy.model import QuietHours
 COLLAPSE_BYTES: Final = 64
 """Longest collapse key: what APNs takes, which takes least."""
 
+AUTH_CODE: Final = "auth"
+"""The `code` of an outcome whose account was refused: its credentials are wrong or missing. The message is well."""
+
 OutcomeKind: TypeAlias = Literal["sent", "transient", "throttled", "permanent", "ambiguous"]
 
 
@@ -24,7 +27,8 @@ class Job(msgspec.Struct, frozen=True):
     `state` is `ready` or `sending`; with `lease_live` another worker holds it, until `leased_until_ms`. `sealed` is the
     user's sealed profile (b"" where the user is gone). Times are UTC milliseconds of the store's clock; `expires_ms` 0:
     never. `config_version`: that of the tenant's settings as the job was read. `is_test`: a test credential asked for
-    it; it goes to a sandbox, whatever else the tenant has. `devices`: the user's, where the channel is push.
+    it; it goes to a sandbox, whatever else the tenant has. `devices`: the user's, where the channel is push. `tried`:
+    providers that failed it, for which others are asked first. `excused`: attempts that do not count against it.
     """
 
     item: WorkItem
@@ -55,6 +59,8 @@ class Job(msgspec.Struct, frozen=True):
     is_test: bool = False
     config_version: int = 0
     collapse_key: str = ""
+    tried: tuple[str, ...] = ()
+    excused: int = 0
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -103,7 +109,7 @@ class Conclusion(msgspec.Struct, frozen=True):
 
     With a terminal `status` the open row goes; otherwise it becomes `ready` again, due at `due_ms`. `epoch` is the
     fencing epoch of the intent (for conclusions without intent: the epoch read with the job). `attempt_entry` is JSON
-    appended to the attempt log.
+    appended to the attempt log. `moves_on`: the provider is noted as tried. `excused`: see `Job`.
     """
 
     delivery_id: bytes
@@ -116,6 +122,8 @@ class Conclusion(msgspec.Struct, frozen=True):
     consent_snapshot: bytes = b""
     due_ms: int = 0
     attempted: bool = False
+    moves_on: bool = False
+    excused: bool = False
 
 
 class Capabilities(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from clarion.delivery.model import Outcome, OutcomeKind
+from clarion.delivery.model import AUTH_CODE, Outcome, OutcomeKind
 
 _SECOND_MS: Final = 1000
 _MINUTE_MS: Final = 60 * _SECOND_MS
@@ -37,6 +37,10 @@ BACKOFFS: Final[dict[OutcomeKind, Backoff]] = {
 }
 
 
+AUTH_BACKOFF: Final = Backoff(base_ms=5 * _SECOND_MS, cap_ms=60 * _SECOND_MS, max_attempts=1 << 31)
+"""Where credentials are refused a message waits for somebody to mend them, for as long as it lives."""
+
+
 class Retry(msgspec.Struct, frozen=True):
     """Try again at `due_ms` (UTC milliseconds, on the clock that the caller passed in)."""
 
@@ -56,7 +60,7 @@ RetryDecision: TypeAlias = Retry | GiveUp
 def next_attempt(
     outcome: Outcome, attempt: int, now_ms: int, expires_ms: int, random: float
 ) -> RetryDecision:
-    """What follows the failure `outcome` of attempt number `attempt` (from 1).
+    """What follows the failure `outcome` of attempt number `attempt` (from 1, those excused not counted).
 
     `expires_ms` 0 means never; `random` is uniform in [0, 1). A due time is always later than `now_ms` and earlier
     than the expiry; where the drawn one is not, the message has `expired`. An `ambiguous` outcome is handed in only
@@ -68,7 +72,7 @@ def next_attempt(
         raise ValueError(msg)
     if outcome.kind == "permanent":
         return GiveUp("failed", "permanent")
-    backoff = BACKOFFS[outcome.kind]
+    backoff = AUTH_BACKOFF if outcome.code == AUTH_CODE else BACKOFFS[outcome.kind]
     if attempt >= backoff.max_attempts:
         return GiveUp("unknown" if outcome.kind == "ambiguous" else "failed", "max_attempts")
     due_ms = now_ms + _delay_ms(backoff, attempt, outcome.retry_after_s, random)

@@ -9,12 +9,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import accumulate
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
 
 from clarion.contracts.work import URGENT_PRIORITY, WorkItem
 from clarion.delivery.circuit import CLOSED, Circuit, Circuits
+from clarion.delivery.failover import untried_first
 from clarion.kernel.ids import hash64
 from clarion.tenancy.config import ProviderConfig
 
@@ -71,10 +73,13 @@ class RouteTable:
                 enabled.setdefault((config.tenant_id, config.channel), []).append(config)
         self._choices = {key: _Choice(sorted(found, key=_name_of)) for key, found in enabled.items()}
 
-    def assign(self, item: WorkItem, circuits: Circuits, now_ms: int, *, retried: bool = False) -> Assignment:
+    def assign(
+        self, item: WorkItem, circuits: Circuits, now_ms: int, tried: Collection[str] | None = None
+    ) -> Assignment:
         """The provider of one delivery now, counted at its breaker.
 
-        One that failed before is no probe again: while any provider is up it goes to such a one, or waits for it.
+        One that failed before (`tried`: at these providers; None: it did not) is no probe again: while any provider is
+        up it goes to such a one, or waits for it. Those that it was not tried with are asked first.
         """
         tenant = item.tenant_id
         choice = self._choices.get((tenant, item.channel))
@@ -83,11 +88,12 @@ class RouteTable:
         lot = hash64(item.delivery_id) >> _CHANNEL_BITS
         place = choice.preferred(lot)
         first = [] if place is None else [choice.names[place]]
-        if first and not retried and circuits.admit((tenant, first[0]), now_ms):
+        if first and tried is None and circuits.admit((tenant, first[0]), now_ms):
             return choice.assignments[first[0]]
         names = first + choice.fallbacks(lot)
-        if retried:
-            names = _spared(names, {name: circuits.state_of((tenant, name)) for name in names})
+        if tried is not None:
+            spared = _spared(names, {name: circuits.state_of((tenant, name)) for name in names})
+            names = untried_first(spared, tried)
         for name in names:
             if circuits.admit((tenant, name), now_ms):
                 return choice.assignments[name]
@@ -102,16 +108,16 @@ def choose(
     table: RouteTable,
     circuits: Circuits,
     now_ms: int,
-    retried: Collection[bytes] = (),
+    retried: Mapping[bytes, Collection[str]] = MappingProxyType({}),
 ) -> list[Assignment]:
     """One assignment per item, in order. `now_ms` is on the clock of the items' `due_ms`.
 
-    `retried`: ids of the deliveries that failed before.
+    `retried`: the deliveries that failed before, by id, with the providers that had better not be asked again.
 
     Every assignment to a provider whose breaker is not closed uses up a part of what that breaker lets through, so
     assign only what is going to be sent.
     """
-    return [table.assign(item, circuits, now_ms, retried=item.delivery_id in retried) for item in items]
+    return [table.assign(item, circuits, now_ms, retried.get(item.delivery_id)) for item in items]
 
 
 def _spared(names: Sequence[str], states: Mapping[str, Circuit]) -> list[str]:

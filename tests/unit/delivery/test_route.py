@@ -69,15 +69,15 @@ def test_what_failed_once_goes_to_a_provider_that_works_and_is_no_probe_again():
     late = NOW + 5_000
 
     for circuits in (broken("a"), one_failure("a")):
-        again = choose(work, table, circuits, late, retried={item.delivery_id for item in work})
+        again = choose(work, table, circuits, late, retried={item.delivery_id: () for item in work})
         assert names_of(again) == ["b"] * 100
     recovering = broken("a", "b")
     recovering.observe((TENANT, "b"), [Outcome(b"d" * 16, "sent")], late)
-    few = choose(work, table, recovering, late, retried={item.delivery_id for item in work})
+    few = choose(work, table, recovering, late, retried={item.delivery_id: () for item in work})
     assert set(names_of(few)) == {"b", ""}, (
         "the others wait for what comes back, and do not knock at the other"
     )
-    healthy = choose(work, table, Circuits(), late, retried={item.delivery_id for item in work})
+    healthy = choose(work, table, Circuits(), late, retried={item.delivery_id: () for item in work})
     assert names_of(healthy) == names_of(first)
 
 

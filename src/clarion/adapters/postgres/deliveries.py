@@ -61,6 +61,8 @@ def _job(record: asyncpg.Record) -> Job:
         journey_id=record["journey_id"],
         collapse_key=record["collapse_key"] or "",
         is_test=record["is_test"],
+        tried=tuple(record["tried"]),
+        excused=record["excused"],
         config_version=record["config_version"],
         quiet_hours=_decode_quiet(record["quiet_hours"]) if record["quiet_hours"] else None,
         preferences=_decode_preferences(record["preferences"]) if record["preferences"] else {},
@@ -131,6 +133,8 @@ class PostgresDeliveryStore:
                 [c.epoch for c in reopening],
                 [c.due_ms for c in reopening],
                 SWEEP_GRACE_MS,
+                [c.moves_on for c in reopening],
+                [int(c.excused) for c in reopening],
             )
             done.update(record["global_id"] for record in records)
         return done

@@ -1,6 +1,6 @@
 -- name: load_jobs
 -- Open deliveries with what their notification and their user's row say at this moment.
-SELECT o.global_id, o.tenant_id, o.channel, o.priority, o.due_at, o.state, o.lease_epoch, o.attempts, o.provider,
+SELECT o.global_id, o.tenant_id, o.channel, o.priority, o.due_at, o.state, o.lease_epoch, o.attempts, o.provider, o.tried, o.excused,
        coalesce(o.leased_until > now(), false) AS lease_live, o.leased_until,
        n.user_id, n.category, n.template, n.template_version, n.payload, n.personalization, n.expires_at, n.traceparent,
        n.journey_id, n.is_test, u.external_id, u.timezone, u.language, u.country, u.sealed, u.quiet_hours, u.preferences,
@@ -32,10 +32,12 @@ WHERE o.global_id = t.global_id AND o.lease_epoch = t.epoch
 RETURNING o.global_id
 
 -- name: reopen_deliveries
--- Deliveries that will be tried again, at their new due time.
+-- Deliveries that will be tried again, at their new due time; the providers that had better not be asked again are noted.
 UPDATE open_deliveries o
-SET state = 'ready', leased_until = NULL, due_at = t.due_at, visible_at = t.due_at + $4 * interval '1 millisecond'
-FROM unnest($1::uuid[], $2::int[], $3::timestamptz[]) AS t (global_id, epoch, due_at)
+SET state = 'ready', leased_until = NULL, due_at = t.due_at, visible_at = t.due_at + $4 * interval '1 millisecond',
+    tried = CASE WHEN t.moves_on AND o.provider <> ALL (o.tried) THEN array_append(o.tried, o.provider) ELSE o.tried END,
+    excused = o.excused + t.excused
+FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $5::boolean[], $6::int[]) AS t (global_id, epoch, due_at, moves_on, excused)
 WHERE o.global_id = t.global_id AND o.lease_epoch = t.epoch
 RETURNING o.global_id
 
