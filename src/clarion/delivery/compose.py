@@ -191,6 +191,7 @@ def _message(job: Job, profile: SealedProfile, rendered: Rendered, locale: str) 
         data=rendered.data,
         collapse_key=_collapse_key(job.collapse_key or rendered.collapse_key),
         locale=locale,
+        shape=f"{job.template}:{job.template_version}:{locale}" if job.template else "",
     )
 
 

@@ -69,6 +69,7 @@ class Message(msgspec.Struct, frozen=True):
     `to` is the e-mail address or E.164 number; `devices` serve push. `attempt` starts at 1. The idempotency key is the
     delivery's id: the same for every attempt. Of pushes with one `collapse_key`, at most COLLAPSE_BYTES of ASCII, a
     device shows the latest only ("": all). `locale`: the language of a template that has several, as traces name it.
+    Messages of one `shape` were made of the same words, as far as users do not differ ("": of nobody's template).
     """
 
     delivery_id: bytes
@@ -86,6 +87,7 @@ class Message(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
     collapse_key: str = ""
     locale: str = ""
+    shape: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):
