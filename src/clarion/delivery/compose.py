@@ -192,6 +192,8 @@ def _message(job: Job, profile: SealedProfile, rendered: Rendered, locale: str) 
         collapse_key=_collapse_key(job.collapse_key or rendered.collapse_key),
         locale=locale,
         shape=f"{job.template}:{job.template_version}:{locale}" if job.template else "",
+        priority=job.item.priority,
+        expires_ms=job.expires_ms,
     )
 
 

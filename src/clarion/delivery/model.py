@@ -70,6 +70,7 @@ class Message(msgspec.Struct, frozen=True):
     delivery's id: the same for every attempt. Of pushes with one `collapse_key`, at most COLLAPSE_BYTES of ASCII, a
     device shows the latest only ("": all). `locale`: the language of a template that has several, as traces name it.
     Messages of one `shape` were made of the same words, as far as users do not differ ("": of nobody's template).
+    `priority`: 0 (most urgent) to 10. `expires_ms`: worthless from then on (UTC; 0: never).
     """
 
     delivery_id: bytes
@@ -88,11 +89,21 @@ class Message(msgspec.Struct, frozen=True):
     collapse_key: str = ""
     locale: str = ""
     shape: str = ""
+    priority: int = 5
+    expires_ms: int = 0
+
+
+class DeadToken(msgspec.Struct, frozen=True, gc=False):
+    """A device that a push service says is gone. `since_ms`: since when (UTC), 0: it named no time. Never logged."""
+
+    token: str
+    since_ms: int = 0
 
 
 class Outcome(msgspec.Struct, frozen=True):
     """What became of one message. `detail` and `code` hold no PII. `retry_after_s` 0: the provider named none.
 
+    `dead_tokens`: the message's devices that are to be forgotten; PII, and for the device store only.
     `sent`: the provider took responsibility. `transient`/`throttled`: it surely did not; try again. `permanent`: it
     never will. `ambiguous`: nobody knows (bytes left, no verdict).
     """
@@ -104,6 +115,7 @@ class Outcome(msgspec.Struct, frozen=True):
     code: str = ""
     detail: str = ""
     retry_after_s: float = 0.0
+    dead_tokens: Sequence[DeadToken] = ()
 
 
 class Conclusion(msgspec.Struct, frozen=True):
@@ -132,6 +144,7 @@ class Capabilities(msgspec.Struct, frozen=True):
     """What a provider can do. `idempotent`: a repeat of the same delivery id is sent once only.
 
     `portion`: how many messages to have under way at a time, because those may be doubled by a crash (0: `max_batch`).
+    `services`: whose device tokens it can send to (`push.service_of`); none named: every device's.
     """
 
     channel: str
@@ -139,6 +152,7 @@ class Capabilities(msgspec.Struct, frozen=True):
     idempotent: bool = False
     concurrency: int = 20
     portion: int = 0
+    services: frozenset[str] = frozenset()
 
 
 class Receipt(msgspec.Struct, frozen=True):
