@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
+from clarion.adapters.egress import EgressGuard, read_networks
 from clarion.adapters.eventlog.streams import StreamsEventLog
 from clarion.adapters.postgres import migrate
 from clarion.adapters.postgres.accept import PostgresAcceptStore
@@ -40,6 +41,7 @@ from clarion.adapters.postgres.tenants import PostgresTenants
 from clarion.adapters.postgres.token_issuers import PostgresTokenIssuers
 from clarion.adapters.postgres.user_events import PostgresUserEvents
 from clarion.adapters.postgres.users import PostgresUserStore
+from clarion.adapters.providers.http.transport import Transport
 from clarion.adapters.providers.pool import Providers
 from clarion.adapters.sealing.master_key import MasterKey
 from clarion.adapters.sealing.sealers import AesSealer, AesVault
@@ -348,7 +350,8 @@ async def open_worker(
     `stopping`: whether what can wait should be left to others.
     """
     async with open_region(settings, "worker") as region:
-        providers = Providers(region.receipts, region.clock)
+        transport = Transport(EgressGuard(read_networks(settings.egress_allow)).resolve)
+        providers = Providers(region.receipts, region.clock, transport)
         store = PostgresDeliveryStore(region.pools)
         composer = MessageComposer(
             ComposePorts(
@@ -404,3 +407,4 @@ async def open_worker(
             )
         finally:
             await providers.close()
+            await transport.close()

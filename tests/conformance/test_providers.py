@@ -20,7 +20,8 @@ from clarion.delivery.ports import Provider
 from clarion.kernel.clock import StoreClock
 from clarion.kernel.ids import make_ids
 from clarion.tenancy.config import ProviderConfig
-from clarion.testing.providers import ListSink, ProviderConformance, ProviderHarness
+from clarion.testing.outside import outside
+from clarion.testing.providers import ProviderConformance, ProviderHarness
 from clarion.testing.smtp import Fault, SinkOptions, SmtpSink
 
 TENANT = b"t" * 16
@@ -42,7 +43,7 @@ class SandboxHarness:
 
     def _build(self, more: dict[str, Any]) -> SandboxProvider:
         config = ProviderConfig("box", TENANT, "sandbox", self._channel, self._settings | more, {})
-        provider = build_provider(config, StoreClock(), ListSink())
+        provider = build_provider(config, outside(StoreClock()))
         assert isinstance(provider, SandboxProvider)
         self._built.append(provider)
         return provider
@@ -84,7 +85,7 @@ class SmtpHarness:
     def __init__(self, sink: SmtpSink) -> None:
         settings = sink.provider_settings("Shop <news@shop.example>") | {"concurrency": 8}
         provider = build_provider(
-            ProviderConfig("relay", TENANT, "smtp", "email", settings, {}), StoreClock(), ListSink()
+            ProviderConfig("relay", TENANT, "smtp", "email", settings, {}), outside(StoreClock())
         )
         assert isinstance(provider, SmtpProvider)
         self.provider: Provider = provider

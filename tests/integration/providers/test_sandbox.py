@@ -17,6 +17,7 @@ from clarion.kernel.errors import Invalid
 from clarion.kernel.ids import split_ids
 from clarion.tenancy.config import ProviderConfig
 from clarion.testing.clock import ManualClock
+from clarion.testing.outside import outside
 from clarion.testing.providers import ListSink
 from tests.integration.providers.support import TENANT, email, send_one
 
@@ -42,7 +43,7 @@ async def build(clock: ManualClock, receipts: ListSink) -> AsyncGenerator[Build]
 
     def make(cost_micros: int = 0, **settings: Any) -> SandboxProvider:
         config = ProviderConfig("box", TENANT, "sandbox", "email", settings, {}, cost_micros)
-        made.append(build_sandbox(config, clock, receipts))
+        made.append(build_sandbox(config, outside(clock, receipts)))
         return made[-1]
 
     yield make
@@ -149,7 +150,7 @@ async def test_it_knows_a_repeat_if_told_so(build: Build):
 async def test_the_price_is_the_settings_or_else_the_accounts(build: Build):
     assert (await send_one(build(cost_micros=40))).cost_micros == 40
     config = ProviderConfig("box", TENANT, "sandbox", "email", {"cost_micros": 0}, {}, cost_micros=40)
-    assert (await send_one(build_sandbox(config, ManualClock(), ListSink()))).cost_micros == 0
+    assert (await send_one(build_sandbox(config, outside(ManualClock())))).cost_micros == 0
 
 
 @pytest.mark.parametrize(
@@ -218,13 +219,11 @@ async def test_close_reports_what_is_still_waiting(build: Build, receipts: ListS
 )
 def test_a_wrong_setting_is_named(settings: dict[str, Any], path: str):
     with pytest.raises(Invalid) as refusal:
-        build_sandbox(ProviderConfig("b", TENANT, "sandbox", "sms", settings, {}), ManualClock(), ListSink())
+        build_sandbox(ProviderConfig("b", TENANT, "sandbox", "sms", settings, {}), outside(ManualClock()))
     assert refusal.value.path == path
 
 
 def test_a_sandbox_takes_no_credentials():
     with pytest.raises(Invalid) as refusal:
-        build_sandbox(
-            ProviderConfig("b", TENANT, "sandbox", "sms", {}, {"key": "x"}), ManualClock(), ListSink()
-        )
+        build_sandbox(ProviderConfig("b", TENANT, "sandbox", "sms", {}, {"key": "x"}), outside(ManualClock()))
     assert refusal.value.path == "credentials"

@@ -14,7 +14,7 @@ from clarion.delivery.model import Capabilities
 from clarion.kernel.errors import Invalid
 from clarion.tenancy.config import ProviderConfig
 from clarion.testing.clock import ManualClock
-from clarion.testing.providers import ListSink
+from clarion.testing.outside import outside
 
 TENANT = b"t" * 16
 GOOD: dict[str, Any] = {"host": "mail.example.org", "from": "Shop <news@shop.example>"}
@@ -22,7 +22,7 @@ GOOD: dict[str, Any] = {"host": "mail.example.org", "from": "Shop <news@shop.exa
 
 def build(kind: str, settings: dict[str, Any], channel: str = "email", **credentials: str):
     config = ProviderConfig("p", TENANT, kind, channel, settings, credentials)
-    return build_provider(config, ManualClock(), ListSink())
+    return build_provider(config, outside(ManualClock()))
 
 
 def test_the_kinds_that_clarion_brings():
@@ -106,10 +106,10 @@ from clarion.adapters.providers.registry import build_provider, known_kinds
 from clarion.kernel.errors import Invalid
 from clarion.tenancy.config import ProviderConfig
 from clarion.testing.clock import ManualClock
-from clarion.testing.providers import ListSink
+from clarion.testing.outside import outside
 
 def build(kind):
-    return build_provider(ProviderConfig("p", b"t" * 16, kind, "email", {}, {}), ManualClock(), ListSink())
+    return build_provider(ProviderConfig("p", b"t" * 16, kind, "email", {}, {}), outside(ManualClock()))
 
 assert "pigeon" in known_kinds()
 assert build("pigeon") == "a pigeon of p"
@@ -125,9 +125,7 @@ else:
 
 def test_a_package_may_bring_a_kind_and_may_not_replace_one(tmp_path: Path):
     """In a process of its own, because what is installed is read once."""
-    (tmp_path / "loft.py").write_text(
-        "def fly(config, clock, receipts):\n    return f'a pigeon of {config.name}'\n"
-    )
+    (tmp_path / "loft.py").write_text("def fly(config, outside):\n    return f'a pigeon of {config.name}'\n")
     about = tmp_path / "loft-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: loft\nVersion: 1.0\n")

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from clarion.adapters.egress.guarded import GuardedFetcher, read_networks
+from clarion.adapters.egress.guarded import EgressGuard, GuardedFetcher, read_networks
 
-__all__ = ["GuardedFetcher", "read_networks"]
+__all__ = ["EgressGuard", "GuardedFetcher", "read_networks"]

@@ -38,40 +38,33 @@ def read_networks(text: str) -> list[Network]:
     return [ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip()]
 
 
-class GuardedFetcher:
-    """`tenancy.ports.KeyFetcher`. `allowed`: networks that may be reached though they are not public, over http too.
+class EgressGuard:
+    """Says where a name that a tenant chose leads, or refuses it.
 
-    `look_up` gives every address of a name, in a thread; it raises OSError or UnicodeError.
+    `allowed`: networks that may be reached though they are not public, over http too. `look_up` gives every address of
+    a name, in a thread; it raises OSError or UnicodeError.
     """
 
-    def __init__(
-        self, allowed: Sequence[Network], within_s: float = WITHIN_S, look_up: LookUp | None = None
-    ) -> None:
+    def __init__(self, allowed: Sequence[Network], look_up: LookUp | None = None) -> None:
         self._allowed = tuple(allowed)
-        self._within_s = within_s
         self._look_up = look_up or look_up_host
-        self._tls = ssl.create_default_context()
 
-    async def fetch(self, url: str) -> bytes:
-        """The document at `url`. Raises Refused where it may not be asked, Transient where it cannot be had."""
-        parts = urlsplit(url)
-        port = parts.port or (_HTTPS_PORT if parts.scheme == "https" else _HTTP_PORT)
-        connection: _Pinned | None = None
-        try:
-            async with asyncio.timeout(self._within_s):
-                addresses = await self._resolve(parts.hostname or "")
-                self._check(parts, addresses)
-                tls = self._tls if parts.scheme == "https" else None
-                connection = _Pinned((parts.hostname or "", port), addresses, tls, self._within_s)
-                return await asyncio.to_thread(_read, connection, _target(parts))
-        except TimeoutError:
-            raise Transient(f"it did not answer within {self._within_s:g} seconds") from None
-        finally:
-            if connection is not None:
-                connection.cut()
+    async def resolve(self, host: str, *, encrypted: bool) -> list[str]:
+        """Every address of a host, each once, all of which may be connected to.
 
-    async def _resolve(self, host: str) -> list[Address]:
-        """Every address of a host, each once. Raises Transient."""
+        Raises Refused where one of them may not be reached, or not without encryption; Transient where it has none.
+        """
+        addresses = await self._find(host)
+        is_allowed = all(any(address in network for network in self._allowed) for address in addresses)
+        if not addresses:
+            raise Transient("its host has no address")
+        if not is_allowed and not all(_is_public(address) for address in addresses):
+            raise Refused("its host is not a public one", "egress")
+        if not encrypted and not is_allowed:
+            raise Refused("only https is asked", "egress")
+        return [str(address) for address in addresses]
+
+    async def _find(self, host: str) -> list[Address]:
         try:
             return [ipaddress.ip_address(host)]
         except ValueError:
@@ -82,22 +75,40 @@ class GuardedFetcher:
             raise Transient("its host is not known") from None
         return [ipaddress.ip_address(text) for text in dict.fromkeys(found)]
 
-    def _check(self, parts: SplitResult, addresses: Sequence[Address]) -> None:
-        """Pass where every address may be reached. Raises Refused."""
-        is_allowed = all(any(address in network for network in self._allowed) for address in addresses)
-        if not addresses:
-            raise Transient("its host has no address")
-        if not is_allowed and not all(_is_public(address) for address in addresses):
-            raise Refused("its host is not a public one", "egress")
-        if parts.scheme != "https" and not is_allowed:
-            raise Refused("only https is asked", "egress")
+
+class GuardedFetcher:
+    """`tenancy.ports.KeyFetcher`. `allowed` and `look_up` are those of `EgressGuard`."""
+
+    def __init__(
+        self, allowed: Sequence[Network], within_s: float = WITHIN_S, look_up: LookUp | None = None
+    ) -> None:
+        self._guard = EgressGuard(allowed, look_up)
+        self._within_s = within_s
+        self._tls = ssl.create_default_context()
+
+    async def fetch(self, url: str) -> bytes:
+        """The document at `url`. Raises Refused where it may not be asked, Transient where it cannot be had."""
+        parts = urlsplit(url)
+        port = parts.port or (_HTTPS_PORT if parts.scheme == "https" else _HTTP_PORT)
+        connection: _Pinned | None = None
+        try:
+            async with asyncio.timeout(self._within_s):
+                tls = self._tls if parts.scheme == "https" else None
+                addresses = await self._guard.resolve(parts.hostname or "", encrypted=tls is not None)
+                connection = _Pinned((parts.hostname or "", port), addresses, tls, self._within_s)
+                return await asyncio.to_thread(_read, connection, _target(parts))
+        except TimeoutError:
+            raise Transient(f"it did not answer within {self._within_s:g} seconds") from None
+        finally:
+            if connection is not None:
+                connection.cut()
 
 
 class _Pinned(http.client.HTTPConnection):
     """A connection to one of the addresses that were checked; certificates are held against the name."""
 
     def __init__(
-        self, host: tuple[str, int], addresses: Sequence[Address], tls: ssl.SSLContext | None, within_s: float
+        self, host: tuple[str, int], addresses: Sequence[str], tls: ssl.SSLContext | None, within_s: float
     ) -> None:
         super().__init__(host[0], host[1], timeout=within_s)
         self._addresses = addresses
@@ -109,7 +120,7 @@ class _Pinned(http.client.HTTPConnection):
         failure = OSError("no address")
         for address in self._addresses:
             try:
-                self.sock = socket.create_connection((str(address), self.port), self._within_s)
+                self.sock = socket.create_connection((address, self.port), self._within_s)
                 break
             except OSError as error:
                 failure = error

@@ -9,6 +9,8 @@ from typing import Protocol
 
 import structlog
 
+from clarion.adapters.providers.base import Outside
+from clarion.adapters.providers.http.exchange import HttpTransport
 from clarion.adapters.providers.registry import build_provider
 from clarion.delivery.model import Capabilities, Message, Outcome, Receipt
 from clarion.delivery.ports import Provider
@@ -66,9 +68,10 @@ class MisconfiguredProvider:
 class Providers:
     """`ProviderPool`. One whose configuration was replaced is closed: what it still holds is tried again."""
 
-    def __init__(self, inbox: ReceiptInbox, clock: Clock) -> None:
+    def __init__(self, inbox: ReceiptInbox, clock: Clock, transport: HttpTransport) -> None:
         self._inbox = inbox
         self._clock = clock
+        self._transport = transport
         self._built: dict[tuple[bytes, str], tuple[int, Provider]] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -88,7 +91,8 @@ class Providers:
 
     def _build(self, config: ProviderConfig) -> Provider:
         try:
-            return build_provider(config, self._clock, _AccountSink(config.name, self._inbox))
+            sink = _AccountSink(config.name, self._inbox)
+            return build_provider(config, Outside(self._clock, sink, self._transport))
         except Invalid as error:
             _log.error("provider_misconfigured", provider=config.name, path=error.path, detail=error.detail)
             return MisconfiguredProvider(config, error)

@@ -12,11 +12,10 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Final, Protocol, cast
 
-from clarion.adapters.providers.base import ReceiptSink
+from clarion.adapters.providers.base import Outside
 from clarion.adapters.providers.sandbox import build_sandbox
 from clarion.adapters.providers.smtp import build_smtp
 from clarion.delivery.ports import Provider
-from clarion.kernel.clock import Clock
 from clarion.kernel.errors import Invalid
 from clarion.tenancy.config import ProviderConfig
 
@@ -26,7 +25,7 @@ ENTRY_POINT_GROUP: Final = "clarion.providers"
 class ProviderFactory(Protocol):
     """Builds the providers of one kind, without any I/O: a configuration is also built to be checked."""
 
-    def __call__(self, config: ProviderConfig, clock: Clock, receipts: ReceiptSink, /) -> Provider:
+    def __call__(self, config: ProviderConfig, outside: Outside, /) -> Provider:
         """The provider of an account. Raises Invalid with the path of a wrong setting (`settings.port`)."""
         ...
 
@@ -36,14 +35,14 @@ _BUILT_IN: Final[Mapping[str, ProviderFactory]] = MappingProxyType(
 )
 
 
-def build_provider(config: ProviderConfig, clock: Clock, receipts: ReceiptSink) -> Provider:
+def build_provider(config: ProviderConfig, outside: Outside) -> Provider:
     """The provider of a configuration. Opens no connection: that is left to the first `send`.
 
     Raises Invalid: with the path `kind`, and the known kinds, for an unknown one; with the path of what is wrong in
     settings or credentials otherwise.
     """
     factory = _BUILT_IN.get(config.kind) or _load(config.kind)
-    return factory(config, clock, receipts)
+    return factory(config, outside)
 
 
 def known_kinds() -> list[str]:

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from clarion.adapters.providers.base import BaseProvider, Flight, ReceiptSink, Unavailable, read_settings
+from clarion.adapters.providers.base import BaseProvider, Flight, Outside, Unavailable, read_settings
 from clarion.adapters.providers.sandbox.echo import Echo
 from clarion.adapters.providers.sandbox.fate import (
     RECEIPT_KINDS,
@@ -38,9 +38,7 @@ class SandboxProvider(BaseProvider):
     `taken` the messages taken.
     """
 
-    def __init__(
-        self, config: ProviderConfig, settings: SandboxSettings, clock: Clock, receipts: ReceiptSink
-    ) -> None:
+    def __init__(self, config: ProviderConfig, settings: SandboxSettings, outside: Outside) -> None:
         super().__init__(config, Capabilities(config.channel, MAX_BATCH, settings.idempotent))
         self._settings = settings
         self._is_steady = not (
@@ -48,8 +46,13 @@ class SandboxProvider(BaseProvider):
             or settings.throttle_per_s
             or settings.idempotent
         )
-        self._pace = _Pace(settings.throttle_per_s, clock)
-        self._echo = Echo(RECEIPT_KINDS[settings.receipts], settings.receipt_delay_ms / 1000, clock, receipts)
+        self._pace = _Pace(settings.throttle_per_s, outside.clock)
+        self._echo = Echo(
+            RECEIPT_KINDS[settings.receipts],
+            settings.receipt_delay_ms / 1000,
+            outside.clock,
+            outside.receipts,
+        )
         # Ordered, because taking the oldest key out of a plain dict passes over all that were taken before it (15 µs).
         self._seen: OrderedDict[bytes, None] = OrderedDict()
         self.recorded: deque[Message] = deque(maxlen=RECORDED)
@@ -135,7 +138,7 @@ class _Pace:
         return (1 - self._tokens) / self._per_s
 
 
-def build_sandbox(config: ProviderConfig, clock: Clock, receipts: ReceiptSink) -> SandboxProvider:
+def build_sandbox(config: ProviderConfig, outside: Outside) -> SandboxProvider:
     """A sandbox for any channel. Raises Invalid with the path of a wrong setting."""
     settings = read_settings("settings", config.settings, SandboxSettings)
     check_settings(settings)
@@ -144,4 +147,4 @@ def build_sandbox(config: ProviderConfig, clock: Clock, receipts: ReceiptSink) -
         raise Invalid(msg, "credentials")
     if settings.cost_micros is not None:
         config = msgspec.structs.replace(config, cost_micros=settings.cost_micros)
-    return SandboxProvider(config, settings, clock, receipts)
+    return SandboxProvider(config, settings, outside)

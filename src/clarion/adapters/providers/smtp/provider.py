@@ -7,7 +7,7 @@ from typing import Final
 
 import aiosmtplib
 
-from clarion.adapters.providers.base import Flight, OneByOneProvider, ReceiptSink, Unsendable
+from clarion.adapters.providers.base import Flight, OneByOneProvider, Outside, Unsendable
 from clarion.adapters.providers.smtp.account import Account, read_account
 from clarion.adapters.providers.smtp.connection import open_connection
 from clarion.adapters.providers.smtp.mime import Letter
@@ -99,10 +99,9 @@ class SmtpProvider(OneByOneProvider):
                 return super()._code_of(error)
 
 
-def build_smtp(config: ProviderConfig, clock: Clock, receipts: ReceiptSink) -> SmtpProvider:
+def build_smtp(config: ProviderConfig, outside: Outside) -> SmtpProvider:
     """An SMTP account. Raises Invalid with the path of a wrong setting.
 
-    `receipts` stays unused: SMTP reports later failures as mail to the sender, which is read elsewhere.
+    Of `outside` only the clock is used: later failures are reported as mail to the sender, which is read elsewhere.
     """
-    del receipts
-    return SmtpProvider(config, read_account(config), clock)
+    return SmtpProvider(config, read_account(config), outside.clock)

@@ -1,0 +1,30 @@
+"""What providers under test are built with."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+
+from clarion.adapters.egress import EgressGuard
+from clarion.adapters.providers.base import Outside, ReceiptSink
+from clarion.adapters.providers.http.exchange import HttpTransport
+from clarion.adapters.providers.http.transport import Transport
+from clarion.adapters.providers.http.unconnected import Unconnected
+from clarion.kernel.clock import Clock
+from clarion.testing.providers import ListSink
+
+
+def loopback_transport(authority: str = "") -> Transport:
+    """A real transport that reaches this machine, also without encryption, and nothing but public hosts beside it.
+
+    `authority`: certificates in PEM that sign those of doubles, in place of the system's. Whoever makes it closes it.
+    """
+    guard = EgressGuard([ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")])
+    return Transport(guard.resolve, ssl.create_default_context(cadata=authority or None))
+
+
+def outside(
+    clock: Clock, receipts: ReceiptSink | None = None, transport: HttpTransport | None = None
+) -> Outside:
+    """All that a provider is built with. Without `transport` it reaches nobody over HTTP."""
+    return Outside(clock, receipts or ListSink(), transport or Unconnected())
