@@ -105,7 +105,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     `dead_tokens`: the message's devices that are to be forgotten; PII, and for the device store only.
     `sent`: the provider took responsibility. `transient`/`throttled`: it surely did not; try again. `permanent`: it
-    never will. `ambiguous`: nobody knows (bytes left, no verdict).
+    never will. `ambiguous`: nobody knows (bytes left, no verdict). `took_ms`: of this message's call; 0: not measured.
     """
 
     delivery_id: bytes
@@ -116,6 +116,7 @@ class Outcome(msgspec.Struct, frozen=True):
     detail: str = ""
     retry_after_s: float = 0.0
     dead_tokens: Sequence[DeadToken] = ()
+    took_ms: float = 0.0
 
 
 class Conclusion(msgspec.Struct, frozen=True):

@@ -1,0 +1,243 @@
+"""Live figures: how each account does lately, everywhere and by destination. Pure; time is passed in.
+
+A `Tally` counts what happened, with every count losing half its weight each HALF_LIFE_MS, so that what is not asked
+any more is slowly forgotten, and found to be better than it was by a trickle of messages (`route`). Workers add their
+tallies to those of the region once a second and get the sum back (`ports.ProviderBoard`).
+
+Thin figures lean on what is known of more: a destination's on its account's, the account's on a healthy one's.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, TypeAlias
+
+import msgspec
+
+from clarion.delivery.circuit import ADDRESSEE_CODE, CircuitKey
+from clarion.delivery.destinations import ANYWHERE
+from clarion.delivery.model import Outcome
+
+HALF_LIFE_MS: Final = 60_000
+"""Long enough for a low rate to be told from chance, short enough to leave a brownout within seconds."""
+
+BOUNDS_MS: Final = (5, 7, 10, 14, 20, 28, 40, 57, 80, 113, 160, 226, 320, 453, 640, 905, 1280, 1810, 2560)
+"""Upper bounds of the classes of latency, √2 apart; the last class is open."""
+
+SLOWEST_MS: Final = 5120
+"""Stands for what is in the open class: far beyond the 2 s at which a score has nothing left to lose."""
+
+MAX_DESTINATIONS: Final = 64
+"""With figures of their own, of one account. What comes after counts for the account only."""
+
+_CALLS_PRIOR: Final = 10.0
+_RECEIPTS_PRIOR: Final = 20.0
+"""Weight, in messages, of what is believed before any was sent: that an account is well."""
+
+_LATENCY_PRIOR: Final = 1.0
+_P99: Final = 0.99
+_LEAST: Final = 0.01
+"""A tally of less weight says nothing."""
+
+
+class Tally(msgspec.Struct, array_like=True):
+    """What became of an account's messages to one destination, as decayed counts.
+
+    `sent`: the vendor took them; `failed`: it failed; `throttled`: it asked to slow down. `delivered` and `lost` by its
+    receipts. `slow`: a count a class of BOUNDS_MS. `at_ms`: to when the counts are decayed.
+    """
+
+    at_ms: float = 0.0
+    sent: float = 0.0
+    failed: float = 0.0
+    throttled: float = 0.0
+    delivered: float = 0.0
+    lost: float = 0.0
+    slow: list[float] = msgspec.field(default_factory=lambda: [0.0] * (len(BOUNDS_MS) + 1))
+
+    @property
+    def weight(self) -> float:
+        """How many messages (of now) it rests on."""
+        return self.sent + self.failed
+
+    def is_void(self) -> bool:
+        """Whether nothing that it counted weighs anything any more."""
+        return self.weight + self.throttled + self.delivered + self.lost < _LEAST
+
+
+Tallies: TypeAlias = dict[str, Tally]
+"""By destination; ANYWHERE holds all of the account's."""
+
+
+class Estimate(msgspec.Struct, frozen=True, gc=False):
+    """What to expect of an account at a destination.
+
+    `delivery_rate` and `error_rate` are shares (0 to 1): see `health.ProviderHealth`. `weight`: how many messages to
+    this destination it rests on.
+    """
+
+    delivery_rate: float = 1.0
+    error_rate: float = 0.0
+    p99_ms: float = 0.0
+    weight: float = 0.0
+
+
+UNKNOWN: Final = Estimate()
+
+
+def decay(tally: Tally, now_ms: float) -> Tally:
+    """The tally as of `now_ms`. Clocks that went back change nothing."""
+    passed_ms = now_ms - tally.at_ms
+    if passed_ms <= 0:
+        return tally
+    left = 0.5 ** (passed_ms / HALF_LIFE_MS)
+    return Tally(
+        now_ms,
+        tally.sent * left,
+        tally.failed * left,
+        tally.throttled * left,
+        tally.delivered * left,
+        tally.lost * left,
+        [count * left for count in tally.slow],
+    )
+
+
+def add(tally: Tally, more: Tally) -> Tally:
+    """Both together, as of the later one's instant."""
+    at_ms = max(tally.at_ms, more.at_ms)
+    left, right = decay(tally, at_ms), decay(more, at_ms)
+    return Tally(
+        at_ms,
+        left.sent + right.sent,
+        left.failed + right.failed,
+        left.throttled + right.throttled,
+        left.delivered + right.delivered,
+        left.lost + right.lost,
+        [mine + theirs for mine, theirs in zip(left.slow, right.slow, strict=True)],
+    )
+
+
+def estimate(account: Tally, there: Tally) -> Estimate:
+    """What to expect at a destination, from its own tally and its account's."""
+    accepted = _rate(
+        there.sent, there.failed, _rate(account.sent, account.failed, 1.0, _CALLS_PRIOR), _CALLS_PRIOR
+    )
+    arrives = _rate(account.delivered, account.lost, 1.0, _RECEIPTS_PRIOR)
+    arrives = _rate(there.delivered, there.lost, arrives, _RECEIPTS_PRIOR)
+    everywhere_ms = _p99_ms(account.slow, 0.0)
+    return Estimate(accepted * arrives, 1.0 - accepted, _p99_ms(there.slow, everywhere_ms), there.weight)
+
+
+def _rate(good: float, bad: float, prior: float, prior_weight: float) -> float:
+    return (good + prior * prior_weight) / (good + bad + prior_weight)
+
+
+def _p99_ms(slow: Sequence[float], prior_ms: float) -> float:
+    """The class that the slowest hundredth begins in, leaning on the prior while there are few."""
+    count = sum(slow)
+    if count < _LEAST:
+        return prior_ms
+    left = count * (1 - _P99)
+    place = len(slow) - 1
+    while place > 0 and slow[place] <= left:
+        left -= slow[place]
+        place -= 1
+    bound = BOUNDS_MS[place] if place < len(BOUNDS_MS) else SLOWEST_MS
+    return (bound * count + prior_ms * _LATENCY_PRIOR) / (count + _LATENCY_PRIOR)
+
+
+def is_failure(outcome: Outcome) -> bool:
+    """Whether an outcome speaks against the account: not where it speaks of the addressee or the message."""
+    return outcome.kind in {"transient", "ambiguous"} and not outcome.code.startswith(ADDRESSEE_CODE)
+
+
+class Figures:
+    """The figures of one process: those of the region as last read, and what happened here since.
+
+    Memory is bounded by the accounts in use: `forget` drops the others.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[CircuitKey, Tallies] = {}
+        self._fresh: dict[CircuitKey, Tallies] = {}
+        self.version = 0
+        """Moves when `estimate` may have another answer."""
+
+    def observe(
+        self, key: CircuitKey, outcomes: Sequence[Outcome], destinations: Sequence[str], took_ms: float
+    ) -> None:
+        """Count what one call came to, `destinations` in the order of the outcomes (empty: they are all ANYWHERE).
+
+        `took_ms`: of the whole call, for outcomes that do not say how long theirs took.
+        """
+        fresh = self._fresh.setdefault(key, {ANYWHERE: Tally()})
+        everywhere = fresh[ANYWHERE]
+        if not destinations:
+            _count(everywhere, outcomes, took_ms)
+            return
+        apart: dict[str, list[Outcome]] = {}
+        for outcome, destination in zip(outcomes, destinations, strict=True):
+            apart.setdefault(destination, []).append(outcome)
+        for destination, there in apart.items():
+            _count(everywhere, there, took_ms)
+            if destination != ANYWHERE and (destination in fresh or len(fresh) <= MAX_DESTINATIONS):
+                _count(fresh.setdefault(destination, Tally()), there, took_ms)
+
+    def observe_receipts(self, key: CircuitKey, *, delivered: int, lost: int) -> None:
+        """Count what the vendor said later: what arrived, and what it gave up."""
+        everywhere = self._fresh.setdefault(key, {ANYWHERE: Tally()})[ANYWHERE]
+        everywhere.delivered += delivered
+        everywhere.lost += lost
+
+    def take(self, now_ms: float) -> dict[CircuitKey, Tallies]:
+        """What happened here since the last call, and has to be told; from now on it counts as known here."""
+        fresh, self._fresh = self._fresh, {}
+        for key, tallies in fresh.items():
+            for tally in tallies.values():
+                tally.at_ms = now_ms
+            known = self._known.setdefault(key, {})
+            for destination, tally in tallies.items():
+                known[destination] = add(known[destination], tally) if destination in known else tally
+        if fresh:
+            self.version += 1
+        return fresh
+
+    def learn(self, region: Mapping[CircuitKey, Tallies]) -> None:
+        """Take over what the region knows of these accounts, which includes all that was taken here."""
+        self._known.update(region)
+        self.version += 1
+
+    def estimate(self, key: CircuitKey, destination: str, now_ms: float) -> Estimate:
+        """What to expect of an account at a destination."""
+        known = self._known.get(key)
+        if known is None:
+            return UNKNOWN
+        account = decay(known.get(ANYWHERE, _NOTHING), now_ms)
+        return estimate(
+            account, account if destination == ANYWHERE else decay(known.get(destination, _NOTHING), now_ms)
+        )
+
+    def tally(self, key: CircuitKey, now_ms: float) -> Tally:
+        """All that is known of an account."""
+        return decay(self._known.get(key, {}).get(ANYWHERE, _NOTHING), now_ms)
+
+    def forget(self, keys: Iterable[CircuitKey]) -> None:
+        """Drop accounts that are not in use here any more; the region remembers them."""
+        for key in keys:
+            self._known.pop(key, None)
+
+
+_NOTHING: Final = Tally()
+
+
+def _count(tally: Tally, outcomes: Sequence[Outcome], took_ms: float) -> None:
+    for outcome in outcomes:
+        if outcome.kind == "sent":
+            tally.sent += 1
+        elif is_failure(outcome):
+            tally.failed += 1
+        else:
+            tally.throttled += outcome.kind == "throttled"
+            continue
+        tally.slow[bisect_left(BOUNDS_MS, outcome.took_ms or took_ms)] += 1
