@@ -35,6 +35,24 @@ async def test_a_test_key_never_reaches_a_real_provider(sender: Person, sink: Sm
         assert (shown["environment"], shown["deliveries"][0]["provider"]) == (environment, provider)
 
 
+async def test_a_test_key_stops_nothing_that_is_live(sender: Person):
+    tester = await tester_of(sender)
+    await sender.users(1)
+    live, trial = [(await who.in_seconds(86_400))["notification_id"] for who in (sender, tester)]
+    body = {"audience": "all", "category": "transactional", "data": {"subject": "Hello", "body": "Hello"}}
+    broadcast = (await sender.insist("POST /broadcasts", body))["broadcast_id"]
+
+    refused = await tester.call(f"POST /notifications/{live}/cancel")
+    steered = await tester.call(f"POST /broadcasts/{broadcast}/cancel")
+
+    assert [(answer.status, answer.json()["rule"]) for answer in (refused, steered)] == [
+        (403, "environment"),
+        (403, "environment"),
+    ]
+    assert (await tester.get(f"POST /notifications/{trial}/cancel"))["status"] == "cancelled"
+    assert await sender.status(live) != "cancelled"
+
+
 async def test_a_test_takes_nothing_from_a_users_daily_places(sender: Person, sink: SmtpSink):
     tester = await tester_of(sender)
     await sender.users(1, timezone=at_noon())

@@ -29,12 +29,16 @@ FIRST: Final = (0, bytes(16))
 
 
 class LetterFilter(msgspec.Struct, frozen=True):
-    """Which letters: None where it does not matter. `died_before_ms` is UTC milliseconds."""
+    """Which letters: None where it does not matter. `died_before_ms` is UTC milliseconds.
+
+    `is_test` counts only where letters are changed, not where they are listed.
+    """
 
     reason: str | None = None
     channel: str | None = None
     category: str | None = None
     died_before_ms: int | None = None
+    is_test: bool | None = None
 
 
 class LetterQuery(msgspec.Struct, frozen=True):
@@ -90,6 +94,7 @@ class PostgresDeadLetters:
                 order.limit,
                 order.rate_per_s,
                 SWEEP_GRACE_MS,
+                order.filter.is_test,
             )
             if records:
                 events = [_reopened(record, now_ms) for record in records]
@@ -101,24 +106,30 @@ class PostgresDeadLetters:
             for r in records
         ]
 
-    async def explain_left(self, tenant_id: bytes | None, ids: Sequence[bytes]) -> dict[bytes, str]:
-        """Why a redrive did not open these."""
+    async def explain_left(
+        self, tenant_id: bytes | None, ids: Sequence[bytes], *, is_test: bool | None = None
+    ) -> dict[bytes, str]:
+        """Why a redrive (of tests only, of live ones only, or of both) did not open these."""
         if not ids:
             return {}
         async with self._reading(tenant_id) as connection:
-            records = await connection.fetch(self._sql["explain_left"], tenant_id, ids)
+            records = await connection.fetch(self._sql["explain_left"], tenant_id, ids, is_test)
         return {record["global_id"]: record["why"] for record in records}
 
     async def count_redrivable(self, tenant_id: bytes | None, chosen: LetterFilter) -> int:
         """How many letters of the filter a redrive would open."""
         async with self._reading(tenant_id) as connection:
-            counted = await connection.fetchval(self._sql["count_redrivable"], tenant_id, *_values(chosen))
+            counted = await connection.fetchval(
+                self._sql["count_redrivable"], tenant_id, *_values(chosen), chosen.is_test
+            )
         return int(counted)
 
-    async def drop(self, tenant_id: bytes | None, ids: Sequence[bytes]) -> set[bytes]:
-        """Forget letters; which there were."""
+    async def drop(
+        self, tenant_id: bytes | None, ids: Sequence[bytes], *, is_test: bool | None = None
+    ) -> set[bytes]:
+        """Forget letters (of tests only, of live ones only, or of both); which there were."""
         async with self._pools.pipeline() as connection:
-            records = await connection.fetch(self._sql["drop_letters"], tenant_id, ids)
+            records = await connection.fetch(self._sql["drop_letters"], tenant_id, ids, is_test)
         return {record["global_id"] for record in records}
 
     async def backlog(self) -> tuple[int, float]:

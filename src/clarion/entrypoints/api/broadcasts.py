@@ -20,6 +20,7 @@ from clarion.entrypoints.api.broadcast_views import (
     as_rehearsal,
     as_view,
 )
+from clarion.entrypoints.api.environments import keep_live
 from clarion.entrypoints.api.replies import Reply, encode_json, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
 from clarion.kernel.errors import Conflict, Invalid, NotFound, Unknown
@@ -27,6 +28,7 @@ from clarion.kernel.ids import UUID_BYTES, format_id, make_ids, parse_id
 from clarion.kernel.text import check_storable
 from clarion.orchestration.broadcasts import Plan, Source, Timing, check_broadcast, message_of
 from clarion.orchestration.data_check import Asking, hold_data
+from clarion.tenancy.model import TEST
 
 _BODY: Final = JsonBody(BroadcastRequest, max_bytes=MAX_BATCH_BYTES, envelope=True)
 _ALL: Final = b"\xff" * UUID_BYTES
@@ -134,9 +136,10 @@ async def get_broadcast(call: Call) -> Reply:
 async def pause_broadcast(call: Call) -> Reply:
     """Accept no further members until it is resumed.
 
-    Whoever was accepted before, at most some seconds' worth, still gets her message. Its audience stays as it is.
+    Whoever was accepted before, at most some seconds' worth, still gets her message; whom a rule deferred, or whose best
+    hour is later, at that hour. Its audience stays as it is. Cancelling takes back what waits.
     """
-    record = await _read(call)
+    record = await _read_to_steer(call)
     done = await call.services.gateway.region.broadcasts.hold(call.tenant_id, record.broadcast_id)
     return await _steered(call, record, done=done)
 
@@ -147,7 +150,7 @@ async def pause_broadcast(call: Call) -> Reply:
 )
 async def resume_broadcast(call: Call) -> Reply:
     """Go on where it was paused."""
-    record = await _read(call)
+    record = await _read_to_steer(call)
     done = await call.services.gateway.region.broadcasts.resume(call.tenant_id, record.broadcast_id)
     return await _steered(call, record, done=done)
 
@@ -161,7 +164,7 @@ async def cancel_broadcast(call: Call) -> Reply:
 
     No further member is accepted; what is accepted and waits is taken back within a moment.
     """
-    record = await _read(call)
+    record = await _read_to_steer(call)
     done = await call.services.gateway.region.broadcasts.cancel(call.tenant_id, record.broadcast_id)
     return await _steered(call, record, done=done)
 
@@ -171,6 +174,12 @@ async def _read(call: Call) -> BroadcastRecord:
     record = broadcast_id and await call.services.gateway.region.broadcasts.read(call.tenant_id, broadcast_id)
     if not record:
         raise NotFound("there is no such broadcast")
+    return record
+
+
+async def _read_to_steer(call: Call) -> BroadcastRecord:
+    record = await _read(call)
+    keep_live(call, is_test=record.environment == TEST)
     return record
 
 

@@ -17,6 +17,7 @@ from clarion.contracts.commands import AwareTime, Name
 from clarion.delivery.suspects import DeadLetter
 from clarion.entrypoints.api import examples
 from clarion.entrypoints.api.body import MAX_ITEMS, JsonBody
+from clarion.entrypoints.api.environments import changeable
 from clarion.entrypoints.api.replies import Reply, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
 from clarion.kernel.errors import Invalid, NotFound, Transient
@@ -222,7 +223,9 @@ async def redrive_dead_letters(call: Call) -> Reply:
     region = call.services.gateway.region
     ids = None if body.ids is None else [_listed(text, i) for i, text in enumerate(body.ids)]
     wanted = body.filter or RedriveFilter()
-    chosen = LetterFilter(wanted.reason, wanted.channel, wanted.category, _ms(wanted.died_before))
+    chosen = LetterFilter(
+        wanted.reason, wanted.channel, wanted.category, _ms(wanted.died_before), changeable(call)
+    )
     order = RedriveOrder(ids, chosen, body.rate_per_s, body.limit)
     opened = await region.letters.redrive(call.tenant_id, order, region.clock.now_ms())
     with contextlib.suppress(Transient):
@@ -230,7 +233,7 @@ async def redrive_dead_letters(call: Call) -> Reply:
         await region.queue.enqueue(opened)
     done = {item.delivery_id for item in opened}
     left = [ident for ident in ids or () if ident not in done]
-    reasons = await region.letters.explain_left(call.tenant_id, left)
+    reasons = await region.letters.explain_left(call.tenant_id, left, is_test=changeable(call))
     return json_reply(
         RedriveView(
             redriven=len(opened),
@@ -248,7 +251,9 @@ async def redrive_dead_letters(call: Call) -> Reply:
 )
 async def delete_dead_letter(call: Call) -> Reply:
     """Forget a dead letter. Its notification stays as it ended."""
-    if not await call.services.gateway.region.letters.drop(call.tenant_id, [_ident(call)]):
+    if not await call.services.gateway.region.letters.drop(
+        call.tenant_id, [_ident(call)], is_test=changeable(call)
+    ):
         raise _not_found()
     return Reply(204)
 

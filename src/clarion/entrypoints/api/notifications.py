@@ -24,6 +24,7 @@ from clarion.entrypoints.api.body import (
     JsonBody,
     check_media,
 )
+from clarion.entrypoints.api.environments import keep_live
 from clarion.entrypoints.api.idempotency import REPLAYED
 from clarion.entrypoints.api.replies import Reply, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
@@ -266,10 +267,12 @@ async def cancel_notification(call: Call) -> Reply:
     """
     ident = _ident(call)
     region = call.services.gateway.region
-    cancelled = await region.notifications.cancel(call.tenant_id, ident, region.clock.now_ms())
     records = await region.notifications.read(call.tenant_id, ident)
     if not records:
         raise _not_found()
+    keep_live(call, is_test=records[0].is_test)
+    cancelled = await region.notifications.cancel(call.tenant_id, ident, region.clock.now_ms())
+    records = await region.notifications.read(call.tenant_id, ident)
     if not cancelled:
         states = ", ".join(f"{record.channel} is {record.status}" for record in records)
         raise Conflict(f"nothing is left to cancel: {states}")

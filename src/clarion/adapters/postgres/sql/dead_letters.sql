@@ -22,7 +22,7 @@ WITH chosen AS (
     FROM dead_letters d JOIN notifications n ON n.global_id = d.global_id AND n.created_at = d.created_at
     WHERE ($1::uuid IS NULL OR d.tenant_id = $1) AND d.redriven_at IS NULL AND ($2::uuid[] IS NULL OR d.global_id = ANY ($2))
       AND ($3::text IS NULL OR d.reason = $3) AND ($4::text IS NULL OR d.channel = $4) AND ($5::text IS NULL OR d.category = $5)
-      AND ($6::timestamptz IS NULL OR d.died_at < $6)
+      AND ($6::timestamptz IS NULL OR d.died_at < $6) AND ($10::boolean IS NULL OR d.is_test = $10)
       AND n.status IN ('failed', 'unknown') AND (n.expires_at IS NULL OR n.expires_at > now())
     ORDER BY d.died_at, d.global_id
     LIMIT $7
@@ -57,7 +57,7 @@ SELECT * FROM woken ORDER BY due_at
 -- name: explain_left
 -- Why a redrive left these where they are.
 SELECT t.global_id,
-       CASE WHEN d.global_id IS NULL THEN 'unknown' WHEN d.redriven_at IS NOT NULL THEN 'redriven already'
+       CASE WHEN d.global_id IS NULL THEN 'unknown' WHEN d.is_test <> $3::boolean THEN 'of the other environment' WHEN d.redriven_at IS NOT NULL THEN 'redriven already'
             WHEN n.global_id IS NULL THEN 'past retention' WHEN n.status NOT IN ('failed', 'unknown') THEN 'it is ' || n.status
             WHEN n.expires_at <= now() THEN 'expired' ELSE 'busy' END AS why
 FROM unnest($2::uuid[]) AS t (global_id)
@@ -69,12 +69,14 @@ LEFT JOIN notifications n ON n.global_id = d.global_id AND n.created_at = d.crea
 SELECT count(*) FROM dead_letters d JOIN notifications n ON n.global_id = d.global_id AND n.created_at = d.created_at
 WHERE ($1::uuid IS NULL OR d.tenant_id = $1) AND d.redriven_at IS NULL
   AND ($2::text IS NULL OR d.reason = $2) AND ($3::text IS NULL OR d.channel = $3) AND ($4::text IS NULL OR d.category = $4)
-  AND ($5::timestamptz IS NULL OR d.died_at < $5)
+  AND ($5::timestamptz IS NULL OR d.died_at < $5) AND ($6::boolean IS NULL OR d.is_test = $6)
   AND n.status IN ('failed', 'unknown') AND (n.expires_at IS NULL OR n.expires_at > now())
 
 -- name: drop_letters
 -- Forget letters; their notifications stay as they ended.
-DELETE FROM dead_letters WHERE global_id = ANY ($2::uuid[]) AND ($1::uuid IS NULL OR tenant_id = $1) RETURNING global_id
+DELETE FROM dead_letters
+WHERE global_id = ANY ($2::uuid[]) AND ($1::uuid IS NULL OR tenant_id = $1) AND ($3::boolean IS NULL OR is_test = $3)
+RETURNING global_id
 
 -- name: letters_backlog
 -- How many letters wait for somebody, and for how long (seconds) the oldest.
