@@ -106,6 +106,7 @@ class Outcome(msgspec.Struct, frozen=True):
     `dead_tokens`: the message's devices that are to be forgotten; PII, and for the device store only.
     `sent`: the provider took responsibility. `transient`/`throttled`: it surely did not; try again. `permanent`: it
     never will. `ambiguous`: nobody knows (bytes left, no verdict). `took_ms`: of this message's call; 0: not measured.
+    `cost_micros`: what the vendor says that it cost; 0: it says nothing, and the price book does (`prices`).
     """
 
     delivery_id: bytes
@@ -119,12 +120,25 @@ class Outcome(msgspec.Struct, frozen=True):
     took_ms: float = 0.0
 
 
+class RateLimits(msgspec.Struct, frozen=True, gc=False):
+    """What a vendor said last of the rate at which it takes messages. None: it did not say.
+
+    `per_s`: the most it takes a second. `remaining`: how many it still takes until `reset_s` seconds from `at_ms` (UTC).
+    """
+
+    per_s: float | None = None
+    remaining: int | None = None
+    reset_s: float | None = None
+    at_ms: int = 0
+
+
 class Conclusion(msgspec.Struct, frozen=True):
     """How an attempt (or the decision not to make one) changes a delivery.
 
     With a terminal `status` the open row goes; otherwise it becomes `ready` again, due at `due_ms`. `epoch` is the
     fencing epoch of the intent (for conclusions without intent: the epoch read with the job). `attempt_entry` is JSON
     appended to the attempt log. `moves_on`: the provider is noted as tried. `excused`: see `Job`.
+    `by_message_id`: its receipts will name `provider_message_id` alone.
     """
 
     delivery_id: bytes
@@ -139,6 +153,7 @@ class Conclusion(msgspec.Struct, frozen=True):
     attempted: bool = False
     moves_on: bool = False
     excused: bool = False
+    by_message_id: bool = False
 
 
 class Capabilities(msgspec.Struct, frozen=True):
@@ -146,6 +161,7 @@ class Capabilities(msgspec.Struct, frozen=True):
 
     `portion`: how many messages to have under way at a time, because those may be doubled by a crash (0: `max_batch`).
     `services`: whose device tokens it can send to (`push.service_of`); none named: every device's.
+    `echoes_id`: receipts name our delivery id; else what the provider calls a message is kept to find it by.
     """
 
     channel: str
@@ -154,12 +170,15 @@ class Capabilities(msgspec.Struct, frozen=True):
     concurrency: int = 20
     portion: int = 0
     services: frozenset[str] = frozenset()
+    echoes_id: bool = True
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """A provider's later word on a delivery, normalised. `kind` is `delivered`, `engaged`, `failed` or `complained`.
+    """A provider's later word on a delivery, normalised. `kind`: those of `receipts.RECEIPT_STATUS`.
 
-    From our own links: `opened`, `clicked`, or `machine` (`links.visits`).
+    `delivery_id` b"": the provider cannot echo it, and names its own `provider_message_id`. `code` and `detail` hold no
+    PII. `cost_micros`: what it really cost. `address_hmac`: of the address that it is about, as profiles have it (b"":
+    the user's).
     """
 
     receipt_id: str
@@ -167,3 +186,7 @@ class Receipt(msgspec.Struct, frozen=True):
     kind: str
     at_ms: int
     detail: str = ""
+    provider_message_id: str = ""
+    code: str = ""
+    cost_micros: int | None = None
+    address_hmac: bytes = b""

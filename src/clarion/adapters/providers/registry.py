@@ -15,11 +15,15 @@ from typing import Final, Protocol, cast
 from clarion.adapters.providers.base import Outside
 from clarion.adapters.providers.sandbox import build_sandbox
 from clarion.adapters.providers.smtp import build_smtp
+from clarion.adapters.providers.webhooks import WebhookReader
 from clarion.delivery.ports import Provider
 from clarion.kernel.errors import Invalid
 from clarion.tenancy.config import ProviderConfig
 
 ENTRY_POINT_GROUP: Final = "clarion.providers"
+
+READER_GROUP: Final = "clarion.webhooks"
+"""Entry points of others' `WebhookReader`s: the name is the kind. A kind without one sends no webhooks."""
 
 
 class ProviderFactory(Protocol):
@@ -34,6 +38,8 @@ _BUILT_IN: Final[Mapping[str, ProviderFactory]] = MappingProxyType(
     {"sandbox": build_sandbox, "smtp": build_smtp}
 )
 
+_READERS: Final[Mapping[str, WebhookReader]] = MappingProxyType({})
+
 
 def build_provider(config: ProviderConfig, outside: Outside) -> Provider:
     """The provider of a configuration. Opens no connection: that is left to the first `send`.
@@ -47,22 +53,38 @@ def build_provider(config: ProviderConfig, outside: Outside) -> Provider:
 
 def known_kinds() -> list[str]:
     """The kinds that `build_provider` takes, in alphabetical order."""
-    return sorted({*_BUILT_IN, *_installed()})
+    return sorted({*_BUILT_IN, *_installed(ENTRY_POINT_GROUP)})
+
+
+def find_reader(kind: str) -> WebhookReader | None:
+    """What proves and reads the webhooks of a kind; None where it sends none, or nobody reads them.
+
+    Raises Invalid with the path `kind` where the package that brings it cannot be loaded.
+    """
+    reader = _READERS.get(kind)
+    if reader is not None or kind in _BUILT_IN:
+        return reader
+    entry_point = _installed(READER_GROUP).get(kind)
+    return None if entry_point is None else cast("WebhookReader", _object_of(entry_point))
 
 
 def _load(kind: str) -> ProviderFactory:
-    entry_point = _installed().get(kind)
+    entry_point = _installed(ENTRY_POINT_GROUP).get(kind)
     if entry_point is None:
         msg = f"unknown kind of provider; known are {', '.join(known_kinds())}"
         raise Invalid(msg, "kind")
+    return cast("ProviderFactory", _object_of(entry_point))
+
+
+def _object_of(entry_point: EntryPoint) -> object:
     try:
-        return cast("ProviderFactory", entry_point.load())
+        return entry_point.load()
     except (ImportError, AttributeError) as error:
         msg = f"the package that brings this kind of provider cannot be loaded: {error}"
         raise Invalid(msg, "kind") from error
 
 
-@lru_cache(maxsize=1)
-def _installed() -> Mapping[str, EntryPoint]:
+@lru_cache(maxsize=2)
+def _installed(group: str) -> Mapping[str, EntryPoint]:
     """The entry points of this environment. Read once: it takes milliseconds, and what is installed does not move."""
-    return {entry_point.name: entry_point for entry_point in entry_points(group=ENTRY_POINT_GROUP)}
+    return {entry_point.name: entry_point for entry_point in entry_points(group=group)}

@@ -25,20 +25,28 @@ FeedbackKind: TypeAlias = Literal[
     "unsubscribed",
     "resubscribed",
 ]
-"""`bounced`: the address is dead. `failed`: this message was not delivered, the address may be well."""
+"""`bounced`: the address is dead. `failed`: this message was not delivered, the address may be well.
+
+`complained`, `unsubscribed` and `resubscribed` are what the addressee wants from now on. Only a complaint proves that
+this message arrived: a vendor that refused to deliver it, because she had opted out, says `failed` beside it.
+"""
 
 Fetch: TypeAlias = Callable[[str], Awaitable[bytes]]
 """Reads a small document from a vendor's host (a certificate, a confirmation). Raises Refused, Transient."""
 
 
 class WebhookCall(msgspec.Struct, frozen=True):
-    """A request as it came. `url` is the public one, with its query; `headers` by name in lower case."""
+    """A request as it came. `url` is the public one, with its query; `headers` by name in lower case.
+
+    `secret`: what signs the webhooks of kinds for which we choose it ourselves.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str]
     raw: bytes
     now_ms: int
+    secret: bytes = b""
 
 
 class Feedback(msgspec.Struct, frozen=True, gc=False):
@@ -46,6 +54,8 @@ class Feedback(msgspec.Struct, frozen=True, gc=False):
 
     `event_id` is the vendor's own, the same for each repeat of an event. `code` and `detail` hold no PII. `is_machine`:
     an open or click that nobody made (a scanner, a privacy proxy). `cost_micros`: what the vendor says it really cost.
+    `address`: to which address or number it was sent, where the vendor says so; kept as a keyed hash only. Without it a
+    bounce is about the address that the user has now.
     """
 
     event_id: str
@@ -57,6 +67,7 @@ class Feedback(msgspec.Struct, frozen=True, gc=False):
     detail: str = ""
     is_machine: bool = False
     cost_micros: int | None = None
+    address: str = ""
 
 
 class WebhookRead(msgspec.Struct, frozen=True):
@@ -70,5 +81,8 @@ class WebhookReader(Protocol):
     """Proves and reads the webhooks of one kind of provider."""
 
     async def __call__(self, call: WebhookCall, account: ProviderConfig, fetch: Fetch, /) -> WebhookRead:
-        """The call's events. Raises Refused where it is not proven to be the vendor's, Invalid where it is none."""
+        """The call's events. Raises Refused where it is not proven to be the vendor's, Invalid where it is none.
+
+        Raises Transient where that cannot be told now: the vendor is asked to call again.
+        """
         ...
