@@ -22,7 +22,8 @@ from typing import Final
 import msgspec
 
 from clarion.adapters.providers.base import Unsendable
-from clarion.adapters.providers.mail.address import BREAKS, Mailbox, parse_mailbox, parse_named
+from clarion.adapters.providers.mail.address import Mailbox, parse_mailbox, parse_named
+from clarion.adapters.providers.mail.headers import check_headers, check_value
 from clarion.delivery.model import Message
 
 _FOLD_AT: Final = 78
@@ -30,24 +31,7 @@ _LONGEST_LINE: Final = 998
 _BOUNDARY: Final = "=_clarion_"
 """Begins like no line of quoted-printable or base64 can (RFC 2045, 6.7): `=` is followed by two hex digits there."""
 
-_NAME: Final = re.compile(r"[!-9;-~]+")
 _WORDS: Final = re.compile(r" *[^ ]+")
-_OURS: Final = frozenset(
-    {
-        "from",
-        "sender",
-        "to",
-        "cc",
-        "bcc",
-        "subject",
-        "date",
-        "message-id",
-        "mime-version",
-        "return-path",
-        "received",
-    }
-)
-"""Headers that this module writes, or that name other recipients: a template does not set them."""
 
 
 class Letter(msgspec.Struct, frozen=True, gc=False):
@@ -102,10 +86,7 @@ class Letterhead:
 
 def header(name: str, value: str) -> str:
     """A header of free text, folded and with its CRLF. Raises Unsendable (`invalid_header`)."""
-    if BREAKS.search(value):
-        msg = f"the value of {name} contains a control character"
-        raise Unsendable(msg, "invalid_header")
-    value = value.strip()
+    value = check_value(name, value)
     if value.isascii() and "=?" not in value:
         return _folded(name, value)
     try:
@@ -144,17 +125,13 @@ def _extra_headers(headers: Mapping[str, str]) -> tuple[str, bool]:
     """A message's own headers, and whether a Reply-To is among them."""
     if not headers:
         return "", False
-    written: dict[str, str] = {}
-    for name, value in headers.items():
-        lower = name.lower()
-        if not _NAME.fullmatch(name) or lower in _OURS or lower.startswith(("content-", "resent-")):
-            msg = "a header of the message has a name that is malformed or reserved"
-            raise Unsendable(msg, "invalid_header")
-        if lower in written:
-            msg = f"the message has {name} twice"
-            raise Unsendable(msg, "invalid_header")
-        written[lower] = _address_header(name, value) if lower == "reply-to" else header(name, value)
-    return "".join(written.values()), "reply-to" in written
+    checked = check_headers(headers)
+    reply_to = [name for name in checked if name.lower() == "reply-to"]
+    written = [
+        _address_header(name, value) if name in reply_to else header(name, value)
+        for name, value in checked.items()
+    ]
+    return "".join(written), bool(reply_to)
 
 
 def _body(message: Message) -> bytes:
