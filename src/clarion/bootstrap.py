@@ -24,6 +24,7 @@ from clarion.adapters.postgres.consent import PostgresConsentStore
 from clarion.adapters.postgres.dead_letters import PostgresDeadLetters
 from clarion.adapters.postgres.deliveries import PostgresDeliveryStore
 from clarion.adapters.postgres.devices import PostgresDevices
+from clarion.adapters.postgres.fallbacks import PostgresFallbacks
 from clarion.adapters.postgres.housekeeping import Housekeeping
 from clarion.adapters.postgres.migrate import API_ROLE, PIPELINE_ROLE, Databases, RolePasswords, database_url
 from clarion.adapters.postgres.notifications import PostgresNotifications
@@ -58,7 +59,7 @@ from clarion.audience.keyring import Keyring, check_master_key
 from clarion.audience.ports import AudienceReader
 from clarion.audience.seals import Seals
 from clarion.audience.segments import SegmentAudience, SegmentPorts, Sources
-from clarion.delivery.circuit import Circuits
+from clarion.delivery.circuits import Circuits
 from clarion.delivery.compose import ComposePorts, MessageComposer
 from clarion.delivery.gates import Gates
 from clarion.delivery.links.maker import LinkMaker
@@ -74,6 +75,7 @@ from clarion.orchestration.accept import AcceptPorts
 from clarion.orchestration.cards import CachedCards
 from clarion.orchestration.configs import CachedConfigs
 from clarion.orchestration.data_check import CachedSchemas
+from clarion.orchestration.fall_back import FallbackPorts
 from clarion.orchestration.owed import PatientSink
 from clarion.orchestration.ports import WorkSink
 from clarion.orchestration.snapshot import SnapshotPorts
@@ -163,6 +165,7 @@ class Region(msgspec.Struct, frozen=True):
     notifications: PostgresNotifications
     receipts: PostgresReceipts
     letters: PostgresDeadLetters
+    fallbacks: PostgresFallbacks
     broadcasts: PostgresBroadcasts
     segments: SegmentPorts
     events: PostgresUserEvents
@@ -216,6 +219,7 @@ class Worker(msgspec.Struct, frozen=True):
     letters: PostgresDeadLetters
     parking: PostgresParking
     quarantine: Quarantine
+    fallbacks: FallbackPorts
     snapshots: PostgresSegmentSnapshots
     limiter: ValkeyRateLimiter
 
@@ -291,6 +295,7 @@ def _build_region(
         receipts=PostgresReceipts(pools),
         broadcasts=PostgresBroadcasts(pools),
         letters=PostgresDeadLetters(pools),
+        fallbacks=PostgresFallbacks(pools),
         segments=segments,
         events=PostgresUserEvents(pools),
         audience=SegmentAudience(segments),
@@ -317,6 +322,18 @@ def _broadcast_engine(region: Region) -> BroadcastEngine:
         snapshot=SnapshotPorts(store=snapshots, roll=snapshots, segments=region.audience),
         chunks=PostgresBroadcastChunks(region.pools),
         accept=_accept_ports(region, region.queue),
+    )
+
+
+def _fallback_ports(region: Region) -> FallbackPorts:
+    return FallbackPorts(
+        store=region.fallbacks,
+        queue=region.queue,
+        cards=region.cards,
+        configs=region.configs,
+        allowances=region.allowances,
+        predictor=NeutralPrior(),
+        clock=region.clock,
     )
 
 
@@ -402,6 +419,7 @@ async def open_worker(
                     trial_ms=dispatch.lease_ms,
                     settled_s=region.clock.monotonic() + SETTLED_S,
                 ),
+                fallbacks=_fallback_ports(region),
                 snapshots=PostgresSegmentSnapshots(region.pools),
                 limiter=ValkeyRateLimiter(region.valkey),
             )

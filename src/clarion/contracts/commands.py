@@ -6,12 +6,12 @@ Times are ISO 8601 with an offset (naive ones are refused). Unknown fields are r
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
-from clarion.contracts.channels import Channel
+from clarion.contracts.channels import CHANNELS, Channel
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 """A tenant's own identifier: user, template, category."""
@@ -19,13 +19,36 @@ Name = Annotated[str, Meta(min_length=1, max_length=200)]
 AwareTime = Annotated[datetime, Meta(tz=True)]
 
 
+FALLBACK_STEPS: Final = len(CHANNELS)
+"""Most steps of a chain: no channel comes twice."""
+
+FALLBACK_WAIT_S: Final = 86_400
+
+
+class FallbackStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One further channel of a chain.
+
+    It is taken `after_s` seconds after the message went out on the channels before, unless it was `sent`, `delivered`
+    or `engaged` with by then; at once where it failed on all of them.
+    """
+
+    channel: Channel
+    after_s: Annotated[int, Meta(ge=0, le=FALLBACK_WAIT_S)] = 300
+    unless: Literal["sent", "delivered", "engaged"] = "delivered"
+
+
+Fallback = Annotated[list[FallbackStep], Meta(max_length=FALLBACK_STEPS)]
+"""Channels to go on to, in order, where those before do not reach the user."""
+
+
 class Optimization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the send time and the channels are chosen."""
+    """How the send time and the channels are chosen. `fallback` null: that of the category; empty: none."""
 
     send_time: Literal["now", "optimal", "scheduled"] = "now"
     scheduled_at: AwareTime | None = None
     channel_selection: Literal["all", "optimal", "specified"] = "optimal"
     channels: list[Channel] = []
+    fallback: Fallback | None = None
 
 
 class Personalization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -226,7 +226,7 @@ async def _read_allowances(plans: Sequence[_Plan], ports: AcceptPorts, now_ms: i
         for plan in plans
         for i, checked in enumerate(plan.results)
         if isinstance(checked, Checked)
-        and (requests := cap_requests(checked, now_ms, is_test=plan.ask.is_test))
+        and (requests := cap_requests(checked.draft, checked.card, now_ms, is_test=plan.ask.is_test))
     ]
     if not wanted:
         return

@@ -11,7 +11,7 @@ import msgspec
 from clarion.audience.model import Card
 from clarion.compliance.frequency_caps import allowances, is_capped
 from clarion.contracts.channels import mask_of
-from clarion.contracts.commands import NotificationRequest
+from clarion.contracts.commands import FallbackStep, NotificationRequest
 from clarion.delivery.ports import CapRequest
 from clarion.kernel.errors import Invalid, Unknown
 from clarion.kernel.local_time import known_zone, local_day
@@ -73,6 +73,7 @@ def check_request(
         expires_ms=expires_ms,
         fallback_timezone=config.tenant.timezone,
         tenant_quiet_hours=config.tenant.quiet_hours,
+        fallback=_fallback(request, category),
     )
     return Checked(request, draft, card, template)
 
@@ -89,6 +90,22 @@ def _find_template(request: NotificationRequest, config: TenantConfig) -> tuple[
         detail = f"no live template {request.template!r}; save it with PUT /api/v1/templates/{{name}}"
         raise Unknown(detail, "template")
     return template, template.channels
+
+
+def _fallback(request: NotificationRequest, category: Category) -> tuple[FallbackStep, ...]:
+    steps = request.optimization.fallback
+    if steps is None:
+        return category.fallback
+    check_fallback(steps, "optimization.fallback")
+    return tuple(steps)
+
+
+def check_fallback(steps: Sequence[FallbackStep], path: str) -> None:
+    """Raises Invalid for a chain that comes to a channel twice."""
+    channels = [step.channel for step in steps]
+    for i, channel in enumerate(channels):
+        if channel in channels[:i]:
+            raise Invalid(f"{channel} comes earlier in the chain", f"{path}[{i}].channel")
 
 
 def _to_ms(value: datetime) -> int:
@@ -122,16 +139,16 @@ def _expires_ms(request: NotificationRequest, category: Category, start_ms: int,
     return min(expires, now_ms + SCHEDULE_HORIZON_MS + category.ttl_s * 1000)
 
 
-def cap_requests(checked: Checked, now_ms: int, *, is_test: bool) -> list[CapRequest]:
+def cap_requests(draft: Draft, card: Card, now_ms: int, *, is_test: bool) -> list[CapRequest]:
     """What to ask of the allowances before deciding: the category as a whole, then each channel in canonical order.
 
     Empty where the category has no caps or is not subject to them.
     """
-    category = checked.draft.category
+    category = draft.category
     if not is_capped(category):
         return []
-    day = local_day(known_zone(checked.card.timezone, checked.draft.fallback_timezone), now_ms)
-    user_id = checked.card.user_id
+    day = local_day(known_zone(card.timezone, draft.fallback_timezone), now_ms)
+    user_id = card.user_id
     return [
         CapRequest(b"", user_id, cap_scope(scope, is_test=is_test), day, limit)
         for scope, limit in allowances(category)

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from clarion.audience.model import Card
-from clarion.contracts.commands import NotificationRequest
+from clarion.contracts.commands import FallbackStep, NotificationRequest
 from clarion.tenancy.config import TemplateInfo
 from clarion.tenancy.model import Category, QuietHours
 
@@ -21,6 +21,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     `requested`: channels that the request leaves (`channels`, or all). `rendered`: channels for which there is
     something to say (template parts or data). `expires_ms`: when it loses its worth (0: never). `caps_used`: messages
     of the category that the user already has on her present local day, in all and per channel (canonical order).
+    `fallback`: the channels to go on to afterwards; no part of the decision.
     """
 
     category: Category
@@ -34,6 +35,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     fallback_timezone: str = "UTC"
     tenant_quiet_hours: QuietHours | None = None
     caps_used: tuple[int, ...] = (0, 0, 0, 0)
+    fallback: tuple[FallbackStep, ...] = ()
 
 
 class Reason(msgspec.Struct, frozen=True, gc=False):
@@ -112,11 +114,25 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     card: Card
 
 
+class Chain(msgspec.Struct, frozen=True, gc=False):
+    """The fallback chain of a notification as it is written with its first row. `steps` is UTF-8 JSON.
+
+    `due_ms`: when it is to be looked at, UTC ms of the store's clock.
+    """
+
+    notification_id: bytes
+    tenant_id: bytes
+    created_ms: int
+    steps: bytes
+    due_ms: int
+
+
 class Row(msgspec.Struct, frozen=True, gc=False):
     """One delivery as it is written: a row of `notifications`, and one of `open_deliveries` while `open`.
 
     Ids are 16 bytes; JSON columns are UTF-8 JSON; times are UTC ms of the store's clock.
-    `send_ms` is the chosen send time. `is_test`: a test credential asked for it.
+    `send_ms` is the chosen send time. `is_test`: a test credential asked for it. `chain`: on one row of a notification
+    that has one.
     """
 
     delivery_id: bytes
@@ -141,6 +157,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     expires_ms: int
     open: bool
     is_test: bool = False
+    chain: Chain | None = None
 
 
 class ChunkRef(msgspec.Struct, frozen=True):

@@ -16,8 +16,9 @@ from clarion.contracts.responses import BatchItem, ItemError, NotificationAccept
 from clarion.contracts.work import WorkItem, delivery_id_for
 from clarion.kernel.errors import ClarionError, Invalid, Unknown
 from clarion.kernel.ids import format_id
+from clarion.orchestration.chains import first_look
 from clarion.orchestration.draft import Checked
-from clarion.orchestration.model import ChannelChoice, Decision, Row
+from clarion.orchestration.model import Candidate, Chain, ChannelChoice, Decision, Row
 
 _encode: Final = msgspec.json.Encoder().encode
 _SENTENCES: Final[dict[str, str]] = {rule.value: sentence for rule, sentence in EXPLANATIONS.items()}
@@ -59,13 +60,14 @@ def format_time(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _record(decided: Decided) -> bytes:
-    draft, card = decided.checked.draft, decided.checked.card
+def record_decision(decision: Decision, candidate: Candidate, at_ms: int) -> bytes:
+    """What is kept of a decision that was made at `at_ms` (UTC ms), as UTF-8 JSON."""
+    draft, card = candidate.draft, candidate.card
     consent = card.consent
     return _encode(
         DecisionRecord(
-            decided_at=format_time(decided.created_ms),
-            decision=decided.decision,
+            decided_at=format_time(at_ms),
+            decision=decision,
             card_version=card.version,
             timezone=card.timezone or draft.fallback_timezone,
             country=card.country,
@@ -81,8 +83,24 @@ def _record(decided: Decided) -> bytes:
 
 def build_rows(decided: Decided) -> list[Row]:
     """The rows of one decision: one a chosen channel, or a single one with channel `none` where all is blocked."""
-    record = _record(decided)
-    return [_build_row(decided, choice, record) for choice in decided.decision.choices or (None,)]
+    checked = decided.checked
+    record = record_decision(decided.decision, Candidate(checked.draft, checked.card), decided.created_ms)
+    rows = [_build_row(decided, choice, record) for choice in decided.decision.choices or (None,)]
+    if checked.draft.fallback:
+        rows[0] = msgspec.structs.replace(rows[0], chain=_build_chain(decided, rows))
+    return rows
+
+
+def _build_chain(decided: Decided, rows: Sequence[Row]) -> Chain:
+    steps = decided.checked.draft.fallback
+    planned = [row.send_ms for row in rows if row.open]
+    return Chain(
+        decided.notification_id,
+        decided.tenant_id,
+        decided.created_ms,
+        _encode(steps),
+        first_look(steps, planned, decided.created_ms),
+    )
 
 
 def _build_row(decided: Decided, choice: ChannelChoice | None, record: bytes) -> Row:

@@ -7,6 +7,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from clarion.contracts.channels import CHANNELS, mask_of
+from clarion.contracts.commands import FallbackStep
 
 CategoryClass: TypeAlias = Literal["transactional", "service", "marketing"]
 Ambiguity: TypeAlias = Literal["retry", "park"]
@@ -33,7 +34,8 @@ class Category(msgspec.Struct, frozen=True):
 
     `ttl_s`: seconds after the accept when an unsent message expires. `channels`: mask of channels it may use.
     `max_channels`: how many channels `optimal` may take (further ones need a score above the threshold). `tracking`:
-    mask of TRACK_CLICKS and TRACK_OPENS; what is followed only where its tenant lets anything be.
+    mask of TRACK_CLICKS and TRACK_OPENS; what is followed only where its tenant lets anything be. `fallback`: the
+    chain of those of its messages whose request names none.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Category(msgspec.Struct, frozen=True):
     channels: int = (1 << len(CHANNELS)) - 1
     max_channels: int = 1
     tracking: int = 0
+    fallback: tuple[FallbackStep, ...] = ()
 
 
 DEFAULT_CATEGORIES: Final = (

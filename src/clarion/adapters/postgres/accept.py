@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -16,9 +16,10 @@ from clarion.adapters.postgres.queries import load_queries
 from clarion.contracts.events import NotificationEvent, encode_events
 from clarion.contracts.topics import NOTIFICATION_EVENTS
 from clarion.kernel.errors import Permanent
-from clarion.kernel.ids import id_sum
+from clarion.kernel.ids import created_ms, id_sum
 from clarion.orchestration.model import (
     AcceptGroup,
+    Chain,
     ChunkProgress,
     Committed,
     GroupOutcome,
@@ -130,11 +131,14 @@ def _encode_open(rows: Sequence[Row]) -> bytes:
     )
 
 
-def _promises(rows: Sequence[Row]) -> tuple[list[bytes], list[date], list[int], list[Decimal]]:
+def promises(
+    rows: Iterable[tuple[bytes, bytes]],
+) -> tuple[list[bytes], list[date], list[int], list[Decimal]]:
+    """The columns of `record_promise` for deliveries (pairs of tenant and delivery id): tenants, days, counts, sums."""
     by_key: dict[tuple[bytes, date], list[bytes]] = {}
-    for row in rows:
-        day = datetime.fromtimestamp(row.created_ms / 1000, UTC).date()
-        by_key.setdefault((row.tenant_id, day), []).append(row.delivery_id)
+    for tenant_id, delivery_id in rows:
+        day = datetime.fromtimestamp(created_ms(delivery_id) / 1000, UTC).date()
+        by_key.setdefault((tenant_id, day), []).append(delivery_id)
     sums = [Decimal(id_sum(b"".join(ids))) for ids in by_key.values()]
     return [t for t, _ in by_key], [d for _, d in by_key], [len(ids) for ids in by_key.values()], sums
 
@@ -146,6 +150,7 @@ class PostgresAcceptStore:
         self._pools = pools
         self._sql = load_queries("accept")
         self._chunks = load_queries("broadcast_chunks")
+        self._insert_chains = load_queries("fallbacks")["write_chains"]
 
     async def commit(
         self, groups: Sequence[AcceptGroup], events: Sequence[NotificationEvent]
@@ -199,8 +204,23 @@ class PostgresAcceptStore:
         waiting = [row for row in rows if row.open]
         if waiting:
             await self._copy(connection, "open_deliveries", _OPEN, _encode_open(waiting))
+        chains = [row.chain for row in rows if row.chain is not None]
+        if chains:
+            await self._write_chains(connection, chains)
         outbox = (NOTIFICATION_EVENTS.name, len(events), encode_events(list(events)))
-        await connection.execute(self._sql["record_promise"], *_promises(rows), *outbox)
+        await connection.execute(
+            self._sql["record_promise"], *promises((row.tenant_id, row.delivery_id) for row in rows), *outbox
+        )
+
+    async def _write_chains(self, connection: PoolConnectionProxy, chains: Sequence[Chain]) -> None:
+        await connection.execute(
+            self._insert_chains,
+            [chain.notification_id for chain in chains],
+            [chain.created_ms for chain in chains],
+            [chain.tenant_id for chain in chains],
+            [chain.steps for chain in chains],
+            [chain.due_ms for chain in chains],
+        )
 
     async def _advance(self, connection: PoolConnectionProxy, progress: ChunkProgress) -> bool:
         """Move a broadcast's checkpoint over one chunk, in the transaction that writes its rows. False: not ours to.

@@ -10,6 +10,7 @@ import msgspec
 
 from clarion.adapters.postgres.accept import SWEEP_GRACE_MS
 from clarion.adapters.postgres.devices import devices_of
+from clarion.adapters.postgres.fallbacks import wake_chains
 from clarion.adapters.postgres.queries import load_queries
 from clarion.contracts.events import NotificationEvent, encode_events
 from clarion.contracts.statuses import TERMINAL
@@ -18,6 +19,7 @@ from clarion.contracts.work import WorkItem
 from clarion.delivery.model import Conclusion, Job
 from clarion.delivery.ports import Intent
 from clarion.kernel.ids import created_ms
+from clarion.orchestration.chains import NEVER_THERE
 from clarion.tenancy.model import QuietHours
 
 if TYPE_CHECKING:
@@ -110,6 +112,9 @@ class PostgresDeliveryStore:
             effective = [c for c in ordered if c.delivery_id in done]
             if effective:
                 await self._fold(connection, effective)
+            lost = [c.delivery_id for c in closing if c.status in NEVER_THERE and c.delivery_id in done]
+            if lost:
+                await wake_chains(connection, lost)
             kept = [event for event in events if event.delivery_id in done]
             if kept:
                 await connection.execute(

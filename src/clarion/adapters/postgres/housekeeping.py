@@ -20,6 +20,7 @@ class Housekeeping:
             load_queries("suspects")["drop_old_suspects"],
             load_queries("dead_letters")["drop_old_letters"],
         )
+        self._chains = load_queries("fallbacks")["drop_old_chains"]
 
     async def ensure_partitions(self) -> int:
         """Make the day partitions of the coming three days; how many were missing."""
@@ -30,6 +31,11 @@ class Housekeeping:
         """Delete idempotency keys that no repeat can meet any more."""
         async with self._pools.pipeline() as connection:
             await connection.execute(self._sql["drop_old_keys"])
+
+    async def drop_old_chains(self) -> None:
+        """Delete fallback chains that have been over for longer than anything of their notification is kept."""
+        async with self._pools.pipeline() as connection:
+            await connection.execute(self._chains)
 
     async def drop_old_letters(self) -> None:
         """Delete dead letters that nobody can redrive any more, and suspicions that have passed."""

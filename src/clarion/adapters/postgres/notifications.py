@@ -156,6 +156,7 @@ class PostgresNotifications:
         After this returns none of them can be sent: a worker's intent finds no open row.
         """
         async with self._pools.pipeline() as connection, connection.transaction():
+            await connection.execute(self._sql["cancel_chain"], tenant_id, notification_id)
             taken = await connection.fetch(self._sql["close_ready"], tenant_id, sibling_ids(notification_id))
             return await cancel_taken(connection, tenant_id, taken, now_ms)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from clarion.adapters.postgres.queries import load_queries
+from clarion.contracts.commands import FallbackStep
 from clarion.kernel.errors import NotFound, Permanent
 from clarion.tenancy.config import ProviderConfig, TemplateInfo, TenantConfig
 from clarion.tenancy.model import Ambiguity, Caps, Category, CategoryClass, QuietHours, Tenant, TenantEntry
@@ -34,6 +35,7 @@ class _CategoryRow(msgspec.Struct, array_like=True):
     channels: int
     max_channels: int
     tracking: int
+    fallback: tuple[FallbackStep, ...]
 
 
 class _TemplateRow(msgspec.Struct, array_like=True):
@@ -217,6 +219,7 @@ def _category_columns(category: Category) -> tuple[Any, ...]:
         category.channels,
         category.max_channels,
         category.tracking,
+        _json.encode(category.fallback),
     )
 
 

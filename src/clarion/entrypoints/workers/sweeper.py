@@ -15,12 +15,18 @@ import structlog
 from clarion.audience.devices import STALE_DAYS
 from clarion.contracts.channels import CHANNELS
 from clarion.entrypoints.workers.lane import run_lane
+from clarion.orchestration.fall_back import fall_back
 
 if TYPE_CHECKING:
     from clarion.bootstrap import Region, Worker
 
 SWEEP_BATCH: Final = 1_000
 REBUILD_PAGE: Final = 5_000
+FALLBACK_BATCH: Final = 500
+FALLBACK_EVERY_S: Final = 0.5
+FALLBACK_LEASE_MS: Final = 30_000
+"""After which the chains of a sweeper that died are another's: longer than any step takes."""
+
 KEEP_EVERY_S: Final = 600.0
 OBSERVE_EVERY_S: Final = 2.0
 FIRST_ID: Final = bytes(16)
@@ -32,6 +38,7 @@ async def run_sweeper(worker: Worker, stop: asyncio.Event) -> None:
     """Sweep until `stop` is set. Several sweepers share the work."""
     await asyncio.gather(
         run_lane("sweeper-sweep", partial(_sweep, worker), stop),
+        run_lane("sweeper-fallbacks", partial(_fall_back, worker), stop),
         run_lane("sweeper-housekeeping", partial(_keep_house, worker), stop),
         run_lane("sweeper-observe", partial(_observe, worker), stop),
     )
@@ -51,6 +58,11 @@ async def _sweep(worker: Worker) -> float:
     return 0.0 if len(items) == SWEEP_BATCH else worker.settings.sweep_every_s
 
 
+async def _fall_back(worker: Worker) -> float:
+    moved = await fall_back(worker.fallbacks, FALLBACK_BATCH, lease_ms=FALLBACK_LEASE_MS)
+    return 0.0 if moved == FALLBACK_BATCH else FALLBACK_EVERY_S
+
+
 async def rebuild(worker: Worker) -> int:
     """Queue every open delivery that nobody holds; how many. After a loss of Valkey's data (or a first start)."""
     after, queued = FIRST_ID, 0
@@ -68,6 +80,7 @@ async def _keep_house(worker: Worker) -> float:
     await worker.housekeeping.ensure_partitions()
     await worker.housekeeping.drop_old_keys()
     await worker.housekeeping.drop_old_letters()
+    await worker.housekeeping.drop_old_chains()
     await forget_devices(worker.region)
     return KEEP_EVERY_S
 

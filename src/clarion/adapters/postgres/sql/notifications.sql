@@ -43,6 +43,11 @@ DELETE FROM open_deliveries
 WHERE tenant_id = $1 AND global_id = ANY ($2::uuid[]) AND state = 'ready'
 RETURNING global_id, channel, priority, due_at
 
+-- name: cancel_chain
+-- A cancelled notification goes on to no further channel.
+UPDATE fallbacks SET state = 'cancelled', due_at = NULL
+WHERE tenant_id = $1 AND notification_id = $2 AND due_at IS NOT NULL
+
 -- name: mark_cancelled
 -- What was taken out is cancelled.
 UPDATE notifications SET status = 'cancelled'
