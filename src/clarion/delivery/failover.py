@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from clarion.contracts.work import URGENT_PRIORITY
-from clarion.delivery.circuit import ADDRESSEE_CODE, Circuits
+from clarion.delivery.circuit import ADDRESSEE_CODE
+from clarion.delivery.circuits import Circuits
 from clarion.delivery.model import AUTH_CODE, Job, Outcome
 from clarion.tenancy.config import ProviderConfig
 

@@ -15,7 +15,8 @@ from typing import Final
 import msgspec
 
 from clarion.contracts.work import URGENT_PRIORITY, WorkItem
-from clarion.delivery.circuit import CLOSED, Circuit, Circuits
+from clarion.delivery.circuit import CLOSED, Circuit
+from clarion.delivery.circuits import Circuits
 from clarion.delivery.failover import untried_first
 from clarion.kernel.ids import hash64
 from clarion.tenancy.config import ProviderConfig

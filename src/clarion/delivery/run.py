@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from clarion.delivery.circuit import CircuitKey, Circuits
+from clarion.delivery.circuit import CircuitKey
+from clarion.delivery.circuits import Circuits
 from clarion.delivery.claimed import Claimed
 from clarion.delivery.conclude import Closing
 from clarion.delivery.gates import Gates

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from clarion.delivery.circuit import CLOSED, FULL_PACE, Circuit, Circuits, admit, admits_from, observe
+from clarion.delivery.circuit import CLOSED, FULL_PACE, Circuit, admit, admits_from, observe
+from clarion.delivery.circuits import Circuits
 from clarion.delivery.model import Outcome, OutcomeKind
 
 KEY = (b"t" * 16, "relay")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from clarion.contracts.work import WorkItem, delivery_id_for
-from clarion.delivery.circuit import Circuits
+from clarion.delivery.circuits import Circuits
 from clarion.delivery.model import Outcome
 from clarion.delivery.route import WAIT_SPREAD_MS, Assignment, RouteTable, choose
 from clarion.kernel.ids import make_ids, split_ids
