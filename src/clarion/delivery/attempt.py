@@ -71,7 +71,8 @@ async def _send(
     ports.watcher.reached("answered", len(begun))
     now_ms = ports.clock.now_ms()
     ports.circuits.observe((account.tenant_id, account.name), outcomes, now_ms)
-    idempotent = ports.providers.get(account).capabilities.idempotent
+    capabilities = ports.providers.get(account).capabilities
+    idempotent = capabilities.idempotent
     for one, outcome in zip(begun, outcomes, strict=True):
         category = one.config.categories.get(one.job.category)
         moves = moves_on(outcome, one.job.item.priority, idempotent=idempotent)
@@ -86,6 +87,7 @@ async def _send(
             locale=one.message.locale,
             moves_on=moves,
             fails_over=moves and _has_untried(one, account, ports),
+            by_message_id=not capabilities.echoes_id,
         )
         closings.append(settle(one.job, outcome, attempt))
     return outcomes, closings

@@ -51,6 +51,7 @@ class Closing(msgspec.Struct, frozen=True):
     attempted: bool = False
     moves_on: bool = False
     excused: bool = False
+    by_message_id: bool = False
 
     @property
     def final(self) -> bool:
@@ -98,6 +99,7 @@ def conclusion_of(closing: Closing) -> Conclusion:
         attempted=closing.attempted,
         moves_on=closing.moves_on,
         excused=closing.excused,
+        by_message_id=closing.by_message_id,
     )
 
 
@@ -128,7 +130,7 @@ class Attempt(msgspec.Struct, frozen=True):
 
     `park`: an ambiguous outcome is left `unknown` rather than risking a duplicate. `random` in [0, 1) spreads retries.
     `moves_on`: the next attempt had better be another provider's; `fails_over`: there is one that can be asked at once.
-    `locale`: see `AttemptEntry`.
+    `locale`: see `AttemptEntry`. `by_message_id`: see `Conclusion`.
     """
 
     epoch: int
@@ -141,6 +143,7 @@ class Attempt(msgspec.Struct, frozen=True):
     locale: str = ""
     moves_on: bool = False
     fails_over: bool = False
+    by_message_id: bool = False
 
 
 def settle(job: Job, outcome: Outcome, attempt: Attempt) -> Closing:
@@ -178,6 +181,7 @@ def settle(job: Job, outcome: Outcome, attempt: Attempt) -> Closing:
         attempted=True,
         moves_on=attempt.moves_on,
         excused=is_excused(outcome),
+        by_message_id=attempt.by_message_id,
     )
 
 

@@ -157,6 +157,15 @@ class PostgresDeliveryStore:
             [c.attempt_entry or None for c in conclusions],
             [c.consent_snapshot or None for c in conclusions],
         )
+        named = [c for c in conclusions if c.by_message_id and c.provider_message_id]
+        if named:
+            await connection.execute(
+                self._sql["note_message_ids"],
+                [c.delivery_id for c in named],
+                [created_ms(c.delivery_id) for c in named],
+                [c.provider for c in named],
+                [c.provider_message_id for c in named],
+            )
 
     async def take_overdue(self, limit: int) -> list[WorkItem]:
         """Up to `limit` deliveries that are past their time without a live lease; each is offered ever less often."""

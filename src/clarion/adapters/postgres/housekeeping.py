@@ -28,9 +28,10 @@ class Housekeeping:
             return int(await connection.fetchval(self._sql["ensure_partitions"]))
 
     async def drop_old_keys(self) -> None:
-        """Delete idempotency keys that no repeat can meet any more."""
+        """Delete idempotency keys that no repeat can meet any more, and providers' ids that no receipt will name."""
         async with self._pools.pipeline() as connection:
             await connection.execute(self._sql["drop_old_keys"])
+            await connection.execute(self._sql["drop_old_message_ids"])
 
     async def drop_old_chains(self) -> None:
         """Delete fallback chains that have been over for longer than anything of their notification is kept."""

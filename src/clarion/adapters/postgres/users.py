@@ -100,6 +100,7 @@ class PostgresUserStore:
                 versions = await self._insert(connection, tenant_id, rows)
                 placed = [row for row in rows if row.user_id in versions]
                 await put_with_profiles(connection, tenant_id, placed)
+                await self._silence(connection, tenant_id, list(versions))
         return versions
 
     async def update(self, tenant_id: bytes, rows: Sequence[UserRow]) -> dict[int, int]:
@@ -115,7 +116,14 @@ class PostgresUserStore:
                 ENDED_BY_NEW_ADDRESS,
                 CHANNEL_INDEX["push"],
             )
+            await self._silence(connection, tenant_id, ids)
         return {record["user_id"]: record["version"] for record in records}
+
+    async def _silence(
+        self, connection: PoolConnectionProxy, tenant_id: bytes, user_ids: Sequence[int]
+    ) -> None:
+        """Whoever has an address that is known to be dead or unwilling is not written to there."""
+        await connection.execute(self._sql["silence_addresses"], tenant_id, user_ids)
 
     async def page(self, tenant_id: bytes, after_user_id: int, limit: int) -> list[UserRow]:
         """The next users of this tenant; see `UserPages.page`."""

@@ -56,6 +56,14 @@ FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $
      AS t (global_id, created_at, status, provider, message_id, cost, attempted, entry, consent)
 WHERE n.global_id = t.global_id AND n.created_at = t.created_at
 
+-- name: note_message_ids
+-- What providers call these deliveries, for those whose receipts will not name ours.
+INSERT INTO provider_message_ids (tenant_id, provider, message_id, global_id)
+SELECT n.tenant_id, t.provider, t.message_id, t.global_id
+FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[]) AS t (global_id, created_at, provider, message_id)
+JOIN notifications n ON n.global_id = t.global_id AND n.created_at = t.created_at
+ON CONFLICT (tenant_id, provider, message_id) DO NOTHING
+
 -- name: take_overdue
 -- Deliveries that nobody took in time and nobody holds. Each is shown less and less often, so that a long queue is not filled twice.
 UPDATE open_deliveries o
@@ -77,6 +85,11 @@ LIMIT $2
 -- name: ensure_partitions
 -- Day partitions for the coming days, made ahead.
 SELECT ensure_partitions(3)
+
+-- name: drop_old_message_ids
+-- What providers called deliveries that are so old that no receipt moves them any more. In portions.
+DELETE FROM provider_message_ids
+WHERE ctid IN (SELECT ctid FROM provider_message_ids WHERE noted_at < now() - interval '4 days' LIMIT 10000)
 
 -- name: drop_old_keys
 -- Idempotency keys past their 24 hours. In portions, so that no transaction is long.

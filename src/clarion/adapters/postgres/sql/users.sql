@@ -50,6 +50,16 @@ FROM t JOIN old USING (user_id)
 WHERE p.user_id = old.user_id
 RETURNING p.user_id, p.version
 
+-- name: silence_addresses
+-- What is known of the addresses that these users have now.
+INSERT INTO suppressions (tenant_id, user_id, channel, reason)
+SELECT $1, p.user_id, a.channel, a.reason
+FROM user_profiles p
+CROSS JOIN LATERAL (VALUES ('email', p.email_hmac), ('sms', p.phone_hmac)) AS h (channel, address_hmac)
+JOIN suppressed_addresses a ON a.tenant_id = $1 AND a.channel = h.channel AND a.address_hmac = h.address_hmac
+WHERE p.user_id = ANY($2::bigint[])
+ON CONFLICT (user_id, channel) DO NOTHING
+
 -- name: read_user
 -- One user as stored; row-level security keeps it to the tenant of the transaction.
 SELECT u.user_id, u.external_id, u.sealed, u.fingerprint, u.email_hmac, u.phone_hmac, u.reachable, u.timezone, u.language,
