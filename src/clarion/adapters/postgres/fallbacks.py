@@ -39,26 +39,12 @@ class ChainRecord(msgspec.Struct, frozen=True):
 
 
 class PostgresFallbacks:
-    """`FallbackStore` on the pipeline pool; what the API shows of chains, through the reader pool."""
+    """`FallbackStore` on the pipeline pool."""
 
     def __init__(self, pools: Pools) -> None:
         self._pools = pools
         self._sql = load_queries("fallbacks")
         self._record_promise = load_queries("accept")["record_promise"]
-
-    async def read(self, tenant_id: bytes, notification_id: bytes) -> ChainRecord | None:
-        """The chain of one of the tenant's notifications; None where it has none."""
-        async with self._pools.reader(tenant_id) as connection:
-            record = await connection.fetchrow(self._sql["read_chain"], notification_id)
-        if record is None:
-            return None
-        return ChainRecord(
-            _steps(record["steps"]),
-            record["step"],
-            record["due_at"],
-            record["state"],
-            _history(record["history"]),
-        )
 
     async def take(self, limit: int, *, lease_ms: int) -> list[Waiting]:
         """Chains that are due; see `FallbackStore.take`. Those whose notification is gone end here."""
@@ -160,6 +146,19 @@ class PostgresFallbacks:
             WorkItem(r["global_id"], r["tenant_id"], r["channel"], r["priority"], r["due_at"]) for r in taken
         ]
         return items, [_event(record, "cancelled", now_ms) for record in records]
+
+
+def chain_of(record: asyncpg.Record) -> ChainRecord | None:
+    """The chain in the columns `chain_…` of a record; None where they are null."""
+    if record["chain_steps"] is None:
+        return None
+    return ChainRecord(
+        _steps(record["chain_steps"]),
+        record["chain_step"],
+        record["chain_due_at"],
+        record["chain_state"],
+        _history(record["chain_history"]),
+    )
 
 
 async def wake_chains(connection: PoolConnectionProxy, delivery_ids: Collection[bytes]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import msgspec
 
+from clarion.adapters.postgres.fallbacks import ChainRecord, chain_of
 from clarion.adapters.postgres.queries import load_queries
 from clarion.contracts.events import NotificationEvent, derive_event_id, encode_events
 from clarion.contracts.topics import NOTIFICATION_EVENTS
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class DeliveryRecord(msgspec.Struct, frozen=True):
-    """One delivery as stored. Times are UTC ms, JSON columns bytes, `provider_cost` a decimal text in currency."""
+    """One delivery as stored. Times are UTC ms, JSON columns bytes, `provider_cost` a decimal text in currency.
+
+    `chain`: the channels that its notification goes on to; None where it has none.
+    """
 
     delivery_id: bytes
     notification_id: bytes
@@ -52,6 +56,7 @@ class DeliveryRecord(msgspec.Struct, frozen=True):
     is_test: bool
     sending_via: str | None
     lease_epoch: int | None
+    chain: ChainRecord | None = None
 
 
 class ListedDelivery(msgspec.Struct, frozen=True):
@@ -113,6 +118,7 @@ def _delivery(r: asyncpg.Record) -> DeliveryRecord:
         is_test=r["is_test"],
         sending_via=r["sending_via"],
         lease_epoch=r["lease_epoch"],
+        chain=chain_of(r),
     )
 
 

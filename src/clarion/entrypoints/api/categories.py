@@ -8,11 +8,13 @@ import msgspec
 from msgspec import Meta
 
 from clarion.contracts.channels import CHANNELS, Channel, mask_of, names_of
+from clarion.contracts.commands import Fallback, FallbackStep
 from clarion.entrypoints.api import examples
 from clarion.entrypoints.api.body import JsonBody
 from clarion.entrypoints.api.replies import Reply, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
 from clarion.kernel.errors import Invalid, NotFound
+from clarion.orchestration.draft import check_fallback
 from clarion.tenancy.model import (
     DAY_S,
     TRACK_CLICKS,
@@ -49,7 +51,8 @@ class CategoryBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     `ttl`: seconds after which an unsent message is worthless. `on_ambiguity`: whether a message of which nobody knows
     if it was sent is sent again (`retry`) or left (`park`); without it marketing is left, all others are sent again.
-    `max_channels`: how many channels `optimal` may take.
+    `max_channels`: how many channels `optimal` may take. `fallback`: the channels that its notifications go on to,
+    where their request names none.
     """
 
     class_: CategoryClass = msgspec.field(name="class")
@@ -61,6 +64,7 @@ class CategoryBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     )
     max_channels: Annotated[int, Meta(ge=1, le=len(CHANNELS))] = 1
     tracking: Tracking = Tracking()
+    fallback: Fallback = []
 
 
 class CategoryView(msgspec.Struct, frozen=True):
@@ -74,6 +78,7 @@ class CategoryView(msgspec.Struct, frozen=True):
     channels: list[str]
     max_channels: int
     tracking: Tracking
+    fallback: list[FallbackStep]
 
 
 class CategoryList(msgspec.Struct, frozen=True):
@@ -99,6 +104,7 @@ _BODY: Final = JsonBody(CategoryBody)
                 **examples.CATEGORY,
                 "max_channels": 1,
                 "tracking": {"clicks": False, "opens": False},
+                "fallback": [],
             },
         },
     ),
@@ -109,6 +115,7 @@ async def put_category(call: Call) -> Reply:
     if name in NOT_NAMES:
         raise Invalid(f"{name} stands for every category: choose another name", "name")
     body = await call.read(_BODY)
+    check_fallback(body.fallback, "fallback")
     category = Category(
         name=name,
         class_=body.class_,
@@ -120,6 +127,7 @@ async def put_category(call: Call) -> Reply:
         channels=mask_of(body.channels),
         max_channels=body.max_channels,
         tracking=TRACK_CLICKS * body.tracking.clicks | TRACK_OPENS * body.tracking.opens,
+        fallback=tuple(body.fallback),
     )
     region = call.services.gateway.region
     await region.tenants.put_category(call.tenant_id, category)
@@ -160,6 +168,7 @@ def _view(category: Category) -> CategoryView:
         names_of(category.channels),
         category.max_channels,
         Tracking(bool(category.tracking & TRACK_CLICKS), bool(category.tracking & TRACK_OPENS)),
+        list(category.fallback),
     )
 
 

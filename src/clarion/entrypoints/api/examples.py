@@ -75,6 +75,7 @@ NOTIFICATION_VIEW: Final[dict[str, Any]] = {
             "ml_send_time": "2026-12-01T07:59:58.104Z",
         }
     ],
+    "fallback": None,
 }
 
 USER: Final[dict[str, Any]] = {

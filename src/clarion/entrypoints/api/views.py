@@ -15,6 +15,7 @@ from clarion.contracts.channels import CHANNELS, names_of
 from clarion.contracts.statuses import Status
 from clarion.delivery.conclude import AttemptEntry
 from clarion.delivery.state_machine import notification_status
+from clarion.entrypoints.api.chain_views import FallbackView, as_fallback
 from clarion.kernel.ids import format_id
 from clarion.orchestration.explain import MOVED
 from clarion.orchestration.model import Decision
@@ -47,7 +48,7 @@ class DeliveryView(msgspec.Struct, frozen=True):
 
 
 class NotificationView(msgspec.Struct, frozen=True):
-    """A notification: its status is that of its most advanced delivery."""
+    """A notification: its status is that of its most advanced delivery. `fallback`: null where it has no chain."""
 
     notification_id: str
     status: str
@@ -62,6 +63,7 @@ class NotificationView(msgspec.Struct, frozen=True):
     created_at: str
     expires_at: str | None
     deliveries: list[DeliveryView]
+    fallback: FallbackView | None = None
 
 
 class ListedView(msgspec.Struct, frozen=True):
@@ -205,7 +207,7 @@ class TracedDelivery(msgspec.Struct, frozen=True):
 
 
 class TraceView(msgspec.Struct, frozen=True):
-    """Everything that is known of a notification's way, and why it went so."""
+    """Everything that is known of a notification's way, and why it went so. `decision`: the one at the accept."""
 
     notification_id: str
     status: str
@@ -214,6 +216,7 @@ class TraceView(msgspec.Struct, frozen=True):
     traceparent: str
     decision: DecisionView
     deliveries: list[TracedDelivery]
+    fallback: FallbackView | None = None
 
 
 def as_notification(records: Sequence[DeliveryRecord]) -> NotificationView:
@@ -233,6 +236,7 @@ def as_notification(records: Sequence[DeliveryRecord]) -> NotificationView:
         created_at=format_time(first.created_ms),
         expires_at=_time(first.expires_ms),
         deliveries=[_delivery(record) for record in records],
+        fallback=as_fallback(records),
     )
 
 
@@ -268,9 +272,15 @@ def as_trace(records: Sequence[DeliveryRecord]) -> TraceView:
         user_id=first.user_id,
         category=first.category,
         traceparent=first.traceparent,
-        decision=_as_decision(_decision(first.decision), first.created_ms),
+        decision=_as_decision(_first_decision(records), first.created_ms),
         deliveries=[_traced(record) for record in records],
+        fallback=as_fallback(records),
     )
+
+
+def _first_decision(records: Sequence[DeliveryRecord]) -> DecisionRecord:
+    """Each delivery has the decision that made it; those on further channels came later."""
+    return min((_decision(record.decision) for record in records), key=lambda made: made.decided_at)
 
 
 def _status(records: Sequence[DeliveryRecord]) -> Status:

@@ -69,10 +69,6 @@ RETURNING n.global_id, n.notification_id, n.tenant_id, n.user_id, n.category, n.
 -- A delivery has failed: its notification need not wait for the time of its next channel.
 UPDATE fallbacks SET due_at = now() WHERE notification_id = ANY ($1::uuid[]) AND due_at > now()
 
--- name: read_chain
--- The chain of one notification.
-SELECT steps, step, due_at, state, history FROM fallbacks WHERE notification_id = $1
-
 -- name: drop_old_chains
 -- Forget chains that have been over, or should have been, since before the retention of their notifications.
 DELETE FROM fallbacks WHERE created_at < now() - interval '100 days' AND due_at IS NULL

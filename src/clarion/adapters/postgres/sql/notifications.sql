@@ -4,10 +4,12 @@ SELECT n.global_id, n.notification_id, n.user_id, n.channel, n.category, n.prior
        CASE WHEN o.state = 'sending' THEN 'sending' WHEN o.attempts > 0 AND n.status NOT IN ('deferred') THEN 'retrying' ELSE n.status END AS status,
        n.provider, n.provider_cost::text AS provider_cost, n.provider_message_id, greatest(n.attempts, coalesce(o.attempts, 0)) AS attempts,
        n.created_at, n.sent_at, n.delivered_at, n.engaged_at, n.ml_send_time, n.expires_at, n.decision, n.attempt_log, n.consent_snapshot,
-       n.metadata, n.journey_id, n.traceparent, n.is_test, o.due_at, o.provider AS sending_via, o.lease_epoch, u.external_id
+       n.metadata, n.journey_id, n.traceparent, n.is_test, o.due_at, o.provider AS sending_via, o.lease_epoch, u.external_id,
+       f.steps AS chain_steps, f.step AS chain_step, f.due_at AS chain_due_at, f.state AS chain_state, f.history AS chain_history
 FROM notifications n
 LEFT JOIN open_deliveries o USING (global_id)
 LEFT JOIN user_profiles u ON u.user_id = n.user_id
+LEFT JOIN fallbacks f ON f.notification_id = n.notification_id
 WHERE n.global_id = ANY ($1::uuid[]) AND n.created_at = $2
 ORDER BY n.global_id
 
