@@ -14,7 +14,7 @@ from clarion.compliance.model import ConsentState
 from clarion.contracts.events import NotificationEvent
 from clarion.contracts.work import WorkItem
 from clarion.delivery.conclude import Closing
-from clarion.delivery.model import Capabilities, Conclusion, Job, Message, Outcome
+from clarion.delivery.model import Capabilities, Conclusion, Job, Message, Outcome, RateLimits
 from clarion.delivery.suspects import Suspicion
 from clarion.templates import TemplateVersion
 from clarion.tenancy.config import ProviderConfig, TenantConfig
@@ -108,6 +108,11 @@ class Provider(Protocol):
     @property
     def capabilities(self) -> Capabilities:
         """What this provider can do; constant for its life."""
+        ...
+
+    @property
+    def learned(self) -> RateLimits | None:
+        """What the vendor said last of the rate at which it takes messages; None: nothing."""
         ...
 
     async def send(self, batch: Sequence[Message], within_s: float = math.inf) -> list[Outcome]:

@@ -13,6 +13,8 @@ from typing import Final, Protocol
 import msgspec
 
 from clarion.contracts.channels import CHANNELS
+from clarion.delivery.destinations import ANYWHERE
+from clarion.delivery.prices import unit_price
 from clarion.kernel.errors import ClarionError
 from clarion.orchestration.accept import AcceptPorts, Answer, Ask, accept, foresee
 from clarion.orchestration.broadcasts import Chunk, requests_for
@@ -69,7 +71,7 @@ async def rehearse(chunk: Chunk, ports: AcceptPorts, store: RehearsalStore) -> b
     results = await foresee(_ask(chunk), ports, at_ms)
     config = await ports.configs.get(chunk.tenant_id)
     progress = record_progress(chunk.ref, results, at_ms)
-    return await store.settle_rehearsed(progress, forecast_of(results, price_list(config.providers)))
+    return await store.settle_rehearsed(progress, forecast_of(results, price_list(config.providers, at_ms)))
 
 
 def _ask(chunk: Chunk) -> Ask:
@@ -94,12 +96,13 @@ def forecast_of(results: Sequence[Decided | ClarionError], prices: Mapping[str, 
     )
 
 
-def price_list(providers: Sequence[ProviderConfig]) -> dict[str, float]:
-    """The expected price of a message by channel: each enabled provider's, by the share of messages it gets."""
+def price_list(providers: Sequence[ProviderConfig], at_ms: int) -> dict[str, float]:
+    """The expected price of a message by channel at `at_ms`: each enabled provider's, by its share of the messages."""
     shares: dict[str, list[tuple[int, int]]] = {}
     for provider in providers:
         if provider.enabled:
-            shares.setdefault(provider.channel, []).append((provider.weight, provider.cost_micros))
+            price = unit_price(provider, ANYWHERE, at_ms)
+            shares.setdefault(provider.channel, []).append((provider.weight, price))
     return {channel: _expected(share) for channel, share in shares.items()}
 
 

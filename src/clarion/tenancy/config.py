@@ -7,10 +7,15 @@ from typing import Any
 import msgspec
 
 from clarion.tenancy.model import Category, Tenant
+from clarion.tenancy.spending import NO_QUOTA, UNLIMITED, Prices, Quota, Spending
 
 
 class ProviderConfig(msgspec.Struct, frozen=True):
-    """A tenant's account with a provider. `credentials` are already unsealed; `version` changes with every write."""
+    """A tenant's account with a provider. `credentials` are already unsealed; `version` changes with every write.
+
+    `cost_micros`: what it pays for a message (of SMS: for a segment) where `prices` says nothing else; None: the list
+    price of its kind. `prices` by rising time. `regions`: those from which it may be used; none: all.
+    """
 
     name: str
     tenant_id: bytes
@@ -18,10 +23,13 @@ class ProviderConfig(msgspec.Struct, frozen=True):
     channel: str
     settings: dict[str, Any]
     credentials: dict[str, str]
-    cost_micros: int = 0
+    cost_micros: int | None = None
     weight: int = 1
     enabled: bool = True
     version: int = 1
+    prices: tuple[Prices, ...] = ()
+    quota: Quota = NO_QUOTA
+    regions: tuple[str, ...] = ()
 
 
 class TemplateInfo(msgspec.Struct, frozen=True):
@@ -45,3 +53,4 @@ class TenantConfig(msgspec.Struct, frozen=True):
     categories: dict[str, Category]
     templates: dict[str, TemplateInfo]
     providers: list[ProviderConfig]
+    spending: Spending = UNLIMITED

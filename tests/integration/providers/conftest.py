@@ -46,7 +46,7 @@ async def relay(sink: SmtpSink, clock: ManualClock) -> AsyncGenerator[MakeRelay]
         **settings: Any,
     ) -> SmtpProvider:
         merged = (on or sink).provider_settings("Shop <news@shop.example>") | {"concurrency": 4} | settings
-        config = ProviderConfig("relay", TENANT, "smtp", "email", merged, credentials or {}, cost_micros=7)
+        config = ProviderConfig("relay", TENANT, "smtp", "email", merged, credentials or {})
         provider = SmtpProvider(config, read_account(config), clock, limits)
         made.append(provider)
         return provider

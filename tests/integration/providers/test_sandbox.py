@@ -41,8 +41,8 @@ def receipts() -> ListSink:
 async def build(clock: ManualClock, receipts: ListSink) -> AsyncGenerator[Build]:
     made: list[SandboxProvider] = []
 
-    def make(cost_micros: int = 0, **settings: Any) -> SandboxProvider:
-        config = ProviderConfig("box", TENANT, "sandbox", "email", settings, {}, cost_micros)
+    def make(**settings: Any) -> SandboxProvider:
+        config = ProviderConfig("box", TENANT, "sandbox", "email", settings, {})
         made.append(build_sandbox(config, outside(clock, receipts)))
         return made[-1]
 
@@ -147,10 +147,9 @@ async def test_it_knows_a_repeat_if_told_so(build: Build):
     assert provider.taken == 1
 
 
-async def test_the_price_is_the_settings_or_else_the_accounts(build: Build):
+async def test_it_says_what_a_message_cost_if_told_so(build: Build):
     assert (await send_one(build(cost_micros=40))).cost_micros == 40
-    config = ProviderConfig("box", TENANT, "sandbox", "email", {"cost_micros": 0}, {}, cost_micros=40)
-    assert (await send_one(build_sandbox(config, outside(ManualClock())))).cost_micros == 0
+    assert (await send_one(build())).cost_micros == 0
 
 
 @pytest.mark.parametrize(

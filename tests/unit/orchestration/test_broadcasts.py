@@ -83,7 +83,8 @@ def test_a_message_costs_what_its_providers_do_by_their_shares():
             provider("off", "email", 9000, 5, enabled=False),
             provider("one", "sms", 7000, 0),
             provider("other", "sms", 9000, 0),
-        ]
+        ],
+        at_ms=0,
     )
     assert prices == {"email": 175, "sms": 8000}
 

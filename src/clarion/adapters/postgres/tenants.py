@@ -13,6 +13,7 @@ from clarion.kernel.errors import NotFound, Permanent
 from clarion.tenancy.config import ProviderConfig, TemplateInfo, TenantConfig
 from clarion.tenancy.model import Ambiguity, Caps, Category, CategoryClass, QuietHours, Tenant, TenantEntry
 from clarion.tenancy.ports import TenantSeed, Vault
+from clarion.tenancy.spending import Prices, Quota, Spending
 
 if TYPE_CHECKING:
     import asyncpg
@@ -47,7 +48,8 @@ class _TemplateRow(msgspec.Struct, array_like=True):
 
 
 class _Cost(msgspec.Struct):
-    default_micros: int = 0
+    default_micros: int | None = None
+    prices: tuple[Prices, ...] = ()
 
 
 class _ProviderRow(msgspec.Struct, array_like=True):
@@ -60,11 +62,14 @@ class _ProviderRow(msgspec.Struct, array_like=True):
     weight: int
     enabled: bool
     version: int
+    quota: Quota
+    regions: tuple[str, ...]
 
 
 _categories = msgspec.json.Decoder(list[_CategoryRow])
 _templates = msgspec.json.Decoder(list[_TemplateRow])
 _providers = msgspec.json.Decoder(list[_ProviderRow])
+_spending = msgspec.json.Decoder(Spending)
 
 
 class PostgresTenants:
@@ -133,9 +138,11 @@ class PostgresTenants:
                     config.channel,
                     _json.encode(config.settings),
                     self._vault.seal(config.tenant_id, config.name, clear) if config.credentials else b"",
-                    _json.encode(_Cost(config.cost_micros)),
+                    _json.encode(_Cost(config.cost_micros, config.prices)),
                     config.weight,
                     config.enabled,
+                    _json.encode(config.quota),
+                    _json.encode(config.regions),
                 )
             )
 
@@ -143,6 +150,13 @@ class PostgresTenants:
         """Let a tenant have so many notifications accepted a day; None: any number. Raises NotFound."""
         async with self._pools.pipeline() as connection:
             _require(await connection.fetchval(self._sql["put_quota"], tenant_id, per_day))
+
+    async def put_spending(self, tenant_id: bytes, spending: Spending) -> None:
+        """Say what a tenant may spend. Raises NotFound where there is no such tenant."""
+        async with self._pools.pipeline() as connection:
+            _require(
+                await connection.fetchval(self._sql["put_spending"], tenant_id, _json.encode(spending))
+            )
 
     async def delete_provider(self, tenant_id: bytes, name: str) -> bool:
         """Remove a provider's account. False where there was none."""
@@ -167,6 +181,7 @@ class PostgresTenants:
                 for row in _templates.decode(record["templates"])
             },
             providers=[self._provider(tenant_id, row) for row in _providers.decode(record["providers"])],
+            spending=_spending.decode(record["spending"]),
         )
 
     async def config_version(self, tenant_id: bytes) -> int:
@@ -197,6 +212,9 @@ class PostgresTenants:
             # Damaged secrets silence one account, not the tenant whose configuration this is.
             enabled=row.enabled and credentials is not None,
             version=row.version,
+            prices=row.cost.prices,
+            quota=row.quota,
+            regions=row.regions,
         )
 
     def _unseal(self, tenant_id: bytes, name: str, sealed: bytes) -> dict[str, str] | None:

@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Final, Protocol, TypeVar
 import msgspec
 
 from clarion.adapters.providers.http.exchange import HttpTransport
-from clarion.delivery.model import Capabilities, Message, Outcome, OutcomeKind, Receipt
+from clarion.delivery.model import Capabilities, Message, Outcome, OutcomeKind, RateLimits, Receipt
 from clarion.kernel.clock import Clock
 from clarion.kernel.errors import Ambiguous, ClarionError, Invalid, Permanent, Throttled, Transient
 from clarion.tenancy.config import ProviderConfig
@@ -98,7 +98,6 @@ class BaseProvider(ABC):
         self, config: ProviderConfig, capabilities: Capabilities, deadline_s: float = CALL_DEADLINE_S
     ) -> None:
         self._name = config.name
-        self._cost_micros = config.cost_micros
         self._capabilities = capabilities
         self._deadline_s = deadline_s
         self._closed = False
@@ -108,6 +107,11 @@ class BaseProvider(ABC):
     def capabilities(self) -> Capabilities:
         """What this provider can do; constant for its life."""
         return self._capabilities
+
+    @property
+    def learned(self) -> RateLimits | None:
+        """What the vendor said last of its limits; None: nothing yet. Override where replies say so."""
+        return None
 
     async def send(self, batch: Sequence[Message], within_s: float = math.inf) -> list[Outcome]:
         """Send up to `max_batch` messages within `within_s` and our own deadline; one outcome per message, in order.
@@ -148,8 +152,8 @@ class BaseProvider(ABC):
         return type(error).__name__
 
     def _sent(self, message: Message, provider_message_id: str) -> Outcome:
-        """The outcome of a message that the vendor took responsibility for."""
-        return Outcome(message.delivery_id, "sent", provider_message_id, self._cost_micros)
+        """The outcome of a message that the vendor took responsibility for. What it costs is in the price book."""
+        return Outcome(message.delivery_id, "sent", provider_message_id)
 
     async def _fly(self, flights: Sequence[Flight], deadline_s: float) -> None:
         if self._closed:

@@ -53,6 +53,10 @@ class MisconfiguredProvider:
         """As large as any, so that refusing costs little."""
         return Capabilities(self._channel, max_batch=1000)
 
+    @property
+    def learned(self) -> None:
+        """Nothing: it asks nobody."""
+
     async def send(self, batch: Sequence[Message], within_s: float = math.inf) -> list[Outcome]:
         """Refuse every message for now, saying what to mend."""
         del within_s

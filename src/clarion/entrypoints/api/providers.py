@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -17,6 +16,16 @@ from clarion.contracts.commands import Name
 from clarion.delivery.model import Receipt
 from clarion.entrypoints.api import examples
 from clarion.entrypoints.api.body import JsonBody
+from clarion.entrypoints.api.provider_money import (
+    CostView,
+    ProviderCost,
+    ProviderQuota,
+    cost_view,
+    micros_of,
+    prices_of,
+    quota_of,
+    quota_view,
+)
 from clarion.entrypoints.api.replies import Reply, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
 from clarion.entrypoints.hooks.receipts import ReceiptAddress, receipt_address
@@ -24,23 +33,15 @@ from clarion.kernel.errors import Invalid, NotFound
 from clarion.tenancy.api_keys import EVERYTHING
 from clarion.tenancy.config import ProviderConfig
 
-MICROS: Final = 1_000_000
-MAX_COST: Final = 1000
-
 Secret = Annotated[str, Meta(max_length=16_384)]
-
-
-class ProviderCost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a message costs, in currency units with up to six decimals."""
-
-    default: Annotated[float, Meta(ge=0, le=MAX_COST)] = 0.0
 
 
 class ProviderBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of `PUT /api/v1/providers/{name}`.
 
     `settings` and `credentials` are those of the kind. Credentials can be written, never read: those that are kept
-    stay where `credentials` is left out. `weight`: this account's share among those of its channel.
+    stay where `credentials` is left out. `weight`: this account's share among those of its channel. `regions`: from
+    which it may be used; none: from all.
     """
 
     kind: Name
@@ -48,6 +49,8 @@ class ProviderBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     credentials: dict[Name, Secret] | UnsetType = UNSET
     settings: dict[str, Any] = {}
     cost: ProviderCost = ProviderCost()
+    quota: ProviderQuota = ProviderQuota()
+    regions: list[Name] = []
     weight: Annotated[int, Meta(ge=0, le=10_000)] = 1
     enabled: bool = True
 
@@ -60,7 +63,9 @@ class ProviderView(msgspec.Struct, frozen=True):
     channel: str
     settings: dict[str, Any]
     credentials_set: list[str]
-    cost: dict[str, Decimal]
+    cost: CostView
+    quota: ProviderQuota
+    regions: list[str]
     weight: int
     enabled: bool
     receipts: ReceiptAddress | None
@@ -107,7 +112,10 @@ async def put_provider(call: Call) -> Reply:
         channel=body.channel,
         settings=body.settings,
         credentials=await _credentials(call, name, body),
-        cost_micros=int((Decimal(str(body.cost.default)) * MICROS).to_integral_value(ROUND_HALF_UP)),
+        cost_micros=None if body.cost.default is None else micros_of(body.cost.default),
+        prices=prices_of(body.cost),
+        quota=quota_of(body.quota),
+        regions=tuple(body.regions),
         weight=body.weight,
         enabled=body.enabled,
     )
@@ -183,7 +191,9 @@ def _view(call: Call, config: ProviderConfig) -> ProviderView:
         config.channel,
         config.settings,
         sorted(config.credentials),
-        {"default": Decimal(config.cost_micros) / MICROS},
+        cost_view(config, call.services.gateway.region.clock.now_ms()),
+        quota_view(config.quota),
+        list(config.regions),
         config.weight,
         config.enabled,
         receipt_address(config, sealer, with_secret=may_write),

@@ -32,6 +32,10 @@ SELECT config_version FROM bumped
 -- How many notifications a tenant may have accepted in a day (NULL: any number). Nothing where there is no such tenant.
 UPDATE tenant_settings SET daily_quota = $2, config_version = config_version + 1 WHERE tenant_id = $1 RETURNING config_version
 
+-- name: put_spending
+-- What a tenant may spend, and a new version of the configuration. Nothing where there is no such tenant.
+UPDATE tenant_settings SET spending = $2, config_version = config_version + 1 WHERE tenant_id = $1 RETURNING config_version
+
 -- name: put_links
 -- How a tenant's links behave, and a new version of the configuration. Nothing where there is no such tenant.
 UPDATE tenant_settings SET tracking = $2, public_url = $3, config_version = config_version + 1 WHERE tenant_id = $1
@@ -47,11 +51,12 @@ RETURNING config_version
 WITH bumped AS (
     UPDATE tenant_settings SET config_version = config_version + 1 WHERE tenant_id = $1 RETURNING tenant_id, config_version
 ), written AS (
-    INSERT INTO providers (tenant_id, name, kind, channel, settings, credentials, cost, weight, enabled)
-    SELECT tenant_id, $2, $3, $4, $5, $6, $7, $8, $9 FROM bumped
+    INSERT INTO providers (tenant_id, name, kind, channel, settings, credentials, cost, weight, enabled, quota, regions)
+    SELECT tenant_id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM bumped
     ON CONFLICT (tenant_id, name) DO UPDATE
     SET kind = excluded.kind, channel = excluded.channel, settings = excluded.settings, credentials = excluded.credentials,
-        cost = excluded.cost, weight = excluded.weight, enabled = excluded.enabled, version = providers.version + 1
+        cost = excluded.cost, weight = excluded.weight, enabled = excluded.enabled, quota = excluded.quota,
+        regions = excluded.regions, version = providers.version + 1
 )
 SELECT config_version FROM bumped
 
@@ -62,7 +67,7 @@ UPDATE tenant_settings s SET config_version = config_version + 1 FROM gone WHERE
 
 -- name: load_config
 -- All that a tenant set, in one round trip and as of one instant. Of templates the live version, without content.
-SELECT s.name, s.timezone, s.country, s.quiet_hours, s.rate_per_s, s.rate_burst, s.daily_quota, s.tracking, s.public_url, s.language, s.config_version,
+SELECT s.name, s.timezone, s.country, s.quiet_hours, s.rate_per_s, s.rate_burst, s.daily_quota, s.tracking, s.public_url, s.language, s.spending, s.config_version,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(c.name, c.class, c.ttl_s, c.on_ambiguity, c.caps, c.channels, c.max_channels,
                                                     c.tracking, c.fallback)
                                   ORDER BY c.name), '[]')
@@ -71,7 +76,7 @@ SELECT s.name, s.timezone, s.country, s.quiet_hours, s.rate_per_s, s.rate_burst,
         FROM (SELECT DISTINCT ON (name) name, version, category, channels, has_schema FROM templates
               WHERE tenant_id = s.tenant_id AND live_at IS NOT NULL ORDER BY name, live_at DESC, version DESC) AS t) AS templates,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(p.name, p.kind, p.channel, p.settings, encode(p.credentials, 'base64'), p.cost,
-                                                    p.weight, p.enabled, p.version) ORDER BY p.name), '[]')
+                                                    p.weight, p.enabled, p.version, p.quota, p.regions) ORDER BY p.name), '[]')
         FROM providers p WHERE p.tenant_id = s.tenant_id) AS providers
 FROM tenant_settings s
 WHERE s.tenant_id = $1

@@ -32,8 +32,8 @@ class SandboxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `transient_rate`, `permanent_rate`, `ambiguous_rate`: shares of the messages with that outcome; an ambiguous one is
     recorded, as by a vendor that takes a message and dies before it says so. `throttle_per_s`: messages a second
     before the rest is throttled, 0 for no limit. `receipts`: what is reported of each message taken, after
-    `receipt_delay_ms`. `cost_micros`: the price of a message; null for the account's. `idempotent`: a repeat of a
-    delivery id is taken once only. `latency_ms`: how long a call takes. `seed`: another one draws other lots.
+    `receipt_delay_ms`. `cost_micros`: what it says that a message cost; null or 0: nothing, as most
+    vendors. `idempotent`: a repeat of a delivery id is taken once only. `latency_ms`: how long a call takes. `seed`: another one draws other lots.
     """
 
     latency_ms: float = 0.0
