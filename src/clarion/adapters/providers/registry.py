@@ -12,10 +12,13 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Final, Protocol, cast
 
+from clarion.adapters.providers.apns import build_apns
 from clarion.adapters.providers.base import Outside
+from clarion.adapters.providers.fcm import build_fcm
 from clarion.adapters.providers.sandbox import build_sandbox
 from clarion.adapters.providers.smtp import build_smtp
 from clarion.adapters.providers.webhooks import WebhookReader
+from clarion.adapters.providers.webpush import build_webpush
 from clarion.delivery.ports import Provider
 from clarion.kernel.errors import Invalid
 from clarion.tenancy.config import ProviderConfig
@@ -35,7 +38,13 @@ class ProviderFactory(Protocol):
 
 
 _BUILT_IN: Final[Mapping[str, ProviderFactory]] = MappingProxyType(
-    {"sandbox": build_sandbox, "smtp": build_smtp}
+    {
+        "apns": build_apns,
+        "fcm": build_fcm,
+        "sandbox": build_sandbox,
+        "smtp": build_smtp,
+        "webpush": build_webpush,
+    }
 )
 
 _READERS: Final[Mapping[str, WebhookReader]] = MappingProxyType({})
