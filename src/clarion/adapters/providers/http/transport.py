@@ -1,97 +1,119 @@
-"""The way to vendors over HTTP: one for all providers of a process."""
+"""The way to vendors over HTTP: one for all providers of a process.
+
+exchange ─▶ http2? ─▶ streams on one connection a host (`http2`)
+              └─ no ─▶ a kept connection of the origin, or a new one (`pool`, `dialer`) ─▶ `connection`
+"""
 
 from __future__ import annotations
 
 import asyncio
-import socket
+import re
 import ssl
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from yarl import URL
-
-from clarion.adapters.providers.base import Cut, Unavailable
+from clarion.adapters.providers.base import Cut, Unavailable, Unsendable
+from clarion.adapters.providers.http.connection import Connection
+from clarion.adapters.providers.http.dialer import AddressBook, Dialer, Resolve
 from clarion.adapters.providers.http.exchange import HttpReply, HttpRequest
-from clarion.kernel.errors import Refused, Transient
+from clarion.adapters.providers.http.http2 import Http2
+from clarion.adapters.providers.http.origin import Origin, split_url
+from clarion.adapters.providers.http.pool import Pool, PoolLimits
 
-MAX_REPLY: Final = 1 << 20
-"""The largest body of a reply, unpacked. What vendors answer has kilobytes."""
-
-
-class Resolve(Protocol):
-    """Where a host is, if it may be reached at all (`adapters.egress` has the real one)."""
-
-    async def __call__(self, host: str, *, encrypted: bool) -> Sequence[str]:
-        """Its addresses, at least one. Raises Refused where it may not be reached, Transient where it is unknown."""
-        ...
-
-
-class _Checked(AbstractResolver):
-    """Knows the addresses that were checked, and asks nobody."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, Sequence[str]] = {}
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        del family
-        return [
-            ResolveResult(hostname=host, host=address, port=port, family=socket.AF_INET, proto=0, flags=0)
-            for address in self.known[host]
-        ]
-
-    async def close(self) -> None:
-        """Nothing."""
+_BROKEN: Final = re.compile(r"[\r\n\0]")
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Transport:
-    """`HttpTransport`. `tls`: what servers' certificates are held against; there is no way to switch that off."""
+    """`HttpTransport`. `resolve` says where hosts are, and which may be reached.
 
-    def __init__(self, resolve: Resolve, tls: ssl.SSLContext | None = None) -> None:
-        self._resolve = resolve
-        self._tls = tls or ssl.create_default_context()
-        self._resolver = _Checked()
-        self._session: aiohttp.ClientSession | None = None
+    `authority`: certificates in PEM that sign those of servers, in place of the system's (doubles, private endpoints).
+    Certificates are verified always: there is no way to switch that off.
+    """
+
+    def __init__(self, resolve: Resolve, authority: str = "", limits: PoolLimits | None = None) -> None:
+        tls = ssl.create_default_context(cadata=authority or None)
+        tls.set_alpn_protocols(["http/1.1"])
+        addresses = AddressBook(resolve)
+        self._dialer = Dialer(addresses, tls)
+        self._http2 = Http2(addresses, authority)
+        self._limits = limits or PoolLimits()
+        self._pools: dict[Origin, Pool] = {}
+        self._is_closed = False
+
+    @property
+    def connections(self) -> int:
+        """HTTP/1.1 connections that are open or being opened, for metrics."""
+        return sum(pool.size for pool in self._pools.values())
 
     async def exchange(
         self, request: HttpRequest, on_leaving: Callable[[], None], within_s: float
     ) -> HttpReply:
-        """The reply to a request; see `HttpTransport.exchange`."""
-        url = URL(request.url)
-        host = url.host or ""
-        try:
-            self._resolver.known[host] = await self._resolve(host, encrypted=url.scheme == "https")
-        except Refused as error:
-            raise Unavailable(error.detail, "egress") from None
-        except Transient as error:
-            raise Unavailable(error.detail, "unknown_host") from None
-        on_leaving()
+        """The reply to a request; see `HttpTransport.exchange`. Raises Unsendable on a URL or header that is none."""
+        origin, target = split_url(request.url)
+        head = write_head(request, origin, target)
+        if self._is_closed:
+            raise Unavailable("the transport was closed", "closed")
+        if request.http2:
+            return await self._http2.exchange(request, origin, on_leaving, within_s)
+        pool = self._pool(origin)
+        connection: Connection | None = None
         try:
             async with asyncio.timeout(within_s):
-                return await self._ask(request, url)
-        except TimeoutError:
-            raise Cut("no reply in time", "timeout") from None
-        except aiohttp.ClientConnectorError:
-            raise Unavailable("no connection", "unreachable") from None
-        except aiohttp.ClientError as error:
-            raise Cut("the connection ended without a reply", type(error).__name__) from None
-
-    async def _ask(self, request: HttpRequest, url: URL) -> HttpReply:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(resolver=self._resolver, ssl=self._tls, use_dns_cache=False)
-            self._session = aiohttp.ClientSession(connector=connector)
-        async with self._session.request(
-            request.method, url, headers=request.headers, data=request.body, allow_redirects=False
-        ) as reply:
-            body = await reply.content.read(MAX_REPLY + 1)
-            if len(body) > MAX_REPLY:
-                raise Cut("the reply is too large", "reply_too_large")
-            return HttpReply(reply.status, {k.lower(): v for k, v in reply.headers.items()}, body)
+                connection = await _acquire(pool)
+                reply = await connection.ask(head, request.body, on_leaving)
+        except BaseException as error:
+            if connection is not None:
+                pool.discard(connection)
+            if isinstance(error, TimeoutError):
+                raise _too_late(connection) from None
+            raise
+        pool.release(connection)
+        return reply
 
     async def close(self) -> None:
-        """Close all connections. Idempotent."""
-        if self._session is not None:
-            await self._session.close()
+        """Close all connections; calls under way end as the vendor lets them. Idempotent."""
+        self._is_closed = True
+        for pool in list(self._pools.values()):
+            pool.close()
+        self._http2.close()
+
+    def _pool(self, origin: Origin) -> Pool:
+        pool = self._pools.get(origin)
+        if pool is None:
+            forget = partial(self._pools.pop, origin, None)
+            pool = Pool(partial(self._dialer.dial, origin), self._limits, forget)
+            self._pools[origin] = pool
+        return pool
+
+
+def write_head(request: HttpRequest, origin: Origin, target: str) -> bytes:
+    """The head of a request, to the empty line. Raises Unsendable where a header would not stay one."""
+    lines = [f"{request.method} {target} HTTP/1.1", f"Host: {origin.authority}"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    lines.append(f"Content-Length: {len(request.body)}\r\nAccept-Encoding: identity\r\n\r\n")
+    check_headers(request.headers)
+    try:
+        return "\r\n".join(lines).encode("latin-1")
+    except UnicodeEncodeError:
+        raise Unsendable("a header of the request is no Latin-1", "malformed_header") from None
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Pass where each is a header of its own. Raises Unsendable: a line break in a value would begin another."""
+    for name, value in headers.items():
+        if _BROKEN.search(value) or not _TOKEN.fullmatch(name):
+            raise Unsendable("a header of the request would not stay what it is", "malformed_header")
+
+
+async def _acquire(pool: Pool) -> Connection:
+    while not (connection := await pool.acquire()).is_open:
+        pool.discard(connection)
+    return connection
+
+
+def _too_late(connection: Connection | None) -> Unavailable | Cut:
+    if connection is None:
+        return Unavailable("no connection in time", "unreachable")
+    return Cut("no reply in time", "deadline")
