@@ -15,8 +15,11 @@ from typing import Final, Protocol, cast
 from clarion.adapters.providers.apns import build_apns
 from clarion.adapters.providers.base import Outside
 from clarion.adapters.providers.fcm import build_fcm
+from clarion.adapters.providers.plivo import build_plivo, read_plivo
 from clarion.adapters.providers.sandbox import build_sandbox
 from clarion.adapters.providers.smtp import build_smtp
+from clarion.adapters.providers.twilio import build_twilio, read_twilio
+from clarion.adapters.providers.vonage import build_vonage, read_vonage
 from clarion.adapters.providers.webhooks import WebhookReader
 from clarion.adapters.providers.webpush import build_webpush
 from clarion.delivery.ports import Provider
@@ -41,13 +44,22 @@ _BUILT_IN: Final[Mapping[str, ProviderFactory]] = MappingProxyType(
     {
         "apns": build_apns,
         "fcm": build_fcm,
+        "plivo": build_plivo,
         "sandbox": build_sandbox,
         "smtp": build_smtp,
+        "twilio": build_twilio,
+        "vonage": build_vonage,
         "webpush": build_webpush,
     }
 )
 
-_READERS: Final[Mapping[str, WebhookReader]] = MappingProxyType({})
+_READERS: Final[Mapping[str, WebhookReader]] = MappingProxyType(
+    {
+        "plivo": read_plivo,
+        "twilio": read_twilio,
+        "vonage": read_vonage,
+    }
+)
 
 
 def build_provider(config: ProviderConfig, outside: Outside) -> Provider:

@@ -1,0 +1,94 @@
+"""What readers of text vendors' webhooks share: forms, JSON, numbers, times and prices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+from clarion.adapters.providers.proof import delivery_id
+from clarion.adapters.providers.webhooks import WebhookCall
+from clarion.kernel.errors import Invalid
+
+DELIVERY_PARAMETER: Final = "delivery"
+"""The query parameter of a receipts url that says which delivery it is about."""
+
+_MICROS: Final = 1_000_000
+_MOST_FIELDS: Final = 200
+
+
+def read_form(raw: bytes) -> list[tuple[str, str]]:
+    """The fields of an url-encoded body, in order. Raises Invalid."""
+    try:
+        return parse_qsl(
+            raw.decode(), keep_blank_values=True, strict_parsing=bool(raw), max_num_fields=_MOST_FIELDS
+        )
+    except ValueError as error:
+        raise Invalid("the body is no form") from error
+
+
+def read_json(raw: bytes) -> dict[str, Any]:
+    """The fields of a JSON body. Raises Invalid."""
+    try:
+        return msgspec.json.decode(raw, type=dict[str, Any])
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise Invalid("the body is no JSON object") from error
+
+
+def fields_of(call: WebhookCall) -> dict[str, Any]:
+    """The fields of a call, from its body or, for a GET, its query. Raises Invalid."""
+    if call.method == "GET":
+        return dict(read_form(urlsplit(call.url).query.encode()))
+    if "json" in call.headers.get("content-type", ""):
+        return read_json(call.raw)
+    return dict(read_form(call.raw))
+
+
+def text_field(fields: Mapping[str, Any], name: str) -> str:
+    """A field as text; "" where it is missing."""
+    value = fields.get(name)
+    return "" if value is None else str(value)
+
+
+def delivery_of(url: str) -> bytes:
+    """The delivery that a receipts url names; b"" where it names none."""
+    query = dict(parse_qsl(urlsplit(url).query))
+    return delivery_id(query.get(DELIVERY_PARAMETER, ""))
+
+
+def with_delivery(url: str, delivery: bytes) -> str:
+    """A receipts url that names a delivery."""
+    return f"{url}{'&' if '?' in url else '?'}{DELIVERY_PARAMETER}={delivery.hex()}"
+
+
+def price_micros(amount: object) -> int | None:
+    """What a vendor says that a message cost, in millionths; None where it says nothing. Debits may come negative."""
+    if amount in (None, ""):
+        return None
+    try:
+        price = Decimal(str(amount))
+    except InvalidOperation:
+        return None
+    return int(abs(price) * _MICROS) if price.is_finite() else None
+
+
+def time_of(text: str, otherwise_ms: int) -> int:
+    """UTC milliseconds of a vendor's time (`2026-01-31T12:00:00Z`, `2026-01-31 12:00:00 +0000`, without a zone: UTC).
+
+    `otherwise_ms` where it is none.
+    """
+    try:
+        at = datetime.fromisoformat(text.strip().replace(" +", "+").replace(" -", "-"))
+    except ValueError:
+        return otherwise_ms
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def number_from(text: str) -> str:
+    """A number as profiles have it, from the digits that a vendor says; "" for anything else."""
+    digits = text.removeprefix("+")
+    return f"+{digits}" if digits.isascii() and digits.isdecimal() else ""

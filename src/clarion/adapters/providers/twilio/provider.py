@@ -1,0 +1,106 @@
+"""The provider of kind `twilio`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import urlencode
+
+import msgspec
+
+from clarion.adapters.providers.base import Cut, Flight, Outside, Unsendable
+from clarion.adapters.providers.http.exchange import HttpReply, HttpRequest
+from clarion.adapters.providers.http.provider import Call, HttpProvider
+from clarion.adapters.providers.http.statuses import outcome_of, peek_body, read_body, verdict_of
+from clarion.adapters.providers.sms.account import single_call_capabilities
+from clarion.adapters.providers.sms.text import SMS_CONTENT, Longest, number_of, text_of
+from clarion.adapters.providers.sms.webhook import with_delivery
+from clarion.adapters.providers.twilio.account import Account, read_account
+from clarion.adapters.providers.twilio.errors import ERRORS
+from clarion.delivery.model import Message, Outcome
+from clarion.tenancy.config import ProviderConfig
+
+LONGEST: Final = Longest(gsm7=1600, ucs2=1600)
+"""Twilio counts characters: 1,600 of any alphabet."""
+
+_FAILED: Final = frozenset({"failed", "undelivered", "canceled"})
+
+
+class _Reply(msgspec.Struct, frozen=True):
+    """What we read of a message, or of an error: both are JSON objects, and an error may come with any status."""
+
+    sid: str | None = None
+    status: str | int | None = None
+    error_code: int | str | None = None
+    code: int | str | None = None
+
+
+class TwilioProvider(HttpProvider):
+    """One account with Twilio: a call a message, each naming its delivery in the address of its receipts."""
+
+    carries = SMS_CONTENT
+
+    def __init__(self, config: ProviderConfig, account: Account, outside: Outside) -> None:
+        settings = account.settings
+        capabilities = single_call_capabilities(settings, echoes_id=bool(settings.receipts_url))
+        super().__init__(config, capabilities, outside.transport, settings.timeout_s)
+        self._clock = outside.clock
+        self._url = account.url
+        self._headers = {
+            "Authorization": account.authorization,
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Accept": "application/json",
+        }
+        self._receipts_url = settings.receipts_url
+        common = {
+            "From": settings.sender or "",
+            "MessagingServiceSid": settings.messaging_service_sid or "",
+            "ValidityPeriod": str(settings.validity_s or ""),
+        }
+        self._common = {name: value for name, value in common.items() if value}
+
+    def _calls_of(self, flights: Sequence[Flight]) -> list[Call]:
+        calls: list[Call] = []
+        for flight in flights:
+            try:
+                calls.append(Call(self._request(flight.message), [flight]))
+            except Unsendable as error:
+                flight.outcome = self._outcome_of(error, flight)
+        return calls
+
+    def _request(self, message: Message) -> HttpRequest:
+        form = {"To": number_of(message), "Body": text_of(message, LONGEST), **self._common}
+        if self._receipts_url:
+            form["StatusCallback"] = with_delivery(self._receipts_url, message.delivery_id)
+        return HttpRequest("POST", self._url, self._headers, urlencode(form).encode())
+
+    def _outcomes_of(self, call: Call, reply: HttpReply) -> list[Outcome]:
+        return [self._outcome(call.flights[0].message, reply)]
+
+    def _outcome(self, message: Message, reply: HttpReply) -> Outcome:
+        verdict = verdict_of(reply, self._clock.now_ms())
+        code = _error_of(peek_body(reply, _Reply))
+        if code and (known := ERRORS.get(code)):
+            return known.of(message)
+        if verdict.kind != "sent":
+            return outcome_of(message, verdict, f"Twilio {code}" if code else "")
+        said = read_body(reply, _Reply)
+        if code or said.status in _FAILED:
+            return Outcome(message.delivery_id, "permanent", code="twilio_failed", detail=f"Twilio {code}")
+        if not said.sid:
+            raise Cut("it reports success and no message", "unreadable_reply")
+        return self._sent(message, said.sid)
+
+
+def _error_of(said: _Reply | None) -> int:
+    """The vendor's error code in a reply; 0: it has none."""
+    code = said and (said.error_code or said.code)
+    try:
+        return int(code or 0)
+    except ValueError:
+        return 0
+
+
+def build_twilio(config: ProviderConfig, outside: Outside) -> TwilioProvider:
+    """An account with Twilio. Raises Invalid with the path of a wrong setting."""
+    return TwilioProvider(config, read_account(config), outside)
