@@ -29,6 +29,23 @@ class SetAside:
         )
 
 
+class SpendingMetrics:
+    """Money: budgets that alarmed, and floods of text messages that were stopped."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.alarms = Counter(
+            "clarion_budget_alarms",
+            "Budgets that came near their limit (`soft`) or to it (`spent`)",
+            ["state"],
+            registry=registry,
+        )
+        self.blocks = Counter(
+            "clarion_number_blocks_stopped",
+            "Blocks of numbers that text messages were pumped to",
+            registry=registry,
+        )
+
+
 class Metrics:
     """Every metric of a role. Label values are names that a tenant cannot choose freely (no unbounded series)."""
 
@@ -86,6 +103,7 @@ class Metrics:
             "clarion_reaped", "Leases that ended without an ack", ["channel"], registry=registry
         )
         self.aside = SetAside(registry)
+        self.spending = SpendingMetrics(registry)
         self.visits_lost = Counter(
             "clarion_visits_lost", "Clicks and opens that were answered and not counted", registry=registry
         )
