@@ -61,11 +61,14 @@ from clarion.audience.seals import Seals
 from clarion.audience.segments import SegmentAudience, SegmentPorts, Sources
 from clarion.delivery.circuits import Circuits
 from clarion.delivery.compose import ComposePorts, MessageComposer
+from clarion.delivery.figures import Figures
 from clarion.delivery.gates import Gates
 from clarion.delivery.links.maker import LinkMaker
 from clarion.delivery.links.tokens import LinkKeys, TokenSigner
 from clarion.delivery.ports import Watcher
+from clarion.delivery.prices import unit_price
 from clarion.delivery.quarantine import SETTLED_S, Quarantine
+from clarion.delivery.router import Router
 from clarion.delivery.run import DispatchPorts
 from clarion.delivery.template_cache import CachedTemplates
 from clarion.intelligence.serving import NeutralPrior
@@ -82,6 +85,7 @@ from clarion.orchestration.snapshot import SnapshotPorts
 from clarion.settings import Settings
 from clarion.templates import Renderer
 from clarion.templates.ports import TrialRenderer
+from clarion.tenancy.config import ProviderConfig
 from clarion.tenancy.quotas import LocalBuckets
 
 
@@ -358,6 +362,13 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
             await trials.close()
 
 
+def _router(region: str, providers: Providers) -> Router:
+    def services_of(account: ProviderConfig) -> frozenset[str]:
+        return providers.get(account).capabilities.services
+
+    return Router(region, Figures(), Circuits(), unit_price, services_of)
+
+
 @asynccontextmanager
 async def open_worker(
     settings: Settings, watcher: Watcher, stopping: Callable[[], bool]
@@ -380,6 +391,7 @@ async def open_worker(
                 clock=region.clock,
             )
         )
+        router = _router(settings.region, providers)
         dispatch = DispatchPorts(
             store=store,
             queue=region.queue,
@@ -388,7 +400,8 @@ async def open_worker(
             composer=composer,
             policies=region.configs,
             providers=providers,
-            circuits=Circuits(),
+            circuits=router.circuits,
+            router=router,
             gates=Gates(),
             clock=region.clock,
             random=random.random,

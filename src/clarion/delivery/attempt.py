@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from clarion.compliance.model import NO_CONSENT, ConsentState
 from clarion.contracts.work import URGENT_PRIORITY
 from clarion.delivery.conclude import Attempt, Closing, settle
+from clarion.delivery.destinations import ANYWHERE
 from clarion.delivery.failover import has_untried, moves_on
 from clarion.delivery.model import Outcome
 from clarion.delivery.permission import consent_unreadable, refused
@@ -71,6 +72,7 @@ async def _send(
     ports.watcher.reached("answered", len(begun))
     now_ms = ports.clock.now_ms()
     ports.circuits.observe((account.tenant_id, account.name), outcomes, now_ms)
+    _count(begun, outcomes, account, took_ms, ports)
     capabilities = ports.providers.get(account).capabilities
     idempotent = capabilities.idempotent
     for one, outcome in zip(begun, outcomes, strict=True):
@@ -88,9 +90,24 @@ async def _send(
             moves_on=moves,
             fails_over=moves and _has_untried(one, account, ports),
             by_message_id=not capabilities.echoes_id,
+            route=one.note,
         )
         closings.append(settle(one.job, outcome, attempt))
     return outcomes, closings
+
+
+def _count(
+    begun: Sequence[Ready],
+    outcomes: Sequence[Outcome],
+    account: ProviderConfig,
+    took_ms: int,
+    ports: DispatchPorts,
+) -> None:
+    """Add what a call came to to the live figures, by destination where it mattered."""
+    if begun:
+        is_known = any(one.destination for one in begun)
+        destinations = [one.destination or ANYWHERE for one in begun] if is_known else ()
+        ports.router.figures.observe((account.tenant_id, account.name), outcomes, destinations, took_ms)
 
 
 def _has_untried(one: Ready, failed: ProviderConfig, ports: DispatchPorts) -> bool:

@@ -79,6 +79,10 @@ class Circuits:
         """The breaker of `key`, for health reports and metrics."""
         return self._circuits.get(key, CLOSED)
 
+    def not_closed(self) -> set[CircuitKey]:
+        """The accounts whose breakers are open or half-open."""
+        return {key for key, circuit in self._circuits.items() if circuit.state != "closed"}
+
     def use(self, accounts: Iterable[tuple[CircuitKey, int]], now_ms: int) -> None:
         """Say that accounts are about to be asked, each with the version of its configuration."""
         for key, version in accounts:

@@ -11,6 +11,7 @@ from clarion.contracts.statuses import TERMINAL
 from clarion.contracts.work import notification_id_of
 from clarion.delivery.failover import goes_at_once, is_excused
 from clarion.delivery.model import Conclusion, Job, Outcome
+from clarion.delivery.ranking import Note
 from clarion.delivery.retry import GiveUp, Retry, RetryDecision, next_attempt
 
 FAILOVER: Final = "failover"
@@ -22,7 +23,8 @@ _encode: Final = msgspec.json.Encoder().encode
 class AttemptEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of a delivery's attempt log, as `/trace` shows it. No PII. `at_ms` is UTC ms of the store's clock.
 
-    `locale`: the language that the message was in, where its template has several.
+    `locale`: the language that the message was in, where its template has several. `route`: why this provider, where
+    there was a choice.
     """
 
     n: int
@@ -36,6 +38,7 @@ class AttemptEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     took_ms: int = 0
     next_at_ms: int = 0
     locale: str = ""
+    route: Note | None = None
 
 
 class Closing(msgspec.Struct, frozen=True):
@@ -130,7 +133,7 @@ class Attempt(msgspec.Struct, frozen=True):
 
     `park`: an ambiguous outcome is left `unknown` rather than risking a duplicate. `random` in [0, 1) spreads retries.
     `moves_on`: the next attempt had better be another provider's; `fails_over`: there is one that can be asked at once.
-    `locale`: see `AttemptEntry`. `by_message_id`: see `Conclusion`.
+    `locale`: see `AttemptEntry`. `by_message_id`: see `Conclusion`. `route`: see `AttemptEntry`.
     """
 
     epoch: int
@@ -144,6 +147,7 @@ class Attempt(msgspec.Struct, frozen=True):
     moves_on: bool = False
     fails_over: bool = False
     by_message_id: bool = False
+    route: Note | None = None
 
 
 def settle(job: Job, outcome: Outcome, attempt: Attempt) -> Closing:
@@ -169,6 +173,7 @@ def settle(job: Job, outcome: Outcome, attempt: Attempt) -> Closing:
         took_ms=attempt.took_ms,
         next_at_ms=due_ms,
         locale=attempt.locale,
+        route=attempt.route,
     )
     return Closing(
         job,

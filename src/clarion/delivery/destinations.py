@@ -1,4 +1,4 @@
-"""Where a message goes, as far as it matters to who carries it: a country, a mail domain, or platforms.
+"""Where a message goes, as far as it matters to who carries it: a country, a mail domain, or push services.
 
 An account can be good for one country and bad for another, so figures and prices are kept by these names.
 """
@@ -13,9 +13,13 @@ from typing import Final
 import phonenumbers
 
 from clarion.delivery.model import Message
+from clarion.delivery.push import service_of
 
 ANYWHERE: Final = "*"
 """All destinations of an account together; also where nothing can be told of an address."""
+
+SERVICES_JOIN: Final = "+"
+"""Between the push services of a message's devices."""
 
 MAX_DOMAIN: Final = 100
 """Longer mail domains are not worth a name of their own."""
@@ -40,6 +44,16 @@ _FAMILIES: Final[Mapping[str, str]] = {
 }
 """Domains whose mail the same servers take: they accept and refuse alike."""
 
+_MAILBOXES: Final = frozenset(
+    {
+        *_FAMILIES.values(),
+        *("163.com", "bluewin.ch", "comcast.net", "fastmail.com", "free.fr", "freenet.de", "laposte.net"),
+        *("libero.it", "mail.ru", "naver.com", "orange.fr", "qq.com", "seznam.cz", "t-online.de"),
+        *("web.de", "wp.pl", "yandex.ru", "zoho.com"),
+    }
+)
+"""Where so many people have their mail that the domain says nothing of any of them."""
+
 _PREFIX_DIGITS: Final = 7
 """Of a number behind the `+`: more than any country needs to be told from its neighbours in one calling code."""
 
@@ -48,12 +62,19 @@ _FILLERS: Final = ("2345678", "5555555", "0000000", "1234567")
 
 
 def destination_of(message: Message) -> str:
-    """`DE` for a number, `gmail.com` for an address, `android+ios` for devices; ANYWHERE where it cannot be told."""
+    """`DE` for a number, `gmail.com` for an address, `apns+fcm` for devices; ANYWHERE where it cannot be told."""
     if message.channel == "email":
         return mail_domain_of(message.to)
     if message.channel == "sms":
         return country_of(message.to)
-    return "+".join(sorted({device.platform for device in message.devices})) or ANYWHERE
+    return SERVICES_JOIN.join(sorted({service_of(device) for device in message.devices})) or ANYWHERE
+
+
+def public_name_of(channel: str, destination: str) -> str:
+    """A destination as a trace may name it: of mail domains only those that say nothing of a person, else `other`."""
+    if channel != "email" or destination == ANYWHERE or destination in _MAILBOXES:
+        return destination
+    return "other"
 
 
 def mail_domain_of(address: str) -> str:

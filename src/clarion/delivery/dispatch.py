@@ -23,11 +23,12 @@ from clarion.delivery.attempt import send_group
 from clarion.delivery.circuit import CircuitKey
 from clarion.delivery.claimed import Claimed
 from clarion.delivery.conclude import Closing
+from clarion.delivery.destinations import ANYWHERE, destination_of
 from clarion.delivery.model import Job
 from clarion.delivery.permission import cap_requests, capped, quiet_until
 from clarion.delivery.ports import Policies
 from clarion.delivery.record import finish
-from clarion.delivery.route import RouteTable, choose
+from clarion.delivery.route import Ask, RouteTable, choose
 from clarion.delivery.run import DispatchPorts, Group, Ready, Report, Run
 from clarion.delivery.triage import close_early, held_elsewhere, is_early
 from clarion.kernel.errors import Transient
@@ -162,28 +163,29 @@ def _route(
 ) -> tuple[list[Group], list[WorkItem]]:
     """Jobs of one environment by the account that sends them, and the items of those that wait for one."""
     now_ms = ports.clock.now_ms()
-    configs = {one.config.tenant.tenant_id: one.config for one in ready}
-    accounts = {
-        (account.tenant_id, account.name): account
-        for config in configs.values()
-        for account in accounts_for(config, is_test=is_test)
-    }
-    closed = {key for key in accounts if ports.circuits.state_of(key).state == "closed"}
     waiting: list[WorkItem] = []
     groups: dict[CircuitKey, Group] = {}
-    assignments = choose(
-        [one.job.item for one in ready],
-        RouteTable(accounts.values()),
-        ports.circuits,
-        now_ms,
-        retried={one.job.item.delivery_id: one.job.tried for one in ready if one.job.attempts},
-    )
-    for one, assignment in zip(ready, assignments, strict=True):
-        if assignment.provider:
-            key = (one.job.item.tenant_id, assignment.provider)
-            group = groups.setdefault(key, Group(accounts[key], [], probing=key not in closed))
-            group.ready.append(one)
-        else:
-            due_ms = assignment.wait_until_ms or now_ms + NO_PROVIDER_WAIT_MS
-            waiting.append(replace(one.job.item, due_ms=due_ms))
+    tenants: dict[bytes, list[Ready]] = {}
+    for one in ready:
+        tenants.setdefault(one.job.item.tenant_id, []).append(one)
+    for tenant_id, mine in tenants.items():
+        table = ports.router.table(mine[0].config, now_ms, is_test=is_test)
+        not_closed = ports.circuits.not_closed()
+        asks = [_ask(one, table) for one in mine]
+        for one, ask, found in zip(mine, asks, choose(asks, table, ports.circuits, now_ms), strict=True):
+            if found.provider:
+                key = (tenant_id, found.provider)
+                if key not in groups:
+                    groups[key] = Group(table.account(found.provider), [], probing=key in not_closed)
+                noted = replace(one, destination=ask.destination, note=found.note) if found.note else one
+                groups[key].ready.append(noted)
+            else:
+                due_ms = found.wait_until_ms or now_ms + NO_PROVIDER_WAIT_MS
+                waiting.append(replace(one.job.item, due_ms=due_ms))
     return list(groups.values()), waiting
+
+
+def _ask(one: Ready, table: RouteTable) -> Ask:
+    job = one.job
+    destination = destination_of(one.message) if table.has_choice(job.item.channel) else ANYWHERE
+    return Ask(job.item, destination, job.category, job.tried if job.attempts else None)

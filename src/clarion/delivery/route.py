@@ -1,132 +1,176 @@
-"""Which of a tenant's providers sends a delivery.
+"""Which of a tenant's accounts sends a delivery: a look-up in the order of the second (`ranking`), past what is broken.
 
-By weight, and by the delivery's id: the same delivery goes to the same provider each time for as long as that one is
-let through, so that a retry meets the provider that can recognise it. Where its breaker is open the next one is asked.
+    pins ─▶ the preferred account of the order ─▶ if its breaker does not let it through: the next in the order ─▶ wait
+
+What failed before is asked of the accounts that it was not tried with first, and is never a probe while any is up.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import accumulate
-from types import MappingProxyType
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Final, TypeAlias
 
 import msgspec
 
 from clarion.contracts.work import URGENT_PRIORITY, WorkItem
 from clarion.delivery.circuit import CLOSED, Circuit
 from clarion.delivery.circuits import Circuits
+from clarion.delivery.destinations import ANYWHERE, SERVICES_JOIN
 from clarion.delivery.failover import untried_first
+from clarion.delivery.ranking import Assignment, Contender, Ranking, Sight, rank
 from clarion.kernel.ids import hash64
 from clarion.tenancy.config import ProviderConfig
+from clarion.tenancy.routing import DEFAULT_POLICY, Pin, RoutingPolicy
 
 WAIT_SPREAD_MS: Final = 10_000
 """Those that wait for a provider come back over this long: a backlog asking each second would be work for nothing."""
 
+TRIAL_SHARE: Final = 64
+"""One in so many messages goes to an account that may have become the better one."""
+
 _CHANNEL_BITS: Final = 4
 """The lowest bits of a delivery id are its channel (`contracts.work`), the same for all deliveries of a table."""
 
-
-class Assignment(msgspec.Struct, frozen=True, gc=False):
-    """Where a delivery goes: to `provider`; or, with that "", to no one before `wait_until_ms`.
-
-    Both empty: the tenant has no enabled provider for the channel.
-    """
-
-    provider: str = ""
-    wait_until_ms: int = 0
-
-
 _NOBODY: Final = Assignment()
 
+ServicesOf: TypeAlias = Callable[[ProviderConfig], Collection[str]]
+"""The push services that an account can send to; none named: all."""
 
-class _Choice:
-    """The providers of one tenant and channel. Those of weight 0 stand by: they serve when no other is let through."""
 
-    def __init__(self, configs: Sequence[ProviderConfig]) -> None:
-        weighted = [config for config in configs if config.weight > 0]
-        self.names = [config.name for config in weighted]
-        self.standby = [config.name for config in configs if config.weight <= 0]
-        self.ends = list(accumulate(config.weight for config in weighted))
-        self.assignments = {config.name: Assignment(config.name) for config in configs}
+class Ask(msgspec.Struct, frozen=True, gc=False):
+    """A delivery that needs an account. `destination`: see `destinations`; ANYWHERE will do where there is no choice.
 
-    def preferred(self, lot: int) -> int | None:
-        """The place in `names` that the uniform number `lot` falls on; None where all stand by."""
-        return bisect_right(self.ends, lot % self.ends[-1]) if self.ends else None
+    `tried`: the accounts that it failed with and that had better not be asked again; None: it did not fail before.
+    """
 
-    def fallbacks(self, lot: int) -> list[str]:
-        """All but the preferred one, in the order in which to ask them: the others of the ring, then the standby."""
-        place = self.preferred(lot)
-        others = [] if place is None else self.names[place + 1 :] + self.names[:place]
-        # Turned by the lot, so that the load of a broken provider does not fall on its neighbour alone.
-        turn = lot % len(others) if others else 0
-        return others[turn:] + others[:turn] + self.standby
+    item: WorkItem
+    destination: str = ANYWHERE
+    category: str = ""
+    tried: Collection[str] | None = None
 
 
 class RouteTable:
-    """The enabled providers of the tenants at hand, ready for look-ups. Built anew when a tenant's config moves."""
+    """The enabled accounts of one tenant and environment, ready for look-ups. `Router` makes it anew each second."""
 
-    def __init__(self, configs: Iterable[ProviderConfig]) -> None:
-        enabled: dict[tuple[bytes, str], list[ProviderConfig]] = {}
-        for config in configs:
-            if config.enabled:
-                enabled.setdefault((config.tenant_id, config.channel), []).append(config)
-        self._choices = {key: _Choice(sorted(found, key=_name_of)) for key, found in enabled.items()}
+    def __init__(
+        self,
+        accounts: Iterable[ProviderConfig],
+        policies: Mapping[str, RoutingPolicy],
+        sight: Sight,
+        services_of: ServicesOf = lambda _: (),
+    ) -> None:
+        self._named = {account.name: account for account in accounts if account.enabled}
+        self._accounts: dict[str, list[ProviderConfig]] = {}
+        for account in self._named.values():
+            self._accounts.setdefault(account.channel, []).append(account)
+        self._policies = policies
+        self._sight = sight
+        self._services_of = services_of
+        self._rankings: dict[tuple[str, str, bool], Ranking | None] = {}
 
-    def assign(
-        self, item: WorkItem, circuits: Circuits, now_ms: int, tried: Collection[str] | None = None
-    ) -> Assignment:
-        """The provider of one delivery now, counted at its breaker.
+    def has_choice(self, channel: str) -> bool:
+        """Whether it matters where a message of the channel goes."""
+        return len(self._accounts.get(channel, ())) > 1
 
-        One that failed before (`tried`: at these providers; None: it did not) is no probe again: while any provider is
-        up it goes to such a one, or waits for it. Those that it was not tried with are asked first.
-        """
-        tenant = item.tenant_id
-        choice = self._choices.get((tenant, item.channel))
-        if choice is None:
+    def account(self, name: str) -> ProviderConfig:
+        """An account that a delivery was assigned to. Raises KeyError on any other."""
+        return self._named[name]
+
+    def ranking(self, channel: str, destination: str, *, urgent: bool) -> Ranking | None:
+        """The order for a destination; None where no account can send there."""
+        key = (channel, destination, urgent)
+        if key not in self._rankings:
+            self._rankings[key] = self._rank(channel, destination, urgent=urgent)
+        return self._rankings[key]
+
+    def _rank(self, channel: str, destination: str, *, urgent: bool) -> Ranking | None:
+        contenders = [
+            Contender(account, coverage)
+            for account in self._accounts.get(channel, ())
+            if (coverage := self._coverage(account, destination))
+        ]
+        if not contenders:
+            return None
+        policy = self._policies.get(channel, DEFAULT_POLICY)
+        return rank(contenders, policy, destination, self._sight, urgent=urgent)
+
+    def _coverage(self, account: ProviderConfig, destination: str) -> int:
+        """How many of a push's services an account can send to; 1 for what is no push."""
+        if account.channel != "push" or destination == ANYWHERE:
+            return 1
+        wanted = destination.split(SERVICES_JOIN)
+        services = self._services_of(account)
+        return len(wanted) if not services else sum(service in services for service in wanted)
+
+    def assign(self, ask: Ask, circuits: Circuits, now_ms: int) -> Assignment:
+        """The account of one delivery now, counted at its breaker."""
+        item = ask.item
+        urgent = item.priority <= URGENT_PRIORITY
+        ranking = self.ranking(item.channel, ask.destination, urgent=urgent)
+        if ranking is None:
             return _NOBODY
         lot = hash64(item.delivery_id) >> _CHANNEL_BITS
-        place = choice.preferred(lot)
-        first = [] if place is None else [choice.names[place]]
-        if first and tried is None and circuits.admit((tenant, first[0]), now_ms):
-            return choice.assignments[first[0]]
-        names = first + choice.fallbacks(lot)
-        if tried is not None:
-            spared = _spared(names, {name: circuits.state_of((tenant, name)) for name in names})
-            names = untried_first(spared, tried)
+        pin = self._pin(ask)
+        if ask.tried is None and pin is None:
+            first = _first(ranking, lot, item.tenant_id, circuits, now_ms)
+            if first is not None:
+                return first
+        names = _names(ranking, pin, lot)
+        if ask.tried is not None:
+            states = {name: circuits.state_of((item.tenant_id, name)) for name in names}
+            names = untried_first(_spared(names, states), ask.tried)
         for name in names:
-            if circuits.admit((tenant, name), now_ms):
-                return choice.assignments[name]
-        soonest = min(circuits.admits_from((tenant, name), now_ms) for name in names)
+            if circuits.admit((item.tenant_id, name), now_ms):
+                if pin is not None and name == pin.provider:
+                    return ranking.assign(name, "pin")
+                return ranking.assign(name, "passed_over" if ask.tried is None else "failover")
+        if not names:
+            return _NOBODY
+        soonest = min(circuits.admits_from((item.tenant_id, name), now_ms) for name in names)
         # One-time codes are few and cannot wait: they make the probes.
-        spread_ms = 0 if item.priority <= URGENT_PRIORITY else lot % WAIT_SPREAD_MS
-        return Assignment(wait_until_ms=soonest + spread_ms)
+        return Assignment(wait_until_ms=soonest + (0 if urgent else lot % WAIT_SPREAD_MS))
+
+    def _pin(self, ask: Ask) -> Pin | None:
+        policy = self._policies.get(ask.item.channel)
+        for pin in policy.pins if policy is not None else ():
+            if pin.category in {"", ask.category} and pin.destination in {"", ask.destination}:
+                return pin
+        return None
 
 
-def choose(
-    items: Sequence[WorkItem],
-    table: RouteTable,
-    circuits: Circuits,
-    now_ms: int,
-    retried: Mapping[bytes, Collection[str]] = MappingProxyType({}),
-) -> list[Assignment]:
-    """One assignment per item, in order. `now_ms` is on the clock of the items' `due_ms`.
+def choose(asks: Sequence[Ask], table: RouteTable, circuits: Circuits, now_ms: int) -> list[Assignment]:
+    """One assignment per ask, in order. `now_ms` is on the clock of the items' `due_ms`.
 
-    `retried`: the deliveries that failed before, by id, with the providers that had better not be asked again.
-
-    Every assignment to a provider whose breaker is not closed uses up a part of what that breaker lets through, so
+    Every assignment to an account whose breaker is not closed uses up a part of what that breaker lets through, so
     assign only what is going to be sent.
     """
-    return [table.assign(item, circuits, now_ms, retried.get(item.delivery_id)) for item in items]
+    return [table.assign(ask, circuits, now_ms) for ask in asks]
+
+
+def _first(
+    ranking: Ranking, lot: int, tenant_id: bytes, circuits: Circuits, now_ms: int
+) -> Assignment | None:
+    """The assignment of nearly all: to the account that stands first, or to one that is on trial."""
+    if ranking.on_trial and not lot % TRIAL_SHARE:
+        name = ranking.on_trial[lot // TRIAL_SHARE % len(ranking.on_trial)]
+        if circuits.state_of((tenant_id, name)).state == "closed":
+            return ranking.assign(name, "trial")
+    name = ranking.preferred(lot)
+    if name is not None and circuits.admit((tenant_id, name), now_ms):
+        return ranking.assign(name, ranking.reason)
+    return None
+
+
+def _names(ranking: Ranking, pin: Pin | None, lot: int) -> list[str]:
+    """The accounts in the order in which to ask them."""
+    names = ranking.all_for(lot)
+    if pin is None:
+        return names
+    there = [pin.provider] if pin.provider in names else []
+    return there if pin.only else [*there, *(name for name in names if name != pin.provider)]
 
 
 def _spared(names: Sequence[str], states: Mapping[str, Circuit]) -> list[str]:
     """The providers to ask for a delivery that failed before: those that did not fail last come first."""
     up = [name for name in names if states[name].state != "open"] or list(names)
     return sorted(up, key=lambda name: states[name] != CLOSED)
-
-
-def _name_of(config: ProviderConfig) -> str:
-    """Order of the providers: by name, so that every worker draws the same lots."""
-    return config.name

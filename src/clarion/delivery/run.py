@@ -24,6 +24,8 @@ from clarion.delivery.ports import (
     Watcher,
     WorkSource,
 )
+from clarion.delivery.ranking import Note
+from clarion.delivery.router import Router
 from clarion.kernel.clock import Clock
 from clarion.tenancy.config import ProviderConfig, TenantConfig
 
@@ -42,6 +44,7 @@ class DispatchPorts(msgspec.Struct, frozen=True):
     policies: Policies
     providers: ProviderPool
     circuits: Circuits
+    router: Router
     gates: Gates
     clock: Clock
     random: Callable[[], float]
@@ -64,12 +67,17 @@ class Report(msgspec.Struct):
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """A job that may go now, with its message and the allowances reserved for it."""
+    """A job that may go now, with its message and the allowances reserved for it.
+
+    Once it is routed, `destination` is where it goes, and `note` why through its account; both empty without a choice.
+    """
 
     job: Job
     config: TenantConfig
     message: Message
     caps: list[CapRequest]
+    destination: str = ""
+    note: Note | None = None
 
 
 class Group(msgspec.Struct, frozen=True):

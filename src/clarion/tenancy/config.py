@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from clarion.tenancy.model import Category, Tenant
+from clarion.tenancy.routing import RoutingPolicy
 from clarion.tenancy.spending import NO_QUOTA, UNLIMITED, Prices, Quota, Spending
 
 
@@ -46,7 +48,10 @@ class TemplateInfo(msgspec.Struct, frozen=True):
 
 
 class TenantConfig(msgspec.Struct, frozen=True):
-    """All that a tenant set, as of `version` (moves with every write of a category, template or provider)."""
+    """All that a tenant set, as of `version` (moves with every write of a category, template or provider).
+
+    `routing`: the policies by channel; a channel without one has the default.
+    """
 
     tenant: Tenant
     version: int
@@ -54,3 +59,4 @@ class TenantConfig(msgspec.Struct, frozen=True):
     templates: dict[str, TemplateInfo]
     providers: list[ProviderConfig]
     spending: Spending = UNLIMITED
+    routing: Mapping[str, RoutingPolicy] = {}

@@ -1,4 +1,4 @@
-"""Destinations: countries as the library tells them, mail domains by family, platforms; and nothing for nonsense."""
+"""Destinations: countries as the library tells them, mail domains by family, push services; nothing for nonsense."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ def test_mail_domains_go_by_who_takes_the_mail(address: str, domain: str):
     assert mail_domain_of(address) == domain
 
 
-def test_a_push_goes_to_platforms():
-    devices = [DeviceToken("ios", "a"), DeviceToken("android", "b"), DeviceToken("ios", "c")]
-    assert destination_of(Message(b"d" * 16, b"t" * 16, "push", 1, devices=devices)) == "android+ios"
+def test_a_push_goes_to_the_services_of_its_devices():
+    devices = [DeviceToken("ios", "ab" * 32), DeviceToken("android", "b:1"), DeviceToken("ios", "cd" * 32)]
+    assert destination_of(Message(b"d" * 16, b"t" * 16, "push", 1, devices=devices)) == "apns+fcm"
     assert destination_of(Message(b"d" * 16, b"t" * 16, "push", 1)) == ANYWHERE
     assert destination_of(Message(b"d" * 16, b"t" * 16, "sms", 1, to="+4915112345678")) == "DE"
 

@@ -13,6 +13,7 @@ from clarion.kernel.errors import NotFound, Permanent
 from clarion.tenancy.config import ProviderConfig, TemplateInfo, TenantConfig
 from clarion.tenancy.model import Ambiguity, Caps, Category, CategoryClass, QuietHours, Tenant, TenantEntry
 from clarion.tenancy.ports import TenantSeed, Vault
+from clarion.tenancy.routing import RoutingPolicy
 from clarion.tenancy.spending import Prices, Quota, Spending
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ _categories = msgspec.json.Decoder(list[_CategoryRow])
 _templates = msgspec.json.Decoder(list[_TemplateRow])
 _providers = msgspec.json.Decoder(list[_ProviderRow])
 _spending = msgspec.json.Decoder(Spending)
+_routing = msgspec.json.Decoder(dict[str, RoutingPolicy])
 
 
 class PostgresTenants:
@@ -182,6 +184,7 @@ class PostgresTenants:
             },
             providers=[self._provider(tenant_id, row) for row in _providers.decode(record["providers"])],
             spending=_spending.decode(record["spending"]),
+            routing=_routing.decode(record["routing"]),
         )
 
     async def config_version(self, tenant_id: bytes) -> int:

@@ -67,7 +67,7 @@ UPDATE tenant_settings s SET config_version = config_version + 1 FROM gone WHERE
 
 -- name: load_config
 -- All that a tenant set, in one round trip and as of one instant. Of templates the live version, without content.
-SELECT s.name, s.timezone, s.country, s.quiet_hours, s.rate_per_s, s.rate_burst, s.daily_quota, s.tracking, s.public_url, s.language, s.spending, s.config_version,
+SELECT s.name, s.timezone, s.country, s.quiet_hours, s.rate_per_s, s.rate_burst, s.daily_quota, s.tracking, s.public_url, s.language, s.spending, s.routing, s.config_version,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(c.name, c.class, c.ttl_s, c.on_ambiguity, c.caps, c.channels, c.max_channels,
                                                     c.tracking, c.fallback)
                                   ORDER BY c.name), '[]')
