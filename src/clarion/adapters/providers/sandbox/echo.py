@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from bisect import insort
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 from typing import Final
+
+import msgspec
 
 from clarion.adapters.providers.base import ReceiptSink
 from clarion.delivery.model import Receipt
@@ -21,23 +24,37 @@ _AGAIN_S: Final = 1.0
 """A sink that is away is offered the same receipts again this much later, as vendors do."""
 
 
-class Echo:
-    """Says of each delivery, after a delay, what `kinds` lists. Holds what the sink has not taken yet."""
+class _Due(msgspec.Struct, eq=False):
+    """Deliveries to report at `at_s`, on the loop's clock."""
 
-    def __init__(self, kinds: Sequence[str], delay_s: float, clock: Clock, sink: ReceiptSink) -> None:
-        self._kinds = tuple(kinds)
-        self._delay_s = delay_s
+    at_s: float
+    delivery_ids: Sequence[bytes]
+    kinds: Sequence[str]
+
+
+def _time_of(due: _Due) -> float:
+    return due.at_s
+
+
+class Echo:
+    """Says of each delivery, after a delay, what was asked for. Holds what the sink has not taken yet."""
+
+    def __init__(self, clock: Clock, sink: ReceiptSink) -> None:
         self._clock = clock
         self._sink = sink
-        self._waiting: deque[tuple[float, list[bytes]]] = deque()
+        self._waiting: deque[_Due] = deque()
+        self._sooner = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
 
-    def expect(self, delivery_ids: list[bytes]) -> None:
-        """Report these deliveries when their time has come."""
-        if not self._kinds or not delivery_ids:
+    def expect(self, delivery_ids: list[bytes], kinds: Sequence[str], delay_s: float) -> None:
+        """Report these deliveries when their time has come, one receipt a kind."""
+        if not kinds or not delivery_ids:
             return
         loop = asyncio.get_running_loop()
-        self._waiting.append((loop.time() + self._delay_s, delivery_ids))
+        due = _Due(loop.time() + delay_s, delivery_ids, kinds)
+        insort(self._waiting, due, key=_time_of)
+        if self._waiting[0] is due:
+            self._sooner.set()
         if self._pump is None or self._pump.done():
             self._pump = loop.create_task(self._run())
 
@@ -46,31 +63,40 @@ class Echo:
         if self._pump is not None:
             self._pump.cancel()
             await asyncio.wait({self._pump})
-        left = [ident for _, delivery_ids in self._waiting for ident in delivery_ids]
+        left = list(self._waiting)
         self._waiting.clear()
         with contextlib.suppress(ClarionError):
-            await self._put(left)
+            for due in left:
+                await self._put(due)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:
-            due, delivery_ids = self._waiting[0]
-            if (wait_s := due - loop.time()) > 0:
-                await asyncio.sleep(wait_s)
+            due = self._waiting[0]
+            if (wait_s := due.at_s - loop.time()) > 0:
+                await self._sooner_or_in(wait_s)
+                continue
             try:
-                await self._put(delivery_ids)
+                await self._put(due)
             except ClarionError:
                 await asyncio.sleep(_AGAIN_S)
             else:
-                self._waiting.popleft()
+                self._waiting.remove(due)
 
-    async def _put(self, delivery_ids: Sequence[bytes]) -> None:
+    async def _sooner_or_in(self, wait_s: float) -> None:
+        """Wait, but not past what a script with a shorter delay puts first."""
+        self._sooner.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._sooner.wait()
+
+    async def _put(self, due: _Due) -> None:
         at_ms = self._clock.now_ms()
         # Built as they go: a broadcast's receipts never lie in memory all at once.
         receipts = (
             Receipt(f"{delivery_id.hex()}-{kind}", delivery_id, kind, at_ms)
-            for delivery_id in delivery_ids
-            for kind in self._kinds
+            for delivery_id in due.delivery_ids
+            for kind in due.kinds
         )
         while batch := list(islice(receipts, BATCH)):
             await self._sink.put(batch)

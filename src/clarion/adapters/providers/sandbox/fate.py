@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -25,6 +27,22 @@ _GOLDEN: Final = 0x9E3779B97F4A7C15
 _MASK: Final = (1 << 64) - 1
 
 
+class Phase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One phase of a script: `for_s` seconds in which the fields that it names replace those of the settings."""
+
+    for_s: float
+    latency_ms: float | None = None
+    error_rate: float | None = None
+    transient_rate: float | None = None
+    permanent_rate: float | None = None
+    ambiguous_rate: float | None = None
+    throttle_per_s: float | None = None
+    receipts: ReceiptMode | None = None
+    receipt_delay_ms: float | None = None
+    hangs: bool | None = None
+    refuses: bool | None = None
+
+
 class SandboxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a sandbox behaves. Rates are shares from 0 to 1, of messages but for `error_rate`.
 
@@ -32,8 +50,12 @@ class SandboxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `transient_rate`, `permanent_rate`, `ambiguous_rate`: shares of the messages with that outcome; an ambiguous one is
     recorded, as by a vendor that takes a message and dies before it says so. `throttle_per_s`: messages a second
     before the rest is throttled, 0 for no limit. `receipts`: what is reported of each message taken, after
-    `receipt_delay_ms`. `cost_micros`: what it says that a message cost; null or 0: nothing, as most
-    vendors. `idempotent`: a repeat of a delivery id is taken once only. `latency_ms`: how long a call takes. `seed`: another one draws other lots.
+    `receipt_delay_ms`. `cost_micros`: what it says that a message cost; null or 0: nothing, as most vendors.
+    `idempotent`: a repeat of a delivery id is taken once only. `latency_ms`: how long a call takes. `seed`: another
+    one draws other lots. `hangs`: no call is answered. `refuses`: the credentials are not accepted.
+
+    `script`: phases, one after the other, from `script_starts_at` on, or from the first call of each process;
+    afterwards the other fields hold, or it begins again (`script_repeats`).
     """
 
     latency_ms: float = 0.0
@@ -47,6 +69,11 @@ class SandboxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cost_micros: int | None = None
     idempotent: bool = False
     seed: int = 0
+    hangs: bool = False
+    refuses: bool = False
+    script: Sequence[Phase] = ()
+    script_starts_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    script_repeats: bool = False
 
 
 def check_settings(settings: SandboxSettings) -> None:
