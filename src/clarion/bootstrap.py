@@ -21,6 +21,7 @@ from clarion.adapters.postgres.api_keys import PostgresApiKeys
 from clarion.adapters.postgres.broadcast_chunks import PostgresBroadcastChunks
 from clarion.adapters.postgres.broadcasts import PostgresBroadcasts, PostgresSnapshots
 from clarion.adapters.postgres.consent import PostgresConsentStore
+from clarion.adapters.postgres.costs import PostgresCosts
 from clarion.adapters.postgres.dead_letters import PostgresDeadLetters
 from clarion.adapters.postgres.deliveries import PostgresDeliveryStore
 from clarion.adapters.postgres.devices import PostgresDevices
@@ -55,6 +56,7 @@ from clarion.adapters.valkey.context import ValkeyContexts
 from clarion.adapters.valkey.queue import ValkeyQueue
 from clarion.adapters.valkey.rate_limit import ValkeyRateLimiter
 from clarion.adapters.valkey.reservations import ValkeyReservations
+from clarion.adapters.valkey.spending import ValkeyBlocks, ValkeyBudgets, ValkeyLiveCosts
 from clarion.audience.keyring import Keyring, check_master_key
 from clarion.audience.ports import AudienceReader
 from clarion.audience.seals import Seals
@@ -71,6 +73,7 @@ from clarion.delivery.quarantine import SETTLED_S, Quarantine
 from clarion.delivery.router import Router
 from clarion.delivery.run import DispatchPorts
 from clarion.delivery.template_cache import CachedTemplates
+from clarion.delivery.till import Till
 from clarion.intelligence.serving import NeutralPrior
 from clarion.kernel.clock import StoreClock
 from clarion.kernel.errors import Invalid
@@ -174,6 +177,10 @@ class Region(msgspec.Struct, frozen=True):
     segments: SegmentPorts
     events: PostgresUserEvents
     audience: AudienceReader
+    costs: PostgresCosts
+    budgets: ValkeyBudgets
+    live_costs: ValkeyLiveCosts
+    blocks: ValkeyBlocks
 
     async def anchor_clock(self) -> None:
         """Set this process's clock by the store's, half a round trip corrected."""
@@ -303,6 +310,10 @@ def _build_region(
         segments=segments,
         events=PostgresUserEvents(pools),
         audience=SegmentAudience(segments),
+        costs=PostgresCosts(pools),
+        budgets=ValkeyBudgets(valkey),
+        live_costs=ValkeyLiveCosts(valkey),
+        blocks=ValkeyBlocks(valkey),
     )
 
 
@@ -409,6 +420,7 @@ async def open_worker(
             watcher=watcher,
             stopping=stopping,
             lease_ms=int(settings.lease_s * 1000),
+            till=Till(region.budgets, region.costs),
         )
         try:
             yield Worker(

@@ -18,6 +18,7 @@ from clarion.delivery.permission import consent_unreadable, refused
 from clarion.delivery.ports import Intent
 from clarion.delivery.record import after_a_lease, finish, release
 from clarion.delivery.run import DispatchPorts, Group, Ready, Run
+from clarion.delivery.till import Bill, priced_outcomes
 from clarion.kernel.errors import Transient
 from clarion.tenancy.config import ProviderConfig
 from clarion.tenancy.environments import accounts_for
@@ -45,7 +46,8 @@ async def _send_batch(group: Group, part: slice, run: Run) -> bool:
     async with run.ports.gates.through(group.key, capabilities, urgent=urgent):
         if not group.probing and run.ports.circuits.state_of(group.key).state == "open":
             return False
-        outcomes, closings = await _send(ready, group.account, run.ports)
+        bill = await run.ports.till.open(group.account, ready, run.ports.clock.now_ms())
+        outcomes, closings = await _send(bill, run.ports)
     run.report.attempts.update((group.account.kind, outcome.kind) for outcome in outcomes)
     await finish(closings, run)
     run.ports.watcher.reached("recorded", len(closings))
@@ -55,11 +57,13 @@ async def _send_batch(group: Group, part: slice, run: Run) -> bool:
     return True
 
 
-async def _send(
-    ready: Sequence[Ready], account: ProviderConfig, ports: DispatchPorts
-) -> tuple[list[Outcome], list[Closing]]:
+async def _send(bill: Bill, ports: DispatchPorts) -> tuple[list[Outcome], list[Closing]]:
     """Consent, intent, call. Gives the outcomes of those that were sent, and closings of all that are ours."""
-    consents, closings, permitted = await _check_consent(ready, ports)
+    account = bill.account
+    if not bill.going:
+        return [], bill.closings
+    consents, closings, permitted = await _check_consent(bill.going, ports)
+    closings += bill.closings
     epochs = await ports.store.begin(
         [Intent(one.job.item.delivery_id, one.job.lease_epoch, account.name) for one in permitted],
         lease_ms=ports.lease_ms,
@@ -71,6 +75,8 @@ async def _send(
     took_ms = int((ports.clock.monotonic() - started) * 1000)
     ports.watcher.reached("answered", len(begun))
     now_ms = ports.clock.now_ms()
+    outcomes = priced_outcomes(outcomes, bill)
+    await ports.till.close(bill, begun, outcomes, now_ms)
     ports.circuits.observe((account.tenant_id, account.name), outcomes, now_ms)
     _count(begun, outcomes, account, took_ms, ports)
     capabilities = ports.providers.get(account).capabilities

@@ -6,13 +6,15 @@ what it really cost: nothing is overspent but by a vendor that charges more than
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
-from clarion.delivery.costs import SpentOn
+from clarion.delivery.costs import CostStore, SpentOn
+from clarion.kernel.errors import Transient
 from clarion.kernel.local_time import find_zone, known_zone, local_day, next_midnight_ms
 from clarion.tenancy.model import Category, Tenant
 from clarion.tenancy.spending import Budget, Period
@@ -132,3 +134,17 @@ def state_of(budget: Budget, spent_micros: int) -> BudgetState:
     if spent_micros >= budget.limit_micros:
         return "spent"
     return "soft" if spent_micros >= budget.soft_share * budget.limit_micros else "ok"
+
+
+async def read_spent(accounts: Sequence[Account], budgets: BudgetStore, costs: CostStore) -> list[int | None]:
+    """What is spent of each account, in micros: what workers share, or else what was written down. None: unknown."""
+    shared: list[int | None] = [None] * len(accounts)
+    with contextlib.suppress(Transient):
+        shared = await budgets.spent(accounts)
+    unknown = [place for place, micros in enumerate(shared) if micros is None]
+    if unknown:
+        with contextlib.suppress(Transient):
+            written = await costs.spent([accounts[place].spent_on for place in unknown])
+            for place, micros in zip(unknown, written, strict=True):
+                shared[place] = micros
+    return shared

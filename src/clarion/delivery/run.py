@@ -26,6 +26,7 @@ from clarion.delivery.ports import (
 )
 from clarion.delivery.ranking import Note
 from clarion.delivery.router import Router
+from clarion.delivery.till import Till
 from clarion.kernel.clock import Clock
 from clarion.tenancy.config import ProviderConfig, TenantConfig
 
@@ -52,6 +53,7 @@ class DispatchPorts(msgspec.Struct, frozen=True):
     watcher: Watcher
     stopping: Callable[[], bool]
     lease_ms: int
+    till: Till = msgspec.field(default_factory=Till)
 
 
 class Report(msgspec.Struct):

@@ -15,8 +15,10 @@ from litestar import Litestar, Request, Response
 from clarion.bootstrap import Gateway
 from clarion.entrypoints.api import (
     broadcasts,
+    budgets,
     categories,
     compliance,
+    costs,
     dead_letters,
     devices,
     events,
@@ -80,6 +82,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *keys.ROUTES,
     *token_issuers.ROUTES,
     *usage.ROUTES,
+    *budgets.ROUTES,
+    *costs.ROUTES,
     *system.ROUTES,
 )
 
