@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final, Literal, TypeAlias, cast
@@ -58,6 +58,18 @@ class VendorServer:
         self.url = ""
         self.sessions: set[_Session] = set()
         self._window = (0, 0)
+        self._changed = asyncio.Event()
+
+    async def until(self, holds: Callable[[], bool], within_s: float = 5.0) -> None:
+        """Return once `holds`, asked after each request and connection. Raises TimeoutError."""
+        async with asyncio.timeout(within_s):
+            while not holds():
+                self._changed.clear()
+                await self._changed.wait()
+
+    def note_change(self) -> None:
+        """Wake who waits in `until`."""
+        self._changed.set()
 
     def cut_idle(self) -> None:
         """End every connection, as a vendor's load balancer does when it is renewed."""
@@ -67,6 +79,7 @@ class VendorServer:
     def step_for(self, request: HttpRequest) -> Step:
         """What this request gets."""
         self.requests.append(request)
+        self.note_change()
         if self.script:
             return self.script.popleft()
         if self._is_over_limit():
@@ -107,6 +120,7 @@ class _Session(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
         self._server.sessions.discard(self)
+        self._server.note_change()
 
     def data_received(self, data: bytes) -> None:
         try:

@@ -7,6 +7,7 @@ written to it; bytes that nobody asked for end it; and what is not a reply never
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -32,6 +33,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._waiting: asyncio.Future[HttpReply] | None = None
         self._is_done = False
+        self._poll = select.poll()
         self.idle_s: float | None = None
         self._begin()
 
@@ -47,6 +49,13 @@ class Connection(asyncio.Protocol):
     def is_open(self) -> bool:
         """Whether the next request may be written to it."""
         return not self._is_done and self._transport is not None and not self._transport.is_closing()
+
+    def is_quiet(self) -> bool:
+        """Whether it is open, and nothing has come while it was not used. One system call (1 µs).
+
+        The event loop may not have come to it yet; and what has come can only be a farewell.
+        """
+        return self.is_open and not self._poll.poll(0)
 
     async def ask(self, head: bytes, body: bytes, on_leaving: Callable[[], None]) -> HttpReply:
         """The reply to a request. `on_leaving` is called before its first byte is written.
@@ -76,6 +85,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         """Parse what came."""

@@ -60,7 +60,7 @@ class Pool:
         now = asyncio.get_running_loop().time()
         while self._idle:
             kept = self._idle.pop()
-            if kept.connection.is_open and kept.until > now:
+            if kept.until > now and kept.connection.is_quiet():
                 return kept.connection
             self._drop(kept.connection)
         if self.size >= self._limits.size:
