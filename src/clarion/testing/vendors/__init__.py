@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from clarion.testing.vendors.double import Answers, VendorDouble
 from clarion.testing.vendors.fcm import FcmDouble
+from clarion.testing.vendors.plivo import PlivoDouble
 from clarion.testing.vendors.twilio import TwilioDouble
+from clarion.testing.vendors.vonage import VonageMessagesDouble, VonageSmsDouble
 from clarion.testing.vendors.wire import DROP, HANG, Drip, Raw, VendorServer, serve
 
 __all__ = [
@@ -18,9 +20,12 @@ __all__ = [
     "Answers",
     "Drip",
     "FcmDouble",
+    "PlivoDouble",
     "Raw",
     "TwilioDouble",
     "VendorDouble",
     "VendorServer",
+    "VonageMessagesDouble",
+    "VonageSmsDouble",
     "serve",
 ]

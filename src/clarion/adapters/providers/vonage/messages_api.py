@@ -19,8 +19,8 @@ from clarion.adapters.providers.vonage.provider import VonageProvider
 from clarion.delivery.model import Message, Outcome
 from clarion.tenancy.config import ProviderConfig
 
-LONGEST: Final = Longest(gsm7=1000, ucs2=1000)
-"""The specification's limit: 1,000 characters, whatever they are."""
+LONGEST: Final = Longest(gsm7=3200, ucs2=3200)
+"""The specification's limit: 3,200 characters, whatever they are."""
 
 TOKEN_LIFE_S: Final = 900
 RENEW_BEFORE_S: Final = 120
