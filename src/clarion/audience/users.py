@@ -170,6 +170,17 @@ def _done(
     }
 
 
+def address_hmac(tenant_id: bytes, channel: str, address: str, sealer: Sealer) -> bytes:
+    """What finds an e-mail address or a number (E.164) without telling it; b"" for none, and on other channels."""
+    if not address or channel not in _BLINDED:
+        return b""
+    # Addresses are found whatever their case, though only the domain's has no meaning.
+    return sealer.blind(tenant_id, _BLINDED[channel] + address.casefold().encode())
+
+
+_BLINDED: Final = {"email": b"email:", "sms": b"phone:"}
+
+
 def _row(item: _Item, place: Place, keys: dict[int, bytes], blinder: TraitBlinder, sealer: Sealer) -> UserRow:
     tenant_id = blinder.tenant_id
     checked = item.checked
@@ -179,11 +190,8 @@ def _row(item: _Item, place: Place, keys: dict[int, bytes], blinder: TraitBlinde
         external_id=item.external_id,
         sealed=sealer.seal(keys[place.user_id], item.clear, profile_context(place.user_id, tenant_id)),
         fingerprint=item.fingerprint,
-        # Addresses are found whatever their case, though only the domain's has no meaning.
-        email_hmac=sealer.blind(tenant_id, b"email:" + personal.email.casefold().encode())
-        if personal.email
-        else b"",
-        phone_hmac=sealer.blind(tenant_id, b"phone:" + personal.phone.encode()) if personal.phone else b"",
+        email_hmac=address_hmac(tenant_id, "email", personal.email, sealer),
+        phone_hmac=address_hmac(tenant_id, "sms", personal.phone, sealer),
         reachable=checked.reachable,
         timezone=checked.timezone,
         language=checked.language,

@@ -123,7 +123,7 @@ async def test_what_arrived_after_all_or_has_expired_is_left(bench: Bench):
     region = bench.worker.region
     now_ms = region.clock.now_ms()
     await region.receipts.put("sandbox-email", [Receipt("r-1", packed(ids["ada"]), "delivered", now_ms)])
-    while await region.receipts.project(100, now_ms):
+    while (await region.receipts.project(100, now_ms)).batches:
         pass
     await bench.query("UPDATE notifications SET expires_at = now() WHERE global_id = $1", packed(ids["bob"]))
 

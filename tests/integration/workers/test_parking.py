@@ -31,7 +31,7 @@ async def parked(bench: Bench, origin: str) -> list[ParkedMessage]:
 
 async def project_all(bench: Bench) -> None:
     region = bench.worker.region
-    while await region.receipts.project(100, region.clock.now_ms()):
+    while (await region.receipts.project(100, region.clock.now_ms())).batches:
         pass
 
 

@@ -4,8 +4,8 @@ import base64
 
 import pytest
 
+from clarion.adapters.providers.standard_webhooks import sign
 from clarion.client import WebhookRejected, sign_webhook, verify_webhook
-from clarion.entrypoints.hooks.receipts import sign
 
 # The example that Standard Webhooks' libraries are tested with.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -146,15 +146,6 @@ class PostgresNotifications:
             else:
                 records = await connection.fetch(self._sql["list_by_time"], tenant_id, query.since_ms, *tail)
         return [ListedDelivery(*record.values()) for record in records]
-
-    async def owned(self, tenant_id: bytes, delivery_ids: Collection[bytes]) -> set[bytes]:
-        """Those of the deliveries that are this tenant's."""
-        ids = list(delivery_ids)
-        async with self._pools.reader(tenant_id) as connection:
-            records = await connection.fetch(
-                self._sql["own_deliveries"], ids, [created_ms(ident) for ident in ids]
-            )
-        return {record["global_id"] for record in records}
 
     async def cancel(self, tenant_id: bytes, notification_id: bytes, now_ms: int) -> Sequence[WorkItem]:
         """Cancel the deliveries that nobody has begun to send; what was cancelled, for the queue to forget.

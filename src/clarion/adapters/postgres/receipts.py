@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-import asyncpg
 import msgspec
-from msgspec.structs import replace
 
 from clarion.adapters.postgres.errors import map_error
+from clarion.adapters.postgres.folding import FoldReport, Waiting, fold, load_statements, merged
 from clarion.adapters.postgres.queries import load_queries
-from clarion.contracts.events import NotificationEvent, derive_event_id, encode_events
-from clarion.contracts.topics import NOTIFICATION_EVENTS
-from clarion.delivery.links.visits import VISITS
+from clarion.delivery.intake import Arrival
 from clarion.delivery.model import Receipt
-from clarion.delivery.receipts import Folded, Tracked, fold_receipts
 from clarion.delivery.suspects import describe_error
 from clarion.kernel.errors import Transient
-from clarion.kernel.ids import UUID_BYTES, created_ms
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -28,7 +23,10 @@ if TYPE_CHECKING:
 UNMATCHED_KEPT_MS: Final = 3_600_000
 """A receipt can beat the response that its delivery is recorded with; an hour later it is of no delivery of ours."""
 
-UNMATCHED_WAIT_S: Final = 5.0
+MAX_RECEIPTS: Final = 4_000
+"""Folded in one transaction, about: it takes a quarter of a second then."""
+
+MAX_WAIT_S: Final = 600.0
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(list[Receipt]).decode
@@ -37,121 +35,95 @@ _decode: Final = msgspec.msgpack.Decoder(list[Receipt]).decode
 class _Batch(msgspec.Struct, frozen=True):
     """A row of the inbox. `received_ms` is UTC milliseconds."""
 
+    tenant_id: bytes | None
     provider: str
     payload: bytes
     received_ms: int
 
 
 class PostgresReceipts:
-    """`ReceiptSink`, and the projector's half of it."""
+    """`ReceiptSink` and `delivery.intake.Inbox`, and the projector's half of it."""
 
     def __init__(self, pools: Pools) -> None:
         self._pools = pools
         self._sql = load_queries("receipts")
-        self._append_outbox = load_queries("accept")["append_outbox"]
         self._park = load_queries("parking")["park"]
+        self._statements = load_statements()
 
     async def put(self, provider: str, receipts: Sequence[Receipt]) -> None:
-        """Keep receipts of a provider's account. Durable when this returns. Raises Transient."""
+        """Keep receipts of our own, about whatever deliveries. Durable when this returns. Raises Transient."""
+        await self.put_all([Arrival(b"", provider, receipts)])
+
+    async def put_all(self, arrivals: Sequence[Arrival]) -> None:
+        """Keep what arrived, by one statement; see `Inbox.put_all`."""
         async with self._pools.pipeline() as connection:
             await connection.execute(
-                self._sql["store_receipts"], provider, len(receipts), _encode(list(receipts))
+                self._sql["store_receipts"],
+                [arrival.tenant_id or None for arrival in arrivals],
+                [arrival.provider for arrival in arrivals],
+                [len(arrival.receipts) for arrival in arrivals],
+                [_encode(list(arrival.receipts)) for arrival in arrivals],
             )
 
-    async def project(self, limit: int, now_ms: int) -> int:
-        """Fold up to `limit` stored batches into the notifications, with their events; how many batches there were.
+    async def project(self, limit: int, now_ms: int) -> FoldReport:
+        """Fold up to `limit` stored batches into the notifications, with their events and consequences.
 
         One transaction: what is taken is folded, or stays; what cannot be folded even by itself is parked. Several
         projectors may run.
         """
         async with self._pools.pipeline() as connection, connection.transaction():
-            records = await connection.fetch(self._sql["take_receipts"], limit)
-            batches = [_Batch(r["provider"], r["payload"], r["received_at"]) for r in records]
-            if batches and await self._failure(connection, batches, now_ms) is not None:
-                for batch in batches:
-                    await self._fold_alone(connection, batch, now_ms)
-        return len(batches)
+            records = await connection.fetch(self._sql["take_receipts"], limit, MAX_RECEIPTS)
+            batches = [_Batch(r["tenant_id"], r["provider"], r["payload"], r["received_at"]) for r in records]
+            if not batches:
+                return FoldReport()
+            report = await self._try_to_fold(connection, batches, now_ms)
+            if isinstance(report, Exception):
+                report = merged([await self._fold_alone(connection, batch, now_ms) for batch in batches])
+        return msgspec.structs.replace(report, batches=len(batches))
 
-    async def _fold_alone(self, connection: PoolConnectionProxy, batch: _Batch, now_ms: int) -> None:
+    async def _fold_alone(self, connection: PoolConnectionProxy, batch: _Batch, now_ms: int) -> FoldReport:
         """Fold what can be folded of a batch, and park the rest."""
-        failure = await self._failure(connection, [batch], now_ms)
-        if failure is None:
-            return
+        report = await self._try_to_fold(connection, [batch], now_ms)
+        if not isinstance(report, Exception):
+            return report
         parts = _split(batch)
         if not parts:
-            reason = describe_error(failure)
+            reason = describe_error(report)
             await connection.execute(self._park, "receipts", batch.provider, batch.payload, reason)
-        for part in parts:
-            await self._fold_alone(connection, part, now_ms)
+        return merged([await self._fold_alone(connection, part, now_ms) for part in parts])
 
-    async def _failure(
+    async def _try_to_fold(
         self, connection: PoolConnectionProxy, batches: Sequence[_Batch], now_ms: int
-    ) -> Exception | None:
-        """Fold batches in a savepoint; what was wrong with them, if anything was. Raises Transient."""
+    ) -> FoldReport | Exception:
+        """Fold batches in a savepoint; or what was wrong with them. Raises Transient."""
         try:
             async with connection.transaction():
-                await self._fold(connection, batches, now_ms)
+                arrivals = [Arrival(b.tenant_id or b"", b.provider, _decode(b.payload)) for b in batches]
+                report = await fold(connection, self._statements, arrivals, now_ms)
+                for waiting in report.waiting:
+                    await self._postpone(connection, batches[waiting.index], waiting, now_ms)
         except Exception as error:
             if isinstance(map_error(error), Transient):
                 raise
             return error
-        return None
-
-    async def _fold(self, connection: PoolConnectionProxy, batches: Sequence[_Batch], now_ms: int) -> None:
-        receipts = [receipt for batch in batches for receipt in _decode(batch.payload)]
-        ids = sorted({receipt.delivery_id for receipt in receipts if len(receipt.delivery_id) == UUID_BYTES})
-        rows = await connection.fetch(self._sql["lock_statuses"], ids, [created_ms(i) for i in ids])
-        known = {row["global_id"]: row for row in rows}
-        folded = fold_receipts({i: _tracked(row) for i, row in known.items()}, receipts)
-        await self._write(connection, folded, known, now_ms)
-        await self._publish(connection, _visit_events(known, receipts))
-        await self._postpone(connection, batches, folded, now_ms)
-
-    async def _write(
-        self, connection: PoolConnectionProxy, folded: Folded, known: dict[bytes, asyncpg.Record], now_ms: int
-    ) -> None:
-        changed = folded.changed
-        if not changed:
-            return
-        await connection.execute(
-            self._sql["fold_receipts"],
-            list(changed),
-            [created_ms(i) for i in changed],
-            [tracked.status for tracked in changed.values()],
-            [tracked.delivered_ms for tracked in changed.values()],
-            [tracked.engaged_ms for tracked in changed.values()],
-        )
-        await self._publish(connection, [_event(known[i], tracked, now_ms) for i, tracked in changed.items()])
-
-    async def _publish(self, connection: PoolConnectionProxy, events: list[NotificationEvent]) -> None:
-        if events:
-            await connection.execute(
-                self._append_outbox, NOTIFICATION_EVENTS.name, len(events), encode_events(events)
-            )
+        return report
 
     async def _postpone(
-        self,
-        connection: PoolConnectionProxy,
-        batches: Sequence[_Batch],
-        folded: Folded,
-        now_ms: int,
+        self, connection: PoolConnectionProxy, batch: _Batch, waiting: Waiting, now_ms: int
     ) -> None:
-        """Keep receipts of unknown deliveries for another while."""
-        # A visit cannot beat its delivery's row: the message that it comes from was made of it.
-        unmatched = {receipt.receipt_id for receipt in folded.unmatched if receipt.kind not in VISITS}
-        for batch in batches if unmatched else ():
-            if now_ms - batch.received_ms > UNMATCHED_KEPT_MS:
-                continue
-            waiting = [r for r in _decode(batch.payload) if r.receipt_id in unmatched]
-            if waiting:
-                await connection.execute(
-                    self._sql["postpone_receipts"],
-                    batch.provider,
-                    len(waiting),
-                    _encode(waiting),
-                    batch.received_ms,
-                    UNMATCHED_WAIT_S,
-                )
+        """Keep receipts for another while, of unknown deliveries for an hour in all, looked up ever less often."""
+        age_ms = now_ms - batch.received_ms
+        if waiting.is_known or age_ms <= UNMATCHED_KEPT_MS:
+            for_s = waiting.for_s if waiting.is_known else max(waiting.for_s, min(age_ms / 2000, MAX_WAIT_S))
+            await connection.execute(
+                self._sql["postpone_receipts"],
+                batch.tenant_id,
+                batch.provider,
+                len(waiting.receipts),
+                _encode(waiting.receipts),
+                batch.received_ms,
+                for_s,
+            )
 
 
 def _split(batch: _Batch) -> list[_Batch]:
@@ -160,41 +132,6 @@ def _split(batch: _Batch) -> list[_Batch]:
         receipts = _decode(batch.payload)
     except msgspec.MsgspecError:
         return []
-    return [replace(batch, payload=_encode([r])) for r in receipts] if len(receipts) > 1 else []
-
-
-def _tracked(row: asyncpg.Record) -> Tracked:
-    return Tracked(row["status"], row["delivered_at"], row["engaged_at"])
-
-
-def _event(row: asyncpg.Record, tracked: Tracked, now_ms: int) -> NotificationEvent:
-    """A delivery's new status."""
-    return _about(row, tracked.status, tracked.engaged_ms or tracked.delivered_ms or now_ms)
-
-
-def _visit_events(
-    known: Mapping[bytes, asyncpg.Record], receipts: Sequence[Receipt]
-) -> list[NotificationEvent]:
-    """An event per delivery and kind of visit. A later visit of the kind has the same event id: it is a repeat."""
-    first: dict[tuple[bytes, str], int] = {}
-    for receipt in receipts:
-        if receipt.kind in VISITS and receipt.delivery_id in known:
-            first.setdefault((receipt.delivery_id, receipt.kind), receipt.at_ms)
-    return [_about(known[ident], kind, at_ms) for (ident, kind), at_ms in first.items()]
-
-
-def _about(row: asyncpg.Record, kind: str, at_ms: int) -> NotificationEvent:
-    return NotificationEvent(
-        event_id=derive_event_id(row["global_id"], kind),
-        type=kind,
-        at_ms=at_ms,
-        tenant_id=row["tenant_id"],
-        notification_id=row["notification_id"],
-        delivery_id=row["global_id"],
-        user_id=row["user_id"],
-        category=row["category"],
-        channel=row["channel"],
-        provider=row["provider"] or "",
-        traceparent=row["traceparent"],
-        is_test=row["is_test"],
-    )
+    if len(receipts) < 2:  # noqa: PLR2004  one cannot be taken apart
+        return []
+    return [msgspec.structs.replace(batch, payload=_encode([receipt])) for receipt in receipts]

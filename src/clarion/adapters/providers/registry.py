@@ -16,7 +16,7 @@ from clarion.adapters.providers.apns import build_apns
 from clarion.adapters.providers.base import Outside
 from clarion.adapters.providers.fcm import build_fcm
 from clarion.adapters.providers.plivo import build_plivo, read_plivo
-from clarion.adapters.providers.sandbox import build_sandbox
+from clarion.adapters.providers.sandbox import build_sandbox, read_sandbox
 from clarion.adapters.providers.smtp import build_smtp
 from clarion.adapters.providers.twilio import build_twilio, read_twilio
 from clarion.adapters.providers.vonage import build_vonage, read_vonage
@@ -56,6 +56,7 @@ _BUILT_IN: Final[Mapping[str, ProviderFactory]] = MappingProxyType(
 _READERS: Final[Mapping[str, WebhookReader]] = MappingProxyType(
     {
         "plivo": read_plivo,
+        "sandbox": read_sandbox,
         "twilio": read_twilio,
         "vonage": read_vonage,
     }

@@ -19,6 +19,7 @@ FeedbackKind: TypeAlias = Literal[
     "delivered",
     "opened",
     "clicked",
+    "engaged",
     "bounced",
     "failed",
     "complained",
@@ -26,6 +27,7 @@ FeedbackKind: TypeAlias = Literal[
     "resubscribed",
 ]
 """`bounced`: the address is dead. `failed`: this message was not delivered, the address may be well.
+`engaged`: opened or clicked, where nobody says which.
 
 `complained`, `unsubscribed` and `resubscribed` are what the addressee wants from now on. Only a complaint proves that
 this message arrived: a vendor that refused to deliver it, because she had opted out, says `failed` beside it.

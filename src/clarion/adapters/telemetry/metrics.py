@@ -104,6 +104,12 @@ class Metrics:
         )
         self.aside = SetAside(registry)
         self.spending = SpendingMetrics(registry)
+        self.receipts = Counter(
+            "clarion_receipts", "Receipts of providers and links, as folded", ["kind"], registry=registry
+        )
+        self.receipts_unknown = Counter(
+            "clarion_receipts_unknown", "Receipts put off, about deliveries not known yet", registry=registry
+        )
         self.visits_lost = Counter(
             "clarion_visits_lost", "Clicks and opens that were answered and not counted", registry=registry
         )

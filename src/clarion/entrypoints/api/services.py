@@ -11,9 +11,11 @@ import msgspec
 from clarion.adapters.egress import GuardedFetcher, read_networks
 from clarion.adapters.postgres.idempotency import PostgresIdempotency
 from clarion.adapters.postgres.recipients import PostgresRecipients
+from clarion.adapters.valkey.replays import ValkeyReplays
 from clarion.audience.events import EventPorts
 from clarion.bootstrap import Gateway, Region
 from clarion.compliance.subscriptions import Subscriptions
+from clarion.delivery.intake import Intake
 from clarion.delivery.links.visits import Visits
 from clarion.entrypoints.api.auth import Authenticator
 from clarion.entrypoints.api.cards import CardKeeper
@@ -142,11 +144,13 @@ class Services(msgspec.Struct, frozen=True):
     recipients: PostgresRecipients
     subscriptions: Subscriptions
     recorder: Recorder
+    intake: Intake
+    replays: ValkeyReplays
+    fetcher: GuardedFetcher
 
 
-def _authenticator(region: Region) -> Authenticator:
-    networks = read_networks(region.settings.egress_allow)
-    published = PublishedKeys(GuardedFetcher(networks), region.clock.monotonic)
+def _authenticator(region: Region, fetcher: GuardedFetcher) -> Authenticator:
+    published = PublishedKeys(fetcher, region.clock.monotonic)
     tokens = TokenVerifier(region.token_issuers, published, region.clock)
     return Authenticator(region.keys, tokens, region.clock.monotonic)
 
@@ -154,10 +158,11 @@ def _authenticator(region: Region) -> Authenticator:
 def build_services(gateway: Gateway) -> Services:
     """The services of one application."""
     region = gateway.region
+    fetcher = GuardedFetcher(read_networks(region.settings.egress_allow))
     throttle = Throttle(gateway.limiter, gateway.local_limiter, region.clock)
     return Services(
         gateway=gateway,
-        authenticator=_authenticator(region),
+        authenticator=_authenticator(region, fetcher),
         throttle=throttle,
         acceptor=Acceptor(gateway, throttle),
         idempotency=PostgresIdempotency(
@@ -171,4 +176,7 @@ def build_services(gateway: Gateway) -> Services:
         recorder=Recorder(
             EventPorts(region.events, region.users, region.keyring, region.sealer, region.clock)
         ),
+        intake=Intake(region.receipts),
+        replays=ValkeyReplays(region.valkey),
+        fetcher=fetcher,
     )

@@ -15,7 +15,7 @@ from clarion.orchestration.ports import RateLimiter
 from clarion.tenancy.model import Tenant
 from clarion.tenancy.quotas import GiveBack, LocalBuckets, Take, Verdict, day_quota
 
-RouteClass: TypeAlias = Literal["accept", "write", "read"]
+RouteClass: TypeAlias = Literal["accept", "write", "read", "receipts"]
 """Each has its own bucket: reading a lot does not stop sending."""
 
 LOCAL_FOR_S: Final = 1.0

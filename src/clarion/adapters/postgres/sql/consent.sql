@@ -24,6 +24,11 @@ WITH locked AS (
     ON CONFLICT (user_id, channel, category) DO UPDATE
     SET consented = excluded.consented, source = excluded.source, evidence = excluded.evidence, recorded_at = excluded.recorded_at
     WHERE (excluded.recorded_at, NOT excluded.consented) >= (consent_records.recorded_at, NOT consent_records.consented)
+), lifted AS (
+    DELETE FROM suppressed_addresses a USING heard h JOIN user_profiles p ON p.user_id = h.user_id
+    WHERE a.tenant_id = $1 AND a.channel = h.channel AND h.express AND h.consented AND h.recorded_at > a.created_at
+          AND a.address_hmac = CASE h.channel WHEN 'email' THEN p.email_hmac WHEN 'sms' THEN p.phone_hmac END
+          AND a.reason = ANY($10::text[])
 )
 DELETE FROM suppressions s USING heard h
 WHERE s.user_id = h.user_id AND s.channel = h.channel AND h.express AND h.consented AND h.recorded_at > s.created_at
@@ -44,6 +49,42 @@ JOIN touched USING (user_id)
 ORDER BY t.user_id, t.channel, t.reason = ANY($5::text[]), t.i
 ON CONFLICT (user_id, channel) DO UPDATE SET reason = excluded.reason
 WHERE suppressions.reason = ANY($5::text[]) AND NOT excluded.reason = ANY($5::text[])
+
+-- name: find_silenced
+-- Whom silences are about: whoever has the address now that a message went to (where it is not said, the user's present one). Nobody:
+-- no user. On a channel without addresses, the user herself.
+WITH t AS (
+    SELECT t.channel, t.reason, t.user_id,
+           CASE WHEN t.address_hmac <> '' THEN t.address_hmac
+                WHEN t.channel = 'email' THEN p.email_hmac
+                WHEN t.channel = 'sms' THEN p.phone_hmac END AS address_hmac
+    FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bytea[]) AS t (user_id, channel, reason, address_hmac)
+    LEFT JOIN user_profiles p ON p.tenant_id = $1 AND p.user_id = t.user_id
+)
+SELECT t.channel, t.reason, t.address_hmac, p.user_id, p.external_id
+FROM t LEFT JOIN user_profiles p ON p.tenant_id = $1 AND p.email_hmac = t.address_hmac
+WHERE t.channel = 'email' AND t.address_hmac IS NOT NULL
+UNION ALL
+SELECT t.channel, t.reason, t.address_hmac, p.user_id, p.external_id
+FROM t LEFT JOIN user_profiles p ON p.tenant_id = $1 AND p.phone_hmac = t.address_hmac
+WHERE t.channel = 'sms' AND t.address_hmac IS NOT NULL
+UNION ALL
+SELECT t.channel, t.reason, NULL, p.user_id, p.external_id
+FROM t JOIN user_profiles p ON p.tenant_id = $1 AND p.user_id = t.user_id
+WHERE t.address_hmac IS NULL
+
+-- name: remember_addresses
+-- Addresses that stay silent, whoever has them. As with users, a fact about one replaces what a later opt-in could lift ($5).
+INSERT INTO suppressed_addresses (tenant_id, channel, address_hmac, reason)
+SELECT DISTINCT ON (t.channel, t.address_hmac) $1::uuid, t.channel, t.address_hmac, t.reason
+FROM unnest($2::text[], $3::bytea[], $4::text[]) AS t (channel, address_hmac, reason)
+ORDER BY t.channel, t.address_hmac, t.reason = ANY($5::text[])
+ON CONFLICT (tenant_id, channel, address_hmac) DO UPDATE SET reason = excluded.reason
+WHERE suppressed_addresses.reason = ANY($5::text[]) AND NOT excluded.reason = ANY($5::text[])
+
+-- name: names_of_users
+-- What the tenant calls these users.
+SELECT external_id FROM user_profiles WHERE tenant_id = $1 AND user_id = ANY($2::bigint[])
 
 -- name: read_records
 -- One user's latest words, newest first; row-level security keeps them to the tenant of the transaction.

@@ -33,12 +33,6 @@ WHERE n.tenant_id = $1 AND n.created_at >= $2 AND ($3::text IS NULL OR n.status 
 ORDER BY n.created_at DESC, n.global_id DESC
 LIMIT $6
 
--- name: own_deliveries
--- Which of these deliveries are this tenant's: row-level security keeps the others out.
-SELECT n.global_id
-FROM unnest($1::uuid[], $2::timestamptz[]) AS t (global_id, created_at)
-JOIN notifications n ON n.global_id = t.global_id AND n.created_at = t.created_at
-
 -- name: close_ready
 -- Take deliveries that nobody is sending out of the open ones: from here on no worker can begin them.
 DELETE FROM open_deliveries
