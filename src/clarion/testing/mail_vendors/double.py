@@ -7,12 +7,14 @@ from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 import jsonschema_rs
 import msgspec
 
 from clarion.adapters.providers.http.exchange import HttpReply, HttpRequest
+
+_PACKAGE: Final = "clarion.testing.mail_vendors"
 
 
 class Arrived(msgspec.Struct, frozen=True):
@@ -37,6 +39,7 @@ class MailDouble(ABC):
         self.arrived: list[Arrived] = []
         self.script: deque[HttpReply | Exception] = deque()
         self.is_stalled = False
+        self.is_closed = False
 
     def counts(self) -> Counter[bytes]:
         """How many messages of each delivery have arrived."""
@@ -65,12 +68,15 @@ class MailDouble(ABC):
         """What the vendor says to a request."""
 
     async def close(self) -> None:
-        """Nothing."""
+        """Remember that nobody will call any more."""
+        self.is_closed = True
 
 
 def load_validator(name: str, pointer: str = "") -> jsonschema_rs.Draft202012Validator:
     """The validator of a schema in `schemas`; `pointer`: of one of its definitions."""
-    schema: dict[str, Any] = msgspec.json.decode(files(__package__).joinpath(f"schemas/{name}.json").read_bytes())
+    schema: dict[str, Any] = msgspec.json.decode(
+        files(_PACKAGE).joinpath(f"schemas/{name}.json").read_bytes()
+    )
     if pointer:
         schema = {"$defs": schema["$defs"], "$ref": f"#/$defs/{pointer}"}
     return jsonschema_rs.Draft202012Validator(schema)
@@ -78,4 +84,6 @@ def load_validator(name: str, pointer: str = "") -> jsonschema_rs.Draft202012Val
 
 def json_reply(status: int, body: object, headers: Mapping[str, str] | None = None) -> HttpReply:
     """A reply with a JSON body."""
-    return HttpReply(status, {"content-type": "application/json", **(headers or {})}, msgspec.json.encode(body))
+    return HttpReply(
+        status, {"content-type": "application/json", **(headers or {})}, msgspec.json.encode(body)
+    )

@@ -84,6 +84,11 @@ class MailProvider(HttpProvider):
     def _gap(self, name: str) -> str:
         """How a gap is written in the content. Holds `limits.mark`."""
 
+    def _is_sound(self, literals: Sequence[str]) -> bool:
+        """Whether the vendor will see the gaps between these literals for what they are; override where it may not."""
+        del literals
+        return True
+
     def _calls_of(self, flights: Sequence[Flight]) -> list[Call]:
         groups: dict[object, list[Letter]] = {}
         for flight in flights:
@@ -103,7 +108,11 @@ class MailProvider(HttpProvider):
         single = [letters[sharing[place]] for place in alone]
         single += [letter for letter, content in zip(letters, contents, strict=True) if mark in content]
         for shared in found:
-            for bulk in self._bulks(shared, [letters[sharing[place]] for place in shared.members]):
+            members = [letters[sharing[place]] for place in shared.members]
+            if not self._is_sound(shared.literals):
+                single += members
+                continue
+            for bulk in self._bulks(shared, members):
                 if len(bulk.letters) > 1:
                     yield Call(self._bulk(bulk), [letter.flight for letter in bulk.letters])
                 else:
