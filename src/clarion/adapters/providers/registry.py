@@ -15,8 +15,11 @@ from typing import Final, Protocol, cast
 from clarion.adapters.providers.apns import build_apns
 from clarion.adapters.providers.base import Outside
 from clarion.adapters.providers.fcm import build_fcm
+from clarion.adapters.providers.mailgun import build_mailgun, read_mailgun
 from clarion.adapters.providers.plivo import build_plivo, read_plivo
 from clarion.adapters.providers.sandbox import build_sandbox, read_sandbox
+from clarion.adapters.providers.sendgrid import build_sendgrid, read_sendgrid
+from clarion.adapters.providers.ses import build_ses, read_ses
 from clarion.adapters.providers.smtp import build_smtp
 from clarion.adapters.providers.twilio import build_twilio, read_twilio
 from clarion.adapters.providers.vonage import build_vonage, read_vonage
@@ -44,8 +47,11 @@ _BUILT_IN: Final[Mapping[str, ProviderFactory]] = MappingProxyType(
     {
         "apns": build_apns,
         "fcm": build_fcm,
+        "mailgun": build_mailgun,
         "plivo": build_plivo,
         "sandbox": build_sandbox,
+        "sendgrid": build_sendgrid,
+        "ses": build_ses,
         "smtp": build_smtp,
         "twilio": build_twilio,
         "vonage": build_vonage,
@@ -55,8 +61,11 @@ _BUILT_IN: Final[Mapping[str, ProviderFactory]] = MappingProxyType(
 
 _READERS: Final[Mapping[str, WebhookReader]] = MappingProxyType(
     {
+        "mailgun": read_mailgun,
         "plivo": read_plivo,
         "sandbox": read_sandbox,
+        "sendgrid": read_sendgrid,
+        "ses": read_ses,
         "twilio": read_twilio,
         "vonage": read_vonage,
     }
