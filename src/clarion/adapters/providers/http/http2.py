@@ -76,15 +76,24 @@ class Http2:
         self._runtime = None
 
     async def _client(self, origin: Origin) -> wreq.Client:
+        if (client := self._known(origin)) is not None:
+            return client
+        addresses = await self._addresses.find(origin)
+        if (client := self._known(origin)) is not None:
+            # Somebody who waited for the same addresses was faster; two clients would have a connection each.
+            return client
+        client = self._make(origin, [ipaddress.ip_address(address) for address in addresses])
+        self._clients[origin] = (asyncio.get_running_loop().time() + AGE_S, client)
+        return client
+
+    def _known(self, origin: Origin) -> wreq.Client | None:
+        """The client of an origin, if it is young enough; of others those that are not are let go."""
         now = asyncio.get_running_loop().time()
         until, client = self._clients.get(origin, (0.0, None))
         if client is not None and now < until:
             return client
-        addresses = await self._addresses.find(origin)
-        client = self._make(origin, [ipaddress.ip_address(address) for address in addresses])
         self._clients = {known: entry for known, entry in self._clients.items() if now < entry[0]}
-        self._clients[origin] = (now + AGE_S, client)
-        return client
+        return None
 
     def _make(
         self, origin: Origin, addresses: list[ipaddress.IPv4Address | ipaddress.IPv6Address]
