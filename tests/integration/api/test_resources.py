@@ -175,7 +175,7 @@ async def test_credentials_are_written_and_never_read(caller: Caller):
     first = await caller.call("PUT /providers/mail", SMTP)
     assert first.status == 200
     assert first.json()["credentials_set"] == ["password", "username"]
-    assert first.json()["cost"] == {"default": 0.000125}
+    assert first.json()["cost"]["default"] == 0.000125
     for line in ("GET /providers/mail", "GET /providers"):
         assert b"s3cret" not in (await caller.call(line)).body
     without = {name: value for name, value in SMTP.items() if name != "credentials"}
