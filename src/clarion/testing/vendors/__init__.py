@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from clarion.testing.vendors.double import Answers, VendorDouble
 from clarion.testing.vendors.fcm import FcmDouble
+from clarion.testing.vendors.letters import MailDouble
+from clarion.testing.vendors.mailgun import MailgunDouble
 from clarion.testing.vendors.plivo import PlivoDouble
+from clarion.testing.vendors.sendgrid import SendGridDouble
+from clarion.testing.vendors.ses import SesDouble
 from clarion.testing.vendors.twilio import TwilioDouble
 from clarion.testing.vendors.vonage import VonageMessagesDouble, VonageSmsDouble
 from clarion.testing.vendors.wire import DROP, HANG, Drip, Raw, VendorServer, serve
@@ -20,8 +24,12 @@ __all__ = [
     "Answers",
     "Drip",
     "FcmDouble",
+    "MailDouble",
+    "MailgunDouble",
     "PlivoDouble",
     "Raw",
+    "SendGridDouble",
+    "SesDouble",
     "TwilioDouble",
     "VendorDouble",
     "VendorServer",
