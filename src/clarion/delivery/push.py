@@ -1,4 +1,4 @@
-"""Push as one channel over several services: whose token a device has, and what several sends of one message came to."""
+"""Push as one channel over several services: whose token a device has, and what several sends of a message came to."""
 
 from __future__ import annotations
 

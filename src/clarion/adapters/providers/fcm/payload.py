@@ -16,7 +16,7 @@ MAX_TTL_S: Final = 2_419_200
 LOW_PRIORITY: Final = 7
 """From here on a message may wait until the device is awake anyhow."""
 
-_RESERVED: Final = frozenset({"from", "message_type", "notification"})
+_RESERVED: Final = frozenset({"from", "message_type"})
 _RESERVED_PREFIXES: Final = ("google.", "gcm.")
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -44,7 +44,7 @@ def body_for(message: Message, now_ms: int) -> dict[str, Any]:
         apns["apns-expiration"] = str(message.expires_ms // 1000)
         web["TTL"] = str(ttl_s)
     if message.collapse_key:
-        android |= {"collapse_key": message.collapse_key, "notification": {"tag": message.collapse_key}}
+        android |= {"collapseKey": message.collapse_key, "notification": {"tag": message.collapse_key}}
         apns["apns-collapse-id"] = message.collapse_key
         web["Topic"] = topic_of(message.collapse_key)
     body: dict[str, Any] = {
