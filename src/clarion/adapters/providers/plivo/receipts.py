@@ -77,7 +77,7 @@ def _feedback(call: WebhookCall, fields: Mapping[str, Any]) -> Feedback | None:
 
 def _check(call: WebhookCall, token: str) -> str:
     """The call's nonce. Raises Refused unless the call is signed with the account's token."""
-    for version, text in (("v3", _v3_text), ("v2", _v2_text)):
+    for version, text in (("v3", v3_text), ("v2", v2_text)):
         nonce = call.headers.get(f"x-plivo-signature-{version}-nonce", "")
         given = [
             signature.strip()
@@ -92,11 +92,13 @@ def _check(call: WebhookCall, token: str) -> str:
     raise refuse("the webhook is not signed")
 
 
-def _v2_text(call: WebhookCall, nonce: str) -> str:
+def v2_text(call: WebhookCall, nonce: str) -> str:
+    """What V2 signs: neither the query nor the body."""
     return _place(call.url) + nonce
 
 
-def _v3_text(call: WebhookCall, nonce: str) -> str:
+def v3_text(call: WebhookCall, nonce: str) -> str:
+    """What V3 signs: the url with its query in order, the form's fields in order. Raises Invalid on another body."""
     query = parse_qsl(urlsplit(call.url).query, keep_blank_values=True)
     form = [] if call.method == "GET" else read_form(call.raw)
     text = _place(call.url)
