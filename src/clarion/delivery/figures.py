@@ -10,7 +10,7 @@ Thin figures lean on what is known of more: a destination's on its account's, th
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -155,7 +155,7 @@ def is_failure(outcome: Outcome) -> bool:
 class Figures:
     """The figures of one process: those of the region as last read, and what happened here since.
 
-    Memory is bounded by the accounts in use: `forget` drops the others.
+    Memory is bounded by the accounts in use: `keep` drops the others.
     """
 
     def __init__(self) -> None:
@@ -222,10 +222,10 @@ class Figures:
         """All that is known of an account."""
         return decay(self._known.get(key, {}).get(ANYWHERE, _NOTHING), now_ms)
 
-    def forget(self, keys: Iterable[CircuitKey]) -> None:
-        """Drop accounts that are not in use here any more; the region remembers them."""
-        for key in keys:
-            self._known.pop(key, None)
+    def keep(self, keys: Collection[CircuitKey]) -> None:
+        """Drop all accounts but these, which are in use here; the region remembers the others."""
+        for key in [key for key in self._known if key not in keys]:
+            del self._known[key]
 
 
 _NOTHING: Final = Tally()

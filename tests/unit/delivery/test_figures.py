@@ -94,7 +94,7 @@ def test_taken_once_and_known_here_at_once():
     assert figures.tally(KEY, NOW).sent == 5
     figures.learn({KEY: {ANYWHERE: Tally(NOW, sent=105)}})
     assert figures.tally(KEY, NOW).sent == 105
-    figures.forget([KEY])
+    figures.keep([])
     assert figures.tally(KEY, NOW).sent == 0
 
 
