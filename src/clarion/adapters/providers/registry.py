@@ -20,7 +20,7 @@ from clarion.adapters.providers.plivo import build_plivo, read_plivo
 from clarion.adapters.providers.sandbox import build_sandbox, read_sandbox
 from clarion.adapters.providers.sendgrid import build_sendgrid, read_sendgrid
 from clarion.adapters.providers.ses import build_ses, read_ses
-from clarion.adapters.providers.smtp import build_smtp
+from clarion.adapters.providers.smtp import build_smtp, read_smtp
 from clarion.adapters.providers.twilio import build_twilio, read_twilio
 from clarion.adapters.providers.vonage import build_vonage, read_vonage
 from clarion.adapters.providers.webhooks import WebhookReader
@@ -64,6 +64,7 @@ _READERS: Final[Mapping[str, WebhookReader]] = MappingProxyType(
         "mailgun": read_mailgun,
         "plivo": read_plivo,
         "sandbox": read_sandbox,
+        "smtp": read_smtp,
         "sendgrid": read_sendgrid,
         "ses": read_ses,
         "twilio": read_twilio,

@@ -12,6 +12,7 @@ from msgspec import Meta
 from clarion.adapters.providers.base import CALL_DEADLINE_S, Unsendable, read_settings
 from clarion.adapters.providers.smtp.dkim import DkimSettings, DkimSigner, read_signing_key
 from clarion.adapters.providers.smtp.mime import Letterhead
+from clarion.adapters.providers.smtp.verp import ReturnPath
 from clarion.kernel.errors import Invalid
 from clarion.tenancy.config import ProviderConfig
 
@@ -24,7 +25,8 @@ class SmtpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `port` 0: the usual one for `tls` (25, 587, 465). `from` and `reply_to` are addresses with or without a name. `ca`:
     certificates in PEM that sign the server's, instead of the system's; for a relay with a private authority.
     `concurrency`: connections at a time. `timeout_s`: how long a call waits for the server. `dkim`: sign with the
-    key in the credentials; None: the relay signs, or nobody does.
+    key in the credentials; None: the relay signs, or nobody does. `bounce_address`: where mail comes back to that could
+    not be delivered, with the delivery's id added before the `@` ("": to `from`, and nobody reads it).
     """
 
     host: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:-]{1,253}\Z")]
@@ -33,6 +35,7 @@ class SmtpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls: Literal["none", "starttls", "tls"] = "starttls"
     reply_to: str = ""
     dkim: DkimSettings | None = None
+    bounce_address: Annotated[str, Meta(max_length=254)] = ""
     ca: str = ""
     concurrency: Annotated[int, Meta(ge=1, le=100)] = 20
     timeout_s: Annotated[float, Meta(gt=0, le=CALL_DEADLINE_S)] = CALL_DEADLINE_S
@@ -50,7 +53,10 @@ class SmtpCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """All that it takes to open a connection and write a letter. Without `tls_context` nothing is encrypted."""
+    """All that it takes to open a connection and write a letter. Without `tls_context` nothing is encrypted.
+
+    `return_path`: where bounces go; None: to the sender.
+    """
 
     settings: SmtpSettings
     credentials: SmtpCredentials
@@ -58,6 +64,7 @@ class Account(msgspec.Struct, frozen=True):
     port: int
     tls_context: ssl.SSLContext | None
     signer: DkimSigner | None = None
+    return_path: ReturnPath | None = None
 
 
 def read_account(config: ProviderConfig) -> Account:
@@ -75,6 +82,7 @@ def read_account(config: ProviderConfig) -> Account:
         settings.port or _DEFAULT_PORTS[settings.tls],
         None if settings.tls == "none" else _tls_context(settings.ca),
         _signer(settings.dkim, credentials.dkim_key),
+        ReturnPath(settings.bounce_address) if settings.bounce_address else None,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 from typing import Final, cast
 
@@ -19,9 +20,13 @@ from clarion.adapters.providers.base import Flight, Unavailable, Unsendable
 from clarion.adapters.providers.smtp.account import Account
 from clarion.adapters.providers.smtp.mime import Letter
 from clarion.adapters.providers.smtp.replies import BACK_OFF, Stage, Verdict
+from clarion.adapters.providers.smtp.verp import ReturnPath
 
 CONNECT_TIMEOUT_S: Final = 10.0
 """For each step of opening: connecting, the greeting, TLS, the login. At most half of what a call may take."""
+
+_XTEXT_AS_IT_IS: Final = re.compile(r"[!-*,-<>-~]+")
+"""Addresses that need no encoding as `xtext` (RFC 3461, 4): those with `+` or `=` would, and go without."""
 
 _QUIT_TIMEOUT_S: Final = 1.0
 _OK: Final = 250
@@ -35,9 +40,11 @@ class Connection:
     Not safe for two transactions at a time. After any exception but Unsendable only `abort` may be called.
     """
 
-    def __init__(self, client: aiosmtplib.SMTP, sender: bytes) -> None:
+    def __init__(self, client: aiosmtplib.SMTP, sender: bytes, return_path: ReturnPath | None = None) -> None:
         self._client = client
-        self._from = b"FROM:<%s>" % sender
+        self._sender = sender
+        self._return_path = return_path
+        self._tells_fate = client.supports_extension("dsn")
         self._sizes_known = client.supports_extension("size")
         self._takes_utf8 = client.supports_extension("smtputf8")
         self._largest = _advertised_size(client)
@@ -108,12 +115,13 @@ class Connection:
         self, letter: Letter, options: list[bytes], flight: Flight
     ) -> aiosmtplib.SMTPResponse:
         """The reply that decided, given at `stage`."""
-        reply = await self._client.execute_command(b"MAIL", self._from, *options, timeout=None)
+        sender = self._envelope(flight.message.delivery_id, options)
+        reply = await self._client.execute_command(b"MAIL", sender, *options, timeout=None)
         if reply.code != _OK:
             return reply
         self.stage = "rcpt"
         recipient = b"TO:<%s>" % letter.recipient.wire.encode()
-        reply = await self._client.execute_command(b"RCPT", recipient, timeout=None)
+        reply = await self._client.execute_command(b"RCPT", recipient, *self._asked_of(letter), timeout=None)
         if reply.code not in {_OK, _WILL_FORWARD}:
             return reply
         self.stage = "data"
@@ -122,6 +130,21 @@ class Connection:
             return reply
         self.stage = "end"
         return await self._transfer(letter, flight)
+
+    def _envelope(self, delivery_id: bytes, options: list[bytes]) -> bytes:
+        """Whom it comes back to; a server that reports is told to name the delivery, and to keep the text to itself."""
+        if self._return_path is None:
+            return b"FROM:<%s>" % self._sender
+        if self._tells_fate:
+            options += [b"RET=HDRS", b"ENVID=" + delivery_id.hex().encode()]
+        return b"FROM:<%s>" % self._return_path.of(delivery_id).encode()
+
+    def _asked_of(self, letter: Letter) -> list[bytes]:
+        """What a server that reports is told of the recipient: her address, which it may know by another."""
+        address = letter.recipient.wire
+        if self._return_path is None or not self._tells_fate or not _XTEXT_AS_IT_IS.fullmatch(address):
+            return []
+        return [b"ORCPT=rfc822;" + address.encode()]
 
     async def _transfer(self, letter: Letter, flight: Flight) -> aiosmtplib.SMTPResponse:
         protocol = self._client.protocol
@@ -163,7 +186,7 @@ async def open_connection(account: Account) -> Connection:
     except BaseException:
         client.close()
         raise
-    return Connection(client, sender.wire.encode())
+    return Connection(client, sender.wire.encode(), account.return_path)
 
 
 async def _greet(client: aiosmtplib.SMTP) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 import aiosmtplib
 
-from clarion.adapters.providers.base import Flight, OneByOneProvider, Outside, Unsendable
+from clarion.adapters.providers.base import Flight, OneByOneProvider, Outside, ReceiptSink, Unsendable
 from clarion.adapters.providers.smtp.account import Account, read_account
 from clarion.adapters.providers.smtp.connection import open_connection
 from clarion.adapters.providers.smtp.mime import Letter
 from clarion.adapters.providers.smtp.pool import ConnectionPool, PoolLimits
 from clarion.adapters.providers.smtp.replies import BACK_OFF, Verdict, outcome_of
-from clarion.delivery.model import Capabilities, Message, Outcome
+from clarion.delivery.model import Capabilities, Message, Outcome, Receipt
 from clarion.kernel.clock import Clock
+from clarion.kernel.errors import ClarionError
 from clarion.tenancy.config import ProviderConfig
 
 _ROUNDS: Final = 5
@@ -22,12 +25,20 @@ _ROUNDS: Final = 5
 
 
 class SmtpProvider(OneByOneProvider):
-    """One account on one server. A batch is spread over `concurrency` connections, which are kept for the next."""
+    """One account on one server. A batch is spread over `concurrency` connections, which are kept for the next.
+
+    An address that the server says is no more is reported to `receipts`, as a bounce that came at once.
+    """
 
     carries = frozenset({"subject", "html", "text", "headers"})
 
     def __init__(
-        self, config: ProviderConfig, account: Account, clock: Clock, limits: PoolLimits | None = None
+        self,
+        config: ProviderConfig,
+        account: Account,
+        clock: Clock,
+        limits: PoolLimits | None = None,
+        receipts: ReceiptSink | None = None,
     ) -> None:
         concurrency = account.settings.concurrency
         # What is under way when a worker dies may arrive twice: a portion is one message a connection.
@@ -38,6 +49,8 @@ class SmtpProvider(OneByOneProvider):
         self._letterhead = account.letterhead
         self._signer = account.signer
         self._clock = clock
+        self._receipts = receipts
+        self._dead: set[bytes] = set()
         self._pool = ConnectionPool(
             partial(open_connection, account), limits or PoolLimits(concurrency), clock
         )
@@ -46,6 +59,20 @@ class SmtpProvider(OneByOneProvider):
     def connections(self) -> int:
         """Connections that are open or being opened, for metrics."""
         return self._pool.size
+
+    async def _transmit(self, flights: Sequence[Flight]) -> None:
+        ids = {flight.message.delivery_id for flight in flights}
+        try:
+            await super()._transmit(flights)
+        finally:
+            dead = ids & self._dead
+            self._dead -= dead
+        if dead and self._receipts is not None:
+            now_ms = self._clock.now_ms()
+            bounces = [Receipt(f"{ident.hex()}-rcpt", ident, "bounced", now_ms) for ident in sorted(dead)]
+            with contextlib.suppress(ClarionError):
+                # The message has failed all the same; the next one to this address will tell it again.
+                await self._receipts.put(bounces)
 
     async def _transmit_one(self, flight: Flight) -> Outcome:
         letter = self._write(flight.message)
@@ -56,6 +83,8 @@ class SmtpProvider(OneByOneProvider):
             return self._sent(flight.message, self._letterhead.message_id(flight.message.delivery_id))
         if verdict is None:
             return self._unsettled(flight, "disconnected")
+        if verdict.names_dead_address:
+            self._dead.add(flight.message.delivery_id)
         return outcome_of(verdict, flight.message)
 
     def _write(self, message: Message) -> Letter:
@@ -102,6 +131,6 @@ class SmtpProvider(OneByOneProvider):
 def build_smtp(config: ProviderConfig, outside: Outside) -> SmtpProvider:
     """An SMTP account. Raises Invalid with the path of a wrong setting.
 
-    Of `outside` only the clock is used: later failures are reported as mail to the sender, which is read elsewhere.
+    Later failures are reported as mail to the account's bounce address, which comes in as its webhook.
     """
-    return SmtpProvider(config, read_account(config), outside.clock)
+    return SmtpProvider(config, read_account(config), outside.clock, receipts=outside.receipts)

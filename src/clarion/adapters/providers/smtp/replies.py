@@ -7,6 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from clarion.adapters.providers.smtp.dsn import is_dead
 from clarion.delivery.model import Message, Outcome, OutcomeKind
 
 Stage: TypeAlias = Literal["mail", "rcpt", "data", "end"]
@@ -56,6 +57,12 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     def accepted(self) -> bool:
         """Whether the server took responsibility for the message."""
         return self.stage == "end" and self.code // 100 == _SUCCESS
+
+    @property
+    def names_dead_address(self) -> bool:
+        """Whether the server says, with an enhanced status code, that the address is no more."""
+        enhanced = _ENHANCED.match(self.text)
+        return self.stage == "rcpt" and enhanced is not None and is_dead(enhanced[1])
 
 
 def outcome_of(verdict: Verdict, message: Message) -> Outcome:
