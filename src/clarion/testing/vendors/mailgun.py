@@ -35,16 +35,17 @@ class MailgunDouble(MailDouble):
             raise _rejection(404, "Domain not found")
         form = read_form(request)
         _check(form)
-        variables: Mapping[str, Mapping[str, str]] = msgspec.json.decode(
-            form.get("recipient-variables", ["{}"])[0]
-        )
         for to in form["to"]:
-            self._take_rendered(form, to, variables.get(to, {}))
+            self._take_rendered(form, to)
         return json_reply(200, {"id": f"<{self.taken}@{DOMAIN}>", "message": "Queued. Thank you."})
 
-    def _take_rendered(self, form: Mapping[str, Sequence[str]], to: str, own: Mapping[str, str]) -> None:
+    def _take_rendered(self, form: Mapping[str, Sequence[str]], to: str) -> None:
+        given = form.get("recipient-variables")
+        variables: Mapping[str, Mapping[str, str]] = msgspec.json.decode(given[0]) if given else {}
+
         def filled(name: str) -> str:
-            return _GAP.sub(lambda gap: own[gap[1]], form.get(name, [""])[0])
+            text = form.get(name, [""])[0]
+            return _GAP.sub(lambda gap: variables[to][gap[1]], text) if given else text
 
         headers = {name[2:]: filled(name) for name in form if name.startswith("h:")}
         parts = [filled(name) for name in ("subject", "text", "html")]
