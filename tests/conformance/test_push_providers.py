@@ -12,9 +12,11 @@ from clarion.delivery.model import Message
 from clarion.delivery.ports import Provider
 from clarion.testing.providers import ProviderConformance, ProviderHarness
 from clarion.testing.vendors.wire import HANG
+from clarion.testing.vendors.wire2 import Fault
 from tests.integration.providers.push import ANDROID, ApnsWorld, FcmWorld, WebWorld, opened, push
 
 MANY = 1000
+SILENCE: Fault = "hang"
 
 
 class FcmHarness:
@@ -29,7 +31,7 @@ class FcmHarness:
         return Counter(bytes.fromhex(message["data"]["id"]) for message in self._world.double.arrived)
 
     async def stalled(self) -> Provider:
-        self._world.server.script.extend(["hang"] * MANY)
+        self._world.server.script.extend([SILENCE] * MANY)
         return self.provider
 
     async def resumed(self) -> Provider:
@@ -49,7 +51,7 @@ class ApnsHarness:
         return Counter(UUID(message["headers"]["apns-id"]).bytes for message in self._world.double.arrived)
 
     async def stalled(self) -> Provider:
-        self._world.server.script.extend(["hang"] * MANY)
+        self._world.server.script.extend([SILENCE] * MANY)
         return self.provider
 
     async def resumed(self) -> Provider:

@@ -136,6 +136,13 @@ class DeviceStore(Protocol):
         """Remove one device. False: this user does not have it."""
         ...
 
+    async def drop_dead(self, tenant_id: bytes, since_ms: Mapping[bytes, int]) -> list[str]:
+        """Remove devices (by `token_hmac`) whose tokens died, but those that their app registered later than that.
+
+        `since_ms`: when each died (UTC). Gives the users who had one that is gone, by external id.
+        """
+        ...
+
     async def drop_stale(self, days: int, limit: int) -> list[tuple[bytes, str]]:
         """Remove up to `limit` devices that were not seen for so many days; whose they were (tenant, external id)."""
         ...

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
+from clarion.audience.dead_devices import DeadDevice
 from clarion.audience.model import SealedProfile
 from clarion.audience.seals import SealedOf
 from clarion.compliance.model import ConsentState
@@ -182,6 +183,14 @@ class Composer(Protocol):
         self, jobs: Sequence[Job], configs: Mapping[bytes, TenantConfig]
     ) -> list[Message | Closing]:
         """Per job, in order, its message, or how it ends because there is none to be made (address, template)."""
+        ...
+
+
+class DeadDevices(Protocol):
+    """Forgets devices that push services no longer know."""
+
+    async def forget(self, dead: Sequence[DeadDevice]) -> None:
+        """Remove them, unless their apps registered them later than they died. Raises Transient."""
         ...
 
 

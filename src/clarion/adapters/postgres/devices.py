@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from clarion.adapters.postgres.queries import load_queries
@@ -63,6 +63,18 @@ class PostgresDevices:
                 return False
             await connection.fetch(_SQL["settle_reach"], [user_id], _PUSH)
         return True
+
+    async def drop_dead(self, tenant_id: bytes, since_ms: Mapping[bytes, int]) -> list[str]:
+        """Remove devices whose tokens died; see `DeviceStore.drop_dead`."""
+        hmacs, times = list(since_ms), list(since_ms.values())
+        async with self._pools.pipeline() as connection, connection.transaction():
+            await connection.fetch(_SQL["lock_users"], tenant_id, [], hmacs)
+            dropped = await connection.fetch(_SQL["drop_dead_devices"], tenant_id, hmacs, times)
+            if not dropped:
+                return []
+            whose = sorted({record["user_id"] for record in dropped})
+            changed = await connection.fetch(_SQL["settle_reach"], whose, _PUSH)
+        return [record["external_id"] for record in changed]
 
     async def drop_stale(self, days: int, limit: int) -> list[tuple[bytes, str]]:
         """Remove devices that were not seen for long; see `DeviceStore.drop_stale`."""

@@ -69,3 +69,10 @@ DELETE FROM user_devices
 WHERE (tenant_id, token_hmac) IN (SELECT tenant_id, token_hmac FROM user_devices
                                   WHERE NOT with_profile AND last_seen < now() - $1 * interval '1 day' LIMIT $2)
 RETURNING user_id
+
+-- name: drop_dead_devices
+-- Devices whose tokens died ($3: when), unless their app was seen since. A profile that lists one says nothing of the app.
+DELETE FROM user_devices d USING unnest($2::bytea[], $3::bigint[]) AS t (token_hmac, since_ms)
+WHERE d.tenant_id = $1 AND d.token_hmac = t.token_hmac
+      AND (d.with_profile OR d.last_seen <= to_timestamp(t.since_ms / 1000.0))
+RETURNING d.user_id
