@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from clarion.orchestration.fall_back import fall_back
 from clarion.testing.waiting import eventually
 from tests.integration.api.support import Caller
 from tests.integration.workers.support import Bench, packed
+from tests.live.support import at_noon
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -92,8 +94,14 @@ async def bench(caller: Caller, worker: Worker) -> Bench:
     return Bench(caller, worker)
 
 
+def at_midnight() -> str:
+    """A time zone in which it is the middle of the night."""
+    ahead = -datetime.now(UTC).hour
+    return f"Etc/GMT{-(ahead if ahead >= -12 else ahead + 24):+d}"
+
+
 async def begin(bench: Bench, optimization: dict[str, Any] = PUSH_THEN_SMS, **fields: Any) -> Story:
-    await bench.caller.user("ada", **REACHABLE)
+    await bench.caller.user("ada", timezone=at_noon(), **REACHABLE)
     accepted = await bench.caller.notify(data=SAID, optimization=optimization, **fields)
     return Story(bench, accepted["notification_id"])
 
@@ -148,6 +156,13 @@ async def test_where_the_push_failed_nobody_waits(bench: Bench):
     await story.comes_to(push="failed", sms="queued")
 
 
+async def test_where_a_receipt_says_that_it_failed_nobody_waits_either(bench: Bench):
+    story = await begin(bench)
+    await bench.handle()
+    await story.receive(PUSH_CODE, "failed")
+    await story.comes_to(push="failed", sms="queued")
+
+
 async def test_a_user_without_a_device_gets_her_sms_at_once(bench: Bench):
     await bench.caller.user("eve", phone="+442071838751")
     accepted = await bench.caller.notify(user_id="eve", data=SAID, optimization=PUSH_THEN_SMS)
@@ -181,6 +196,30 @@ async def test_consent_is_asked_again_and_a_blocked_step_gives_way_to_the_next(b
     steps = (await story.view())["fallback"]["steps"]
     assert [step["state"] for step in steps] == ["blocked", "taken"]
     assert steps[0]["rules"] == ["consent_denied"]
+
+
+async def test_quiet_hours_move_a_step(bench: Bench):
+    story = await begin(bench, category="service")
+    await bench.handle()
+    await bench.caller.user("ada", **{**REACHABLE, "timezone": at_midnight()})
+    await story.ages(301)
+    await story.comes_to(push="sent", sms="deferred")
+
+
+async def test_nothing_is_begun_after_the_expiry(bench: Bench):
+    story = await begin(bench)
+    await bench.handle()
+    await bench.query(
+        "UPDATE notifications SET expires_at = now() WHERE tenant_id = $1", bench.caller.tenant_id
+    )
+    await story.ages(301)
+
+    async def is_expired() -> bool:
+        await story.step()
+        return (await story.view())["fallback"]["state"] == "expired"
+
+    assert await eventually(is_expired)
+    assert await story.statuses() == {"push": "sent"}
 
 
 async def test_two_sweepers_make_one_delivery(bench: Bench):

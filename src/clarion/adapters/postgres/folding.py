@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec.structs import replace
 
+from clarion.adapters.postgres.fallbacks import wake_chains
 from clarion.adapters.postgres.queries import load_queries
 from clarion.adapters.postgres.silencing import act_on
 from clarion.contracts.events import NotificationEvent, derive_event_id, encode_events
@@ -33,6 +34,7 @@ from clarion.delivery.receipts import (
     settles,
 )
 from clarion.kernel.ids import UUID_BYTES, created_ms
+from clarion.orchestration.chains import NEVER_THERE
 
 if TYPE_CHECKING:
     import asyncpg
@@ -258,6 +260,9 @@ async def _write(connection: PoolConnectionProxy, sql: Statements, scene: _Scene
         [int(i in unseen) for i in ids],
         [unseen.get(i) for i in ids],
     )
+    lost = [i for i in ids if after[i].status in NEVER_THERE]
+    if lost:
+        await wake_chains(connection, lost)
 
 
 def _entries(scene: _Scene) -> dict[bytes, list[AttemptEntry]]:
