@@ -53,6 +53,7 @@ from clarion.adapters.trial import ChildTrialRenderer
 from clarion.adapters.valkey.cards import ValkeyCards
 from clarion.adapters.valkey.client import ValkeyClients, connect
 from clarion.adapters.valkey.context import ValkeyContexts
+from clarion.adapters.valkey.paces import ValkeyPaces
 from clarion.adapters.valkey.queue import ValkeyQueue
 from clarion.adapters.valkey.rate_limit import ValkeyRateLimiter
 from clarion.adapters.valkey.reservations import ValkeyReservations
@@ -67,6 +68,7 @@ from clarion.delivery.figures import Figures
 from clarion.delivery.gates import Gates
 from clarion.delivery.links.maker import LinkMaker
 from clarion.delivery.links.tokens import LinkKeys, TokenSigner
+from clarion.delivery.pacing import Pacing
 from clarion.delivery.ports import Watcher
 from clarion.delivery.prices import unit_price
 from clarion.delivery.quarantine import SETTLED_S, Quarantine
@@ -421,6 +423,7 @@ async def open_worker(
             stopping=stopping,
             lease_ms=int(settings.lease_s * 1000),
             till=Till(region.budgets, region.costs),
+            pacing=Pacing(ValkeyPaces(region.valkey)),
         )
         try:
             yield Worker(

@@ -16,6 +16,8 @@ from clarion.delivery.failover import has_untried, moves_on
 from clarion.delivery.model import Outcome
 from clarion.delivery.permission import consent_unreadable, refused
 from clarion.delivery.ports import Intent
+from clarion.delivery.put_off import put_off
+from clarion.delivery.push_call import call
 from clarion.delivery.record import after_a_lease, finish, release
 from clarion.delivery.run import DispatchPorts, Group, Ready, Run
 from clarion.delivery.till import Bill, priced_outcomes
@@ -28,19 +30,34 @@ CALL_SHARE: Final = 0.7
 
 
 async def send_group(group: Group, run: Run) -> None:
-    """Send as many at a time as the account takes, until its breaker opens over it or we are to stop."""
-    capabilities = run.ports.providers.get(group.account).capabilities
+    """Send as many at a time as the account takes, until its breaker opens, its tokens end, or we are to stop."""
+    ports = run.ports
+    capabilities = ports.providers.get(group.account).capabilities
     size = capabilities.portion or capabilities.max_batch
-    for start in range(0, len(group.ready), size):
-        if run.ports.stopping() or not await _send_batch(group, slice(start, start + size), run):
-            rest = [replace(one.job.item, due_ms=run.ports.clock.now_ms()) for one in group.ready[start:]]
+    ready = group.ready
+    if ports.pacing.is_paced(group.account, ports.clock.now_ms()):
+        ready = sorted(ready, key=lambda one: one.job.item.priority)
+    for start in range(0, len(ready), size):
+        part = ready[start : start + size]
+        grant = None
+        if not ports.stopping():
+            priorities = [one.job.item.priority for one in part]
+            behind = len(ready) - start - len(part)
+            grant = await ports.pacing.admit(group.account, priorities, behind, ports.clock.now_ms())
+        going = part if grant is None else part[: grant.taken]
+        if grant is not None and grant.wait_ms:
+            await ports.pause(grant.wait_ms / 1000)
+        if ports.stopping() or (going and not await _send_batch(group, going, run)):
+            rest = [replace(one.job.item, due_ms=ports.clock.now_ms()) for one in ready[start:]]
             await run.claimed.postpone(rest)
+            return
+        if grant is not None and len(going) < len(part):
+            await put_off(ready[start + len(going) :], grant, run)
             return
 
 
-async def _send_batch(group: Group, part: slice, run: Run) -> bool:
+async def _send_batch(group: Group, ready: Sequence[Ready], run: Run) -> bool:
     """Consent, intent, call, outcome: for what a provider takes at a time. False: its breaker opened before."""
-    ready = group.ready[part]
     capabilities = run.ports.providers.get(group.account).capabilities
     urgent = any(one.job.item.priority <= URGENT_PRIORITY for one in ready)
     async with run.ports.gates.through(group.key, capabilities, urgent=urgent):
@@ -71,14 +88,15 @@ async def _send(bill: Bill, ports: DispatchPorts) -> tuple[list[Outcome], list[C
     begun = [one for one in permitted if one.job.item.delivery_id in epochs]
     ports.watcher.reached("intended", len(begun))
     started = ports.clock.monotonic()
-    outcomes = await _call(begun, account, ports)
+    called = await call(begun, account, ports, ports.lease_ms / 1000 * CALL_SHARE)
     took_ms = int((ports.clock.monotonic() - started) * 1000)
     ports.watcher.reached("answered", len(begun))
     now_ms = ports.clock.now_ms()
-    outcomes = priced_outcomes(outcomes, bill)
+    outcomes = priced_outcomes(called.outcomes, bill)
     await ports.till.close(bill, begun, outcomes, now_ms)
-    ports.circuits.observe((account.tenant_id, account.name), outcomes, now_ms)
-    _count(begun, outcomes, account, took_ms, ports)
+    await ports.pacing.observe(account, called.own, ports.providers.get(account).learned, now_ms)
+    ports.circuits.observe((account.tenant_id, account.name), called.own, now_ms)
+    _count(called.asked, called.own, account, took_ms, ports)
     capabilities = ports.providers.get(account).capabilities
     idempotent = capabilities.idempotent
     for one, outcome in zip(begun, outcomes, strict=True):
@@ -145,13 +163,6 @@ async def _check_consent(
         else:
             closings.append(closing)
     return consents, closings, permitted
-
-
-async def _call(begun: Sequence[Ready], account: ProviderConfig, ports: DispatchPorts) -> list[Outcome]:
-    if not begun:
-        return []
-    within_s = ports.lease_ms / 1000 * CALL_SHARE
-    return await ports.providers.get(account).send([one.message for one in begun], within_s)
 
 
 def _snapshot(consent: ConsentState | None) -> bytes:

@@ -13,6 +13,7 @@ from clarion.delivery.claimed import Claimed
 from clarion.delivery.conclude import Closing
 from clarion.delivery.gates import Gates
 from clarion.delivery.model import Job, Message
+from clarion.delivery.pacing import Pacing
 from clarion.delivery.ports import (
     CapRequest,
     Composer,
@@ -54,6 +55,7 @@ class DispatchPorts(msgspec.Struct, frozen=True):
     stopping: Callable[[], bool]
     lease_ms: int
     till: Till = msgspec.field(default_factory=Till)
+    pacing: Pacing = msgspec.field(default_factory=Pacing)
 
 
 class Report(msgspec.Struct):
