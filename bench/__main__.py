@@ -24,6 +24,9 @@ NAMES: Final = (
     "sweep",
     "click",
     "unsubscribe",
+    "single_call",
+    "batch_call",
+    "fcm",
 )
 MODULES: Final = {"import": "import_users"}
 """Where a bench is not in the module of its name, which Python has for itself."""

@@ -1,0 +1,7 @@
+"""`batch_call`: see `bench.vendors`."""
+
+from __future__ import annotations
+
+from bench.vendors import run_batch_call as run
+
+__all__ = ["run"]
