@@ -15,6 +15,8 @@ import msgspec
 
 from clarion.adapters.egress import EgressGuard, read_networks
 from clarion.adapters.eventlog.streams import StreamsEventLog
+from clarion.adapters.globaldb.provider_health import GlobalProviderHealth
+from clarion.adapters.globaldb.store import close_global_pool, open_global_pool
 from clarion.adapters.postgres import migrate
 from clarion.adapters.postgres.accept import PostgresAcceptStore
 from clarion.adapters.postgres.api_keys import PostgresApiKeys
@@ -54,6 +56,7 @@ from clarion.adapters.valkey.cards import ValkeyCards
 from clarion.adapters.valkey.client import ValkeyClients, connect
 from clarion.adapters.valkey.context import ValkeyContexts
 from clarion.adapters.valkey.paces import ValkeyPaces
+from clarion.adapters.valkey.provider_board import ValkeyProviderBoard
 from clarion.adapters.valkey.queue import ValkeyQueue
 from clarion.adapters.valkey.rate_limit import ValkeyRateLimiter
 from clarion.adapters.valkey.reservations import ValkeyReservations
@@ -202,6 +205,7 @@ class Gateway(msgspec.Struct, frozen=True):
     local_limiter: LocalBuckets
     trials: TrialRenderer
     renderer: Renderer
+    health: GlobalProviderHealth
 
 
 class BroadcastEngine(msgspec.Struct, frozen=True):
@@ -235,6 +239,8 @@ class Worker(msgspec.Struct, frozen=True):
     fallbacks: FallbackPorts
     snapshots: PostgresSegmentSnapshots
     limiter: ValkeyRateLimiter
+    board: ValkeyProviderBoard
+    health: GlobalProviderHealth
 
 
 @asynccontextmanager
@@ -357,7 +363,7 @@ def _fallback_ports(region: Region) -> FallbackPorts:
 @asynccontextmanager
 async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
     """The API's side of a region; closed when the block ends. Raises as `open_region`."""
-    async with open_region(settings, "api") as region:
+    async with open_region(settings, "api") as region, _open_health(settings, "api") as health:
         work = PatientSink(region.queue)
         accept = _accept_ports(region, work)
         trials = ChildTrialRenderer()
@@ -370,9 +376,20 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
                 local_limiter=LocalBuckets(),
                 trials=trials,
                 renderer=Renderer(),
+                health=health,
             )
         finally:
             await trials.close()
+
+
+@asynccontextmanager
+async def _open_health(settings: Settings, role: str) -> AsyncGenerator[GlobalProviderHealth]:
+    """How accounts do everywhere. It connects when it is first asked."""
+    pool = await open_global_pool(global_url_of(settings), size=1, name=f"clarion-{role}")
+    try:
+        yield GlobalProviderHealth(pool)
+    finally:
+        await close_global_pool(pool)
 
 
 def _router(region: str, providers: Providers) -> Router:
@@ -390,7 +407,7 @@ async def open_worker(
 
     `stopping`: whether what can wait should be left to others.
     """
-    async with open_region(settings, "worker") as region:
+    async with open_region(settings, "worker") as region, _open_health(settings, "worker") as health:
         transport = Transport(EgressGuard(read_networks(settings.egress_allow)).resolve)
         providers = Providers(region.receipts, region.clock, transport)
         store = PostgresDeliveryStore(region.pools)
@@ -450,6 +467,8 @@ async def open_worker(
                 fallbacks=_fallback_ports(region),
                 snapshots=PostgresSegmentSnapshots(region.pools),
                 limiter=ValkeyRateLimiter(region.valkey),
+                board=ValkeyProviderBoard(region.valkey),
+                health=health,
             )
         finally:
             await providers.close()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from clarion.delivery.circuit import CircuitKey, Report, Verdict
-from clarion.delivery.figures import Tallies
+from clarion.delivery.destinations import ANYWHERE
+from clarion.delivery.figures import HALF_LIFE_MS, Tallies
+from clarion.delivery.health import ProviderHealth
 from clarion.delivery.router import Router
 from clarion.kernel.errors import Transient
+
+_PER_MINUTE: Final = 60_000 / HALF_LIFE_MS * math.log(2)
+"""Of a steady stream, a fading count comes to this share of a minute's messages."""
 
 
 class ProviderBoard(Protocol):
@@ -49,3 +55,25 @@ async def keep_in_step(board: ProviderBoard, router: Router, now_ms: int) -> Non
         await board.add(fresh, [*reports, *(key for key in fresh if key not in reports)], now_ms)
     )
     router.figures.keep(reports)
+
+
+def describe(router: Router, region: str, now_ms: int) -> list[ProviderHealth]:
+    """How the accounts in use do, as the other regions and people are told."""
+    return [_describe(router, key, region, now_ms) for key in router.circuits.in_use()]
+
+
+def _describe(router: Router, key: CircuitKey, region: str, now_ms: int) -> ProviderHealth:
+    circuit = router.circuits.state_of(key)
+    found = router.figures.estimate(key, ANYWHERE, now_ms)
+    return ProviderHealth(
+        *key,
+        region,
+        circuit.state,
+        circuit.reason,
+        circuit.entered_ms,
+        round(found.delivery_rate, 4),
+        round(found.error_rate, 4),
+        round(found.p99_ms, 1),
+        round(found.weight * _PER_MINUTE, 1),
+        now_ms,
+    )

@@ -83,6 +83,10 @@ class Circuits:
         """The accounts whose breakers are open or half-open."""
         return {key for key, circuit in self._circuits.items() if circuit.state != "closed"}
 
+    def in_use(self) -> list[CircuitKey]:
+        """The accounts that were asked lately."""
+        return list(self._seen)
+
     def use(self, accounts: Iterable[tuple[CircuitKey, int]], now_ms: int) -> None:
         """Say that accounts are about to be asked, each with the version of its configuration."""
         for key, version in accounts:

@@ -46,6 +46,24 @@ class SpendingMetrics:
         )
 
 
+class Breakers:
+    """The circuit breakers of a delivering process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.changes = Counter(
+            "clarion_breaker_changes",
+            "Circuit breakers that came into another state",
+            ["state", "reason"],
+            registry=registry,
+        )
+        self.now = Gauge(
+            "clarion_breakers",
+            "Circuit breakers that are not closed, of accounts that this process uses",
+            ["state", "reason"],
+            registry=registry,
+        )
+
+
 class Metrics:
     """Every metric of a role. Label values are names that a tenant cannot choose freely (no unbounded series)."""
 
@@ -103,6 +121,7 @@ class Metrics:
             "clarion_reaped", "Leases that ended without an ack", ["channel"], registry=registry
         )
         self.aside = SetAside(registry)
+        self.breakers = Breakers(registry)
         self.spending = SpendingMetrics(registry)
         self.receipts = Counter(
             "clarion_receipts", "Receipts of providers and links, as folded", ["kind"], registry=registry

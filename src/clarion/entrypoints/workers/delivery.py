@@ -14,6 +14,7 @@ import structlog
 
 from clarion.adapters.telemetry.traces import delivery_spans
 from clarion.contracts.channels import CHANNELS
+from clarion.entrypoints.workers.accounts import run_accounts
 from clarion.entrypoints.workers.lane import run_lane
 from clarion.entrypoints.workers.spending import run_spending, write_costs
 
@@ -43,7 +44,7 @@ async def run_delivery(worker: Worker, stop: asyncio.Event) -> None:
     ]
     lanes += [run_lane(f"delivery-{channel}-urgent", partial(urgent, channel), stop) for channel in CHANNELS]
     lanes.append(run_lane("delivery-suspects", partial(_refresh, worker), stop))
-    await asyncio.gather(*lanes, run_spending(worker, stop))
+    await asyncio.gather(*lanes, run_accounts(worker, stop), run_spending(worker, stop))
     await write_costs(worker)
 
 

@@ -10,3 +10,18 @@ CREATE TABLE IF NOT EXISTS global_configs (
     value      JSONB NOT NULL,
     updated_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
+-- How accounts with providers do in each region; a region writes its own rows.
+CREATE TABLE IF NOT EXISTS provider_health (
+    tenant_id        UUID NOT NULL,
+    provider         TEXT NOT NULL,
+    region           TEXT NOT NULL,
+    state            TEXT NOT NULL,
+    reason           TEXT NOT NULL,
+    since_ms         INT8 NOT NULL,
+    delivery_rate    FLOAT8 NOT NULL,
+    error_rate       FLOAT8 NOT NULL,
+    p99_ms           FLOAT8 NOT NULL,
+    attempts_per_min FLOAT8 NOT NULL,
+    updated_ms       INT8 NOT NULL,
+    PRIMARY KEY (tenant_id, provider, region)
+);

@@ -1,0 +1,92 @@
+"""What a delivering process does for its accounts: it keeps breakers and figures in step with the region's.
+
+Also: tells other regions, and raises the alarm where a breaker opens. What it saw of a breaker is told at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from clarion.delivery.board import describe, keep_in_step
+from clarion.entrypoints.workers.lane import run_lane
+
+if TYPE_CHECKING:
+    from clarion.bootstrap import Worker
+
+STEP_EVERY_S: Final = 1.0
+STEP_APART_S: Final = 0.05
+"""News that presses is told no more often than this."""
+
+PUBLISH_EVERY_S: Final = 10.0
+PUBLISH_APART_S: Final = 1.0
+"""A change of a breaker is told to other regions so soon."""
+
+FORGET_AFTER_MS: Final = 7 * 24 * 3_600_000
+"""An account of which no worker said anything for so long has no health."""
+
+_log = structlog.get_logger("accounts")
+
+
+async def run_accounts(worker: Worker, stop: asyncio.Event) -> None:
+    """Keep in step until `stop` is set."""
+    changed = asyncio.Event()
+    await asyncio.gather(
+        run_lane("accounts-board", partial(_step, worker, changed), stop),
+        run_lane("accounts-health", partial(_publish, worker, changed), stop),
+    )
+
+
+async def _step(worker: Worker, changed: asyncio.Event) -> float:
+    circuits = worker.dispatch.circuits
+    try:
+        await keep_in_step(worker.board, worker.dispatch.router, worker.clock.now_ms())
+    finally:
+        if _alarm(worker):
+            changed.set()
+    try:
+        async with asyncio.timeout(STEP_EVERY_S):
+            await circuits.pressing.wait()
+    except TimeoutError:
+        return 0.0
+    return STEP_APART_S
+
+
+def _alarm(worker: Worker) -> bool:
+    """Log and count the breakers that changed. Whether any did."""
+    circuits, breakers = worker.dispatch.circuits, worker.metrics.breakers
+    changes = circuits.changes()
+    for change in changes:
+        tenant_id, provider = change.key
+        about = {"tenant_id": tenant_id.hex(), "provider": provider, "reason": change.reason}
+        breakers.changes.labels(change.state, change.reason).inc()
+        if change.state != "open":
+            _log.info("breaker_" + change.state, **about)
+        elif change.reason == "credentials":
+            _log.error("credentials_refused", **about)
+        else:
+            _log.warning("breaker_open", **about)
+    if changes:
+        states = Counter(
+            (circuits.state_of(key).state, circuits.state_of(key).reason) for key in circuits.not_closed()
+        )
+        for state, reason in (("open", "failures"), ("open", "credentials"), ("half_open", "")):
+            breakers.now.labels(state, reason).set(states[state, reason])
+    return bool(changes)
+
+
+async def _publish(worker: Worker, changed: asyncio.Event) -> float:
+    now_ms, region = worker.clock.now_ms(), worker.settings.region
+    changed.clear()
+    await worker.health.publish(describe(worker.dispatch.router, region, now_ms))
+    await worker.health.drop_older(region, now_ms - FORGET_AFTER_MS)
+    try:
+        async with asyncio.timeout(PUBLISH_EVERY_S):
+            await changed.wait()
+    except TimeoutError:
+        return 0.0
+    return PUBLISH_APART_S
