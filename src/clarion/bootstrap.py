@@ -61,6 +61,7 @@ from clarion.adapters.valkey.queue import ValkeyQueue
 from clarion.adapters.valkey.rate_limit import ValkeyRateLimiter
 from clarion.adapters.valkey.reservations import ValkeyReservations
 from clarion.adapters.valkey.spending import ValkeyBlocks, ValkeyBudgets, ValkeyLiveCosts
+from clarion.audience.dead_devices import DeviceReaper
 from clarion.audience.keyring import Keyring, check_master_key
 from clarion.audience.ports import AudienceReader
 from clarion.audience.seals import Seals
@@ -439,6 +440,7 @@ async def open_worker(
             watcher=watcher,
             stopping=stopping,
             lease_ms=int(settings.lease_s * 1000),
+            dead_devices=DeviceReaper(region.devices, region.sealer, region.card_cache),
             till=Till(region.budgets, region.costs),
             pacing=Pacing(ValkeyPaces(region.valkey)),
         )

@@ -11,13 +11,14 @@ from msgspec.structs import replace
 from clarion.compliance.model import NO_CONSENT, ConsentState
 from clarion.contracts.work import URGENT_PRIORITY
 from clarion.delivery.conclude import Attempt, Closing, settle
+from clarion.delivery.dead_devices import forget_dead
 from clarion.delivery.destinations import ANYWHERE
 from clarion.delivery.failover import has_untried, moves_on
 from clarion.delivery.model import Outcome
 from clarion.delivery.permission import consent_unreadable, refused
 from clarion.delivery.ports import Intent
-from clarion.delivery.put_off import put_off
 from clarion.delivery.push_call import call
+from clarion.delivery.put_off import put_off
 from clarion.delivery.record import after_a_lease, finish, release
 from clarion.delivery.run import DispatchPorts, Group, Ready, Run
 from clarion.delivery.till import Bill, priced_outcomes
@@ -71,6 +72,7 @@ async def _send_batch(group: Group, ready: Sequence[Ready], run: Run) -> bool:
     ours = {closing.job.item.delivery_id for closing in closings}
     await run.claimed.postpone(after_a_lease([one.job for one in ready], ours, run.ports))
     await release(ready, closings, run.ports)
+    await forget_dead(ready, outcomes, run.ports)
     return True
 
 

@@ -18,6 +18,7 @@ from clarion.delivery.ports import (
     CapRequest,
     Composer,
     ConsentReader,
+    DeadDevices,
     DeliveryStore,
     Policies,
     ProviderPool,
@@ -54,6 +55,7 @@ class DispatchPorts(msgspec.Struct, frozen=True):
     watcher: Watcher
     stopping: Callable[[], bool]
     lease_ms: int
+    dead_devices: DeadDevices
     till: Till = msgspec.field(default_factory=Till)
     pacing: Pacing = msgspec.field(default_factory=Pacing)
 
