@@ -191,7 +191,7 @@ def settle(job: Job, outcome: Outcome, attempt: Attempt) -> Closing:
 
 
 def _after_failure(job: Job, outcome: Outcome, attempt: Attempt) -> RetryDecision:
-    if attempt.fails_over and goes_at_once(outcome):
+    if attempt.fails_over and goes_at_once(outcome, job.item.priority):
         in_time = not job.expires_ms or attempt.at_ms < job.expires_ms
         return Retry(attempt.at_ms) if in_time else GiveUp("expired", "expiry")
     counted = job.attempts + 1 - job.excused

@@ -44,9 +44,13 @@ def moves_on(outcome: Outcome, priority: int, *, idempotent: bool) -> bool:
             return not idempotent
 
 
-def goes_at_once(outcome: Outcome) -> bool:
-    """Whether another provider is asked without a pause: not where this one may have sent it after all."""
-    return outcome.kind != "ambiguous"
+def goes_at_once(outcome: Outcome, priority: int) -> bool:
+    """Whether another provider is asked without a pause.
+
+    Where this one may have sent it after all, a receipt that comes within seconds spares the user the second copy: what
+    is not urgent waits for it.
+    """
+    return outcome.kind != "ambiguous" or priority <= URGENT_PRIORITY
 
 
 def is_excused(outcome: Outcome) -> bool:
