@@ -65,6 +65,12 @@ class PostgresReceipts:
                 [_encode(list(arrival.receipts)) for arrival in arrivals],
             )
 
+    async def waiting(self, tenant_id: bytes, provider: str, since_ms: int) -> list[Receipt]:
+        """What an account has reported since then that is not folded (yet). Raises Transient."""
+        async with self._pools.pipeline() as connection:
+            rows = await connection.fetch(self._sql["read_waiting_receipts"], tenant_id, provider, since_ms)
+        return [receipt for row in rows for receipt in _decode(row["payload"])]
+
     async def project(self, limit: int, now_ms: int) -> FoldReport:
         """Fold up to `limit` stored batches into the notifications, with their events and consequences.
 

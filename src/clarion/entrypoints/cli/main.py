@@ -9,7 +9,13 @@ from typing import Annotated
 
 import typer
 
-from clarion.entrypoints.cli import broadcast, dlq_commands, template_commands, transfer
+from clarion.entrypoints.cli import (
+    broadcast,
+    dlq_commands,
+    provider_commands,
+    template_commands,
+    transfer,
+)
 from clarion.kernel.errors import ClarionError
 
 app = typer.Typer(
@@ -107,6 +113,7 @@ app.add_typer(key_app, name="key")
 app.add_typer(template_commands.app, name="template")
 app.add_typer(dlq_commands.app, name="dlq")
 app.add_typer(broadcast.app, name="broadcast")
+app.add_typer(provider_commands.app, name="provider")
 app.add_typer(transfer.import_app, name="import")
 app.add_typer(transfer.export_app, name="export")
 

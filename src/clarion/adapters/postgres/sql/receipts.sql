@@ -19,6 +19,10 @@ RETURNING inbox_id, tenant_id, provider, payload, received_at
 INSERT INTO receipt_inbox (tenant_id, provider, receipts, payload, received_at, retry_at)
 VALUES ($1, $2, $3, $4, $5, now() + $6 * interval '1 second')
 
+-- name: read_waiting_receipts
+-- What an account has reported since $3 (UTC) and nothing of ours is known for, or not yet.
+SELECT payload FROM receipt_inbox WHERE tenant_id = $1 AND provider = $2 AND received_at >= $3
+
 -- name: find_deliveries
 -- Deliveries by what their providers call them.
 SELECT t.i, m.global_id
