@@ -93,14 +93,12 @@ class PostgresUserStore:
 
     async def insert(self, tenant_id: bytes, rows: Sequence[UserRow]) -> dict[int, int]:
         """Add users; see `UserStore.insert`. One COPY, and where somebody else made one of them, a slower statement."""
-        async with self._pools.pipeline() as connection:
-            if not any(row.devices for row in rows):
-                return await self._insert(connection, tenant_id, rows)
-            async with connection.transaction():
-                versions = await self._insert(connection, tenant_id, rows)
+        async with self._pools.pipeline() as connection, connection.transaction():
+            versions = await self._insert(connection, tenant_id, rows)
+            if any(row.devices for row in rows):
                 placed = [row for row in rows if row.user_id in versions]
                 await put_with_profiles(connection, tenant_id, placed)
-                await self._silence(connection, tenant_id, list(versions))
+            await self._silence(connection, tenant_id, list(versions))
         return versions
 
     async def update(self, tenant_id: bytes, rows: Sequence[UserRow]) -> dict[int, int]:

@@ -51,7 +51,7 @@ SIGNED_BY_US: Final = frozenset({"sandbox", "smtp"})
 NEVER_AGAIN: Final = frozenset({"mailgun"})
 """Kinds that call again for hours unless they are told 406 where a call can never be taken."""
 
-TOKEN_BYTES: Final = 18
+TOKEN_BYTES: Final = 15
 
 _log = structlog.get_logger("receipts")
 

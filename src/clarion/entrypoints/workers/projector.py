@@ -1,4 +1,4 @@
-"""The projector role: receipts from the inbox become states of notifications."""
+"""The projector role: receipts from the inbox become states of notifications, and silence where it is wanted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from clarion.entrypoints.workers.lane import run_lane
 from clarion.kernel.errors import Transient
 
 if TYPE_CHECKING:
-    from clarion.bootstrap import Worker
+    from clarion.bootstrap import Region, Worker
 
 BATCHES: Final = 256
 IDLE_S: Final = 0.1
@@ -23,11 +23,16 @@ async def run_projector(worker: Worker, stop: asyncio.Event) -> None:
 
 
 async def _step(worker: Worker) -> float:
-    report = await worker.receipts.project(BATCHES, worker.clock.now_ms())
-    worker.metrics.count(worker.metrics.receipts, {(kind,): n for kind, n in report.kinds.items()})
-    worker.metrics.receipts_unknown.inc(report.unknown)
+    return 0.0 if await project(worker.region) else IDLE_S
+
+
+async def project(region: Region) -> bool:
+    """Fold what is due, a portion of it; whether there was anything."""
+    report = await region.receipts.project(BATCHES, region.clock.now_ms())
+    region.metrics.count(region.metrics.receipts, {(kind,): n for kind, n in report.kinds.items()})
+    region.metrics.receipts_unknown.inc(report.unknown)
     for tenant_id, names in report.changed_users.items():
         # A card that stays makes decisions worse, and lets nothing through: consent is read again at the send.
         with contextlib.suppress(Transient):
-            await worker.region.card_cache.drop(tenant_id, sorted(names))
-    return 0.0 if report.batches else IDLE_S
+            await region.card_cache.drop(tenant_id, sorted(names))
+    return report.batches > 0
