@@ -16,7 +16,7 @@ from clarion.testing.vendors.wire2 import Fault
 from tests.integration.providers.push import ANDROID, ApnsWorld, FcmWorld, WebWorld, opened, push
 
 MANY = 1000
-SILENCE: Fault = "hang"
+SILENCE: list[Fault] = ["hang"] * MANY
 
 
 class FcmHarness:
@@ -31,7 +31,7 @@ class FcmHarness:
         return Counter(bytes.fromhex(message["data"]["id"]) for message in self._world.double.arrived)
 
     async def stalled(self) -> Provider:
-        self._world.server.script.extend([SILENCE] * MANY)
+        self._world.server.script.extend(SILENCE)
         return self.provider
 
     async def resumed(self) -> Provider:
@@ -51,7 +51,7 @@ class ApnsHarness:
         return Counter(UUID(message["headers"]["apns-id"]).bytes for message in self._world.double.arrived)
 
     async def stalled(self) -> Provider:
-        self._world.server.script.extend([SILENCE] * MANY)
+        self._world.server.script.extend(SILENCE)
         return self.provider
 
     async def resumed(self) -> Provider:

@@ -9,13 +9,12 @@ from joserfc.jwk import ECKey
 from msgspec import Meta
 
 from clarion.adapters.providers.base import CALL_DEADLINE_S, read_settings
+from clarion.adapters.providers.http.endpoint import Url, endpoint_of
 from clarion.adapters.providers.push.account import (
     Concurrency,
     Pem,
     Seconds,
-    Url,
     check_push,
-    check_url,
     read_ec_key,
 )
 from clarion.tenancy.config import ProviderConfig
@@ -69,7 +68,7 @@ def read_account(config: ProviderConfig) -> ApnsAccount:
     credentials = read_settings("credentials", config.credentials, ApnsCredentials)
     return ApnsAccount(
         settings,
-        check_url(settings.base_url or ENDPOINTS[settings.environment], "settings.base_url"),
+        endpoint_of(settings.base_url, ENDPOINTS[settings.environment]),
         credentials.key_id,
         credentials.team_id,
         read_ec_key(credentials.key, "credentials.key"),

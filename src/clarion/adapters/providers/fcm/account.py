@@ -9,13 +9,12 @@ from joserfc.jwk import RSAKey
 from msgspec import Meta
 
 from clarion.adapters.providers.base import CALL_DEADLINE_S, read_settings
+from clarion.adapters.providers.http.endpoint import Url, endpoint_of
 from clarion.adapters.providers.push.account import (
     Concurrency,
     Pem,
     Seconds,
-    Url,
     check_push,
-    check_url,
     read_rsa_key,
 )
 from clarion.kernel.errors import Invalid
@@ -30,12 +29,12 @@ _ProjectId = Annotated[str, Meta(pattern=r"\A[a-z0-9.:-]{1,100}\Z")]
 class FcmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The `settings` of a provider of kind `fcm`.
 
-    `project_id`: another project than the service account's own ("": that). `base_url`: another endpoint than Google's.
+    `project_id`: another project than the service account's own ("": that). `base_url`: another endpoint than Google's ("": that).
     `concurrency`: calls at a time, and messages in a batch. `timeout_s`: how long a call waits for Google.
     """
 
     project_id: _ProjectId | None = None
-    base_url: Url = ENDPOINT
+    base_url: Url = ""
     concurrency: Concurrency = 100
     timeout_s: Seconds = CALL_DEADLINE_S
 
@@ -72,14 +71,21 @@ def read_account(config: ProviderConfig) -> FcmAccount:
     settings = read_settings("settings", config.settings, FcmSettings)
     credentials = read_settings("credentials", config.credentials, FcmCredentials)
     owner = _read_owner(credentials.service_account)
-    base_url = check_url(settings.base_url, "settings.base_url")
+    base_url = endpoint_of(settings.base_url, ENDPOINT)
     return FcmAccount(
         settings,
         f"{base_url}/v1/projects/{settings.project_id or owner.project_id}/messages:send",
         owner,
-        check_url(owner.token_uri, f"{_KEY_PATH}.token_uri"),
+        _token_url(owner),
         read_rsa_key(owner.private_key, f"{_KEY_PATH}.private_key"),
     )
+
+
+def _token_url(owner: ServiceAccount) -> str:
+    try:
+        return endpoint_of(owner.token_uri, TOKEN_ENDPOINT)
+    except Invalid as error:
+        raise Invalid(error.detail, f"{_KEY_PATH}.token_uri") from None
 
 
 def _read_owner(text: str) -> ServiceAccount:
