@@ -88,6 +88,7 @@ from clarion.orchestration.cards import CachedCards
 from clarion.orchestration.configs import CachedConfigs
 from clarion.orchestration.data_check import CachedSchemas
 from clarion.orchestration.fall_back import FallbackPorts
+from clarion.orchestration.funds import CachedFunds
 from clarion.orchestration.owed import PatientSink
 from clarion.orchestration.ports import WorkSink
 from clarion.orchestration.snapshot import SnapshotPorts
@@ -336,6 +337,7 @@ def _accept_ports(region: Region, queue: WorkSink) -> AcceptPorts:
         predictor=NeutralPrior(),
         clock=region.clock,
         schemas=CachedSchemas(region.templates),
+        funds=CachedFunds(region.budgets, region.costs, region.clock.monotonic),
     )
 
 

@@ -23,7 +23,7 @@ from clarion.orchestration.data_check import Asking, hold_data
 from clarion.orchestration.decide import decide
 from clarion.orchestration.draft import Checked, cap_requests, check_request, with_caps_used
 from clarion.orchestration.errors import ChunkOvertaken, KeyInUse, KeyMismatch
-from clarion.orchestration.limits import Limits
+from clarion.orchestration.funds import Funds, NoFunds, Spender, limits_of
 from clarion.orchestration.model import (
     AcceptGroup,
     Candidate,
@@ -64,6 +64,7 @@ class AcceptPorts(msgspec.Struct, frozen=True):
     predictor: Predictor
     clock: Clock
     schemas: SchemaSource
+    funds: Funds = msgspec.field(default_factory=NoFunds)
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -96,10 +97,15 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class _Plan(msgspec.Struct):
-    """An ask on its way: per item what became of it, and the rows of those that were decided (by item index)."""
+    """An ask on its way: per item what became of it, and the rows of those that were decided (by item index).
+
+    `left`: micros of each of its tenant's budgets; empty where none is looked at.
+    """
 
     ask: Ask
     results: list[Checked | Decided | ClarionError]
+    config: TenantConfig
+    left: Sequence[int] = ()
     rows: dict[int, list[Row]] = {}
     response: bytes = b""
     decided_ms: int = 0
@@ -125,6 +131,7 @@ async def accept(asks: Sequence[Ask], ports: AcceptPorts) -> list[Answer | Clari
     leaders, followers = _split_repeats(asks)
     plans = await _check_all([asks[i] for i in leaders], ports, now_ms)
     await _read_allowances(plans, ports, now_ms)
+    await _read_funds(plans, ports, now_ms)
     _decide(plans, ports, now_ms)
     answers: list[Answer | ClarionError | None] = [None] * len(asks)
     committed = await _commit(plans, ports)
@@ -139,6 +146,7 @@ async def foresee(ask: Ask, ports: AcceptPorts, at_ms: int) -> list[Decided | Cl
     """What would be decided of each item at an instant (UTC ms), in order. Writes nothing, and promises nothing."""
     plans = await _check_all([ask], ports, at_ms)
     await _read_allowances(plans, ports, at_ms)
+    await _read_funds(plans, ports, at_ms)
     _decide(plans, ports, at_ms)
     return cast("list[Decided | ClarionError]", plans[0].results)
 
@@ -183,7 +191,7 @@ async def _check_all(asks: Sequence[Ask], ports: AcceptPorts, now_ms: int) -> li
         tenant_id: (config, iter(found))
         for tenant_id, config, found in zip(users, configs, cards, strict=True)
     }
-    plans = [_Plan(ask, _check(ask, *known[ask.tenant_id], now_ms)) for ask in asks]
+    plans = [_Plan(ask, _check(ask, *known[ask.tenant_id], now_ms), known[ask.tenant_id][0]) for ask in asks]
     await _hold_data(plans, ports)
     return plans
 
@@ -243,6 +251,12 @@ async def _read_allowances(plans: Sequence[_Plan], ports: AcceptPorts, now_ms: i
         position += len(requests)
 
 
+async def _read_funds(plans: Sequence[_Plan], ports: AcceptPorts, now_ms: int) -> None:
+    for plan in plans:
+        if plan.config.spending.budgets and not plan.ask.is_test:
+            plan.left = await ports.funds.left(plan.config, now_ms)
+
+
 def _decide(plans: Sequence[_Plan], ports: AcceptPorts, now_ms: int) -> None:
     places = [
         (plan, i, checked)
@@ -251,7 +265,10 @@ def _decide(plans: Sequence[_Plan], ports: AcceptPorts, now_ms: int) -> None:
         if isinstance(checked, Checked)
     ]
     candidates = [Candidate(checked.draft, checked.card) for _, _, checked in places]
-    decisions = decide(candidates, ports.predictor, Limits(), now_ms)
+    spenders: list[Spender] = []
+    if any(plan.left for plan in plans):
+        spenders = [Spender(checked, plan.config, plan.left) for plan, _, checked in places]
+    decisions = decide(candidates, ports.predictor, limits_of(spenders, now_ms), now_ms)
     for plan in plans:
         plan.decided_ms = now_ms
     is_chunk = any(plan.ask.chunk is not None for plan in plans)
