@@ -199,3 +199,90 @@ async def test_a_test_message_costs_nothing_of_a_budget(bench: Bench):
     await bench.handle()
     (budget,) = (await bench.caller.call("GET /analytics/budgets")).json()["budgets"]
     assert budget["spent"] == 0
+
+
+async def test_a_flood_to_one_block_of_numbers_is_stopped_and_nobody_else(bench: Bench):
+    await put_budgets(bench, sms_guard={"floor": 5, "factor": 2})
+    await text(bench, *germans(6), "+33612345678")
+    await bench.handle()
+    await tell(bench)
+    await text(bench, "+491512345999", "+33612345679", category="security")
+    await bench.handle()
+    assert await bench.statuses() == {"sent": 8, "blocked": 1}
+    (row,) = await bench.query(
+        "SELECT attempt_log FROM notifications WHERE tenant_id = $1 AND status = 'blocked'",
+        bench.caller.tenant_id,
+    )
+    assert '"number_block"' in str(row["attempt_log"])
+
+
+async def test_what_marketing_sends_is_no_flood(bench: Bench):
+    await allow_marketing_now(bench)
+    await put_budgets(bench, sms_guard={"floor": 2, "factor": 1})
+    await text(bench, *germans(5), category="marketing")
+    await bench.handle()
+    await tell(bench)
+    await text(bench, "+491512345999", category="security")
+    await bench.handle()
+    assert await bench.statuses() == {"sent": 6}
+
+
+async def tell(bench: Bench) -> None:
+    """What the worker does each second about floods."""
+    blocks, now_ms = bench.worker.dispatch.till.blocks, bench.worker.clock.now_ms()
+    blocks.learn(await bench.worker.region.blocks.tell(blocks.drain(), now_ms), now_ms)
+
+
+async def test_what_is_over_a_quota_waits_without_an_attempt(bench: Bench):
+    await paced(bench, {"per_s": 10})
+    await text(bench, *germans(12))
+    await bench.handle()
+    assert await bench.statuses() == {"sent": 3, "queued": 9}
+    rows = await bench.query(
+        "SELECT DISTINCT attempts, state FROM open_deliveries WHERE tenant_id = $1", bench.caller.tenant_id
+    )
+    assert [tuple(row) for row in rows] == [(0, "ready")]
+
+
+async def test_what_is_over_a_day_s_quota_is_written_down_with_its_rule(bench: Bench):
+    await paced(bench, {"per_day": 2})
+    await text(bench, *germans(3))
+    await text(bench, "+4915123459999", category="security")
+    await bench.handle()
+    # Transactional ones of equal priority go in their order; a code that cannot wait that long has expired.
+    assert await bench.statuses() == {"sent": 2, "deferred": 1, "expired": 1}
+    rows = await bench.query(
+        "SELECT attempt_log FROM notifications WHERE tenant_id = $1 AND status = 'deferred'",
+        bench.caller.tenant_id,
+    )
+    assert '"quota"' in str(rows[0]["attempt_log"])
+
+
+async def test_one_time_codes_go_first(bench: Bench):
+    await paced(bench, {"per_day": 1})
+    await text(bench, *germans(3))
+    await bench.caller.user("ada", phone="+4915123459999", timezone="UTC")
+    wanted = {"channel_selection": "specified", "channels": ["sms"]}
+    code = await bench.caller.notify(
+        category="security", priority=0, data={"body": "1234"}, optimization=wanted
+    )
+    await bench.handle()
+    answer = (await bench.caller.call(f"GET /notifications/{code['notification_id']}")).json()
+    assert answer["status"] == "sent"
+
+
+async def test_a_vendor_that_throttles_is_asked_for_less_the_next_time(bench: Bench):
+    body = {"kind": "sandbox", "channel": "sms", "settings": {"throttle_per_s": 5}}
+    assert (await bench.caller.call("PUT /providers/sandbox-sms", body)).status == 200
+    await text(bench, *germans(8))
+    await bench.handle()
+    assert await bench.statuses() == {"sent": 5, "retrying": 3}
+    await text(bench, *[f"+491512388{n:04d}" for n in range(8)])
+    await bench.handle()
+    assert (await bench.statuses())["queued"] >= 5
+
+
+async def paced(bench: Bench, quota: dict[str, Any]) -> None:
+    body = {"kind": "sandbox", "channel": "sms", "quota": quota}
+    answer = await bench.caller.call("PUT /providers/sandbox-sms", body)
+    assert answer.status == 200, answer.body
