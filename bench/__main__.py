@@ -24,6 +24,7 @@ NAMES: Final = (
     "sweep",
     "click",
     "unsubscribe",
+    "failover",
     "single_call",
     "batch_call",
     "fcm",

@@ -9,7 +9,7 @@ import msgspec
 from clarion.contracts.events import NotificationEvent, derive_event_id
 from clarion.contracts.statuses import TERMINAL
 from clarion.contracts.work import notification_id_of
-from clarion.delivery.failover import goes_at_once, is_excused
+from clarion.delivery.failover import is_excused, pause_ms
 from clarion.delivery.model import Conclusion, Job, Outcome
 from clarion.delivery.ranking import Note
 from clarion.delivery.retry import GiveUp, Retry, RetryDecision, next_attempt
@@ -158,7 +158,7 @@ def settle(job: Job, outcome: Outcome, attempt: Attempt) -> Closing:
     elif outcome.kind != "sent":
         match _after_failure(job, outcome, attempt):
             case Retry(due_ms=due_ms):
-                status, rule = "retrying", FAILOVER if due_ms == attempt.at_ms else ""
+                status, rule = "retrying", FAILOVER if attempt.fails_over else ""
             case GiveUp(status=status, rule=rule):
                 pass
     entry = AttemptEntry(
@@ -191,8 +191,9 @@ def settle(job: Job, outcome: Outcome, attempt: Attempt) -> Closing:
 
 
 def _after_failure(job: Job, outcome: Outcome, attempt: Attempt) -> RetryDecision:
-    if attempt.fails_over and goes_at_once(outcome, job.item.priority):
-        in_time = not job.expires_ms or attempt.at_ms < job.expires_ms
-        return Retry(attempt.at_ms) if in_time else GiveUp("expired", "expiry")
+    if attempt.fails_over:
+        due_ms = attempt.at_ms + pause_ms(outcome, job.item.priority, attempt.random)
+        in_time = not job.expires_ms or due_ms < job.expires_ms
+        return Retry(due_ms) if in_time else GiveUp("expired", "expiry")
     counted = job.attempts + 1 - job.excused
     return next_attempt(outcome, counted, attempt.at_ms, job.expires_ms, attempt.random)

@@ -19,6 +19,9 @@ from clarion.tenancy.config import ProviderConfig
 THROTTLE_PATIENCE_S: Final = 30.0
 """A throttled provider is well, and is waited for, if it asks for less than this. One-time codes do not wait."""
 
+UNSURE_PAUSE_MS: Final = 500
+"""Least pause where it may have been sent. At most twice as long, so that in all a failover takes less than 2 s."""
+
 ELSEWHERE_CODES: Final = frozenset({"unsupported_content", "unsupported_channel", "too_large"})
 """Permanent refusals that speak of what one provider can carry: another may carry it."""
 
@@ -44,13 +47,15 @@ def moves_on(outcome: Outcome, priority: int, *, idempotent: bool) -> bool:
             return not idempotent
 
 
-def goes_at_once(outcome: Outcome, priority: int) -> bool:
-    """Whether another provider is asked without a pause.
+def pause_ms(outcome: Outcome, priority: int, random: float) -> int:
+    """How long to wait before another provider is asked, in milliseconds; `random` is uniform in [0, 1).
 
-    Where this one may have sent it after all, a receipt that comes within seconds spares the user the second copy: what
-    is not urgent waits for it.
+    Not at all, but where this one may have sent it after all: then a receipt that comes at once spares the user the
+    second copy. What is urgent does not wait for it.
     """
-    return outcome.kind != "ambiguous" or priority <= URGENT_PRIORITY
+    if outcome.kind != "ambiguous" or priority <= URGENT_PRIORITY:
+        return 0
+    return UNSURE_PAUSE_MS + int(random * UNSURE_PAUSE_MS)
 
 
 def is_excused(outcome: Outcome) -> bool:
