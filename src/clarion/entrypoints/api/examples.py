@@ -8,6 +8,7 @@ NAMES: Final = {
     "categories/{name}": "offers",
     "partials/{name}": "footer",
     "providers/{name}": "mail",
+    "routing/{channel}": "sms",
     "segments/{name}": "paying",
     "templates/{name}": "order-shipped",
     "token-issuers/{name}": "shop-login",
@@ -136,6 +137,39 @@ PROVIDER: Final[dict[str, Any]] = {
     "cost": {"default": 0.0001},
     "weight": 1,
     "enabled": True,
+}
+
+ROUTING: Final[dict[str, Any]] = {
+    "policy": "cost_optimized",
+    "order": [],
+    "pins": [{"provider": "sandbox-sms", "category": "security", "destination": "DE", "only": False}],
+}
+
+PROVIDER_HEALTH: Final[dict[str, Any]] = {
+    "name": "twilio",
+    "kind": "twilio",
+    "channel": "sms",
+    "status": "failing",
+    "regions": [
+        {
+            "region": "eu-west-1",
+            "breaker": "open",
+            "reason": "failures",
+            "since": "2026-11-22T09:30:00.000Z",
+            "delivery_rate": 0.91,
+            "error_rate": 0.4,
+            "p99_ms": 1804.0,
+            "attempts_per_min": 620.0,
+            "updated_at": "2026-11-22T09:30:05.000Z",
+        }
+    ],
+    "alerts": [
+        {
+            "code": "breaker_open",
+            "region": "eu-west-1",
+            "advice": "calls failed in a row; one a second is tried, and others of the channel are used meanwhile",
+        }
+    ],
 }
 
 CONSENT: Final[dict[str, Any]] = {

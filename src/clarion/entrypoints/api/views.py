@@ -16,6 +16,7 @@ from clarion.contracts.statuses import Status
 from clarion.delivery.conclude import AttemptEntry
 from clarion.delivery.state_machine import notification_status
 from clarion.entrypoints.api.chain_views import FallbackView, as_fallback
+from clarion.entrypoints.api.route_views import RouteView, view_route
 from clarion.kernel.ids import format_id
 from clarion.orchestration.explain import MOVED
 from clarion.orchestration.model import Decision
@@ -171,6 +172,7 @@ class AttemptView(msgspec.Struct, frozen=True):
     """One attempt, or one decision not to make one. `next_at`: when it is tried again.
 
     `locale`: the language that the message was in, where its template has several ("": it has one, or none was made).
+    `route`: why this provider, where there was a choice.
     """
 
     n: int
@@ -185,6 +187,7 @@ class AttemptView(msgspec.Struct, frozen=True):
     took_ms: int
     next_at: str | None
     locale: str = ""
+    route: RouteView | None = None
 
 
 class LeaseView(msgspec.Struct, frozen=True):
@@ -413,4 +416,5 @@ def _attempt(entry: AttemptEntry) -> AttemptView:
         took_ms=entry.took_ms,
         next_at=_time(entry.next_at_ms),
         locale=entry.locale,
+        route=view_route(entry.route),
     )
