@@ -15,6 +15,7 @@ import structlog
 from clarion.audience.devices import STALE_DAYS
 from clarion.contracts.channels import CHANNELS
 from clarion.entrypoints.workers.lane import run_lane
+from clarion.entrypoints.workers.queue_alarm import QueueAlarm
 from clarion.orchestration.fall_back import fall_back
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ async def run_sweeper(worker: Worker, stop: asyncio.Event) -> None:
         run_lane("sweeper-sweep", partial(_sweep, worker), stop),
         run_lane("sweeper-fallbacks", partial(_fall_back, worker), stop),
         run_lane("sweeper-housekeeping", partial(_keep_house, worker), stop),
-        run_lane("sweeper-observe", partial(_observe, worker), stop),
+        run_lane("sweeper-observe", partial(_observe, worker, QueueAlarm()), stop),
     )
 
 
@@ -95,7 +96,7 @@ async def forget_devices(region: Region) -> None:
             await region.card_cache.drop(tenant_id, external_ids)
 
 
-async def _observe(worker: Worker) -> float:
+async def _observe(worker: Worker, alarm: QueueAlarm) -> float:
     metrics = worker.metrics
     await worker.region.anchor_clock()
     metrics.clock_drift.set(worker.clock.drift_ms() / 1000)
@@ -106,6 +107,7 @@ async def _observe(worker: Worker) -> float:
         metrics.queue_depth.labels(channel, "scheduled").set(depths.scheduled)
         metrics.queue_depth.labels(channel, "inflight").set(depths.in_flight)
         metrics.queue_age.labels(channel).set(depths.oldest_ms / 1000)
+        alarm.see(channel, depths.oldest_ms / 1000)
     events, age_s = await worker.outbox.backlog()
     metrics.outbox_events.set(events)
     metrics.outbox_age.set(age_s)
