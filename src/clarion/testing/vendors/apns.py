@@ -63,6 +63,10 @@ class ApnsDouble(VendorDouble):
         key = self._key.as_pem(private=True).decode()
         return {"key": key, "key_id": KEY_ID, "team_id": TEAM_ID}
 
+    def public_key(self) -> bytes:
+        """The public half of the team's key, in PEM."""
+        return self._key.as_pem(private=False)
+
     def register(self) -> str:
         """A new device of the app; its token."""
         token = uuid.uuid4().hex + uuid.uuid4().hex
