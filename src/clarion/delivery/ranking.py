@@ -141,6 +141,10 @@ def rank(
 ) -> Ranking:
     """The order of the accounts, at least one, for messages to a destination."""
     weights = URGENT if urgent else WEIGHTS[policy.policy]
+    contenders = list(contenders)
+    dearest = max(sight.price_of(one.account, destination, sight.at_ms) for one in contenders)
+    if dearest > weights.dear_micros:
+        weights = msgspec.structs.replace(weights, dear_micros=float(dearest))
     rated = [_rate(contender, destination, sight, weights) for contender in contenders]
     # By name among equals, so that every worker draws the same lots.
     rated.sort(key=lambda one: (one.weight <= 0, -one.coverage, -one.candidate.score, one.name))

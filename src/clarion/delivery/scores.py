@@ -20,15 +20,19 @@ SLOW_MS: Final = 2_000.0
 """At this p99 an account has nothing left to lose for latency."""
 
 DEAR_MICROS: Final = 10_000.0
-"""At this price, $0.01, it has nothing left to lose for cost."""
+"""At this price, $0.01, it has nothing left to lose for cost; or at the dearest candidate's, where that is dearer.
+
+Text messages cost many times that to most countries: they are to be told apart by price, too.
+"""
 
 
 class Weights(msgspec.Struct, frozen=True):
-    """How much each term of a score counts; together 1."""
+    """How much each term of a score counts; together 1. `dear_micros`: the price at which the last is used up."""
 
     latency: float
     errors: float
     cost: float
+    dear_micros: float = DEAR_MICROS
 
 
 URGENT: Final = Weights(0.4, 0.5, 0.1)
@@ -57,7 +61,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
 def score(estimate: Estimate, price_micros: float, weights: Weights) -> float:
     """How good an account is, from 0 to 1."""
     slowness = min(1.0, estimate.p99_ms / SLOW_MS)
-    dearness = min(1.0, price_micros / DEAR_MICROS)
+    dearness = min(1.0, price_micros / weights.dear_micros)
     return (
         weights.latency * (1.0 - slowness)
         + weights.errors * estimate.delivery_rate

@@ -95,6 +95,13 @@ def test_cost_optimized_takes_the_cheaper_one_and_pays_for_speed_only_when_it_is
     assert world.best(priority=0) == "quick"
 
 
+def test_prices_beyond_a_cent_are_told_apart_too():
+    world = World(account("dear", 90_000), account("less", 60_000), policy=COST)
+    world.lived("dear", took_ms=10)
+    world.lived("less", took_ms=300)
+    assert world.best() == "less"
+
+
 def test_cheap_is_no_use_where_it_does_not_work():
     world = World(account("cheap", 1_000), account("dear", 4_000), policy=COST)
     world.lived("cheap", errors=0.7)
