@@ -22,6 +22,7 @@ from clarion.kernel.errors import Invalid
 from clarion.kernel.ids import make_ids
 from clarion.tenancy.config import ProviderConfig
 from clarion.testing.outside import loopback_transport, outside
+from clarion.testing.providers import ListSink
 from clarion.testing.vendors import (
     DROP,
     HANG,
@@ -90,7 +91,9 @@ class Line:
 
 
 @asynccontextmanager
-async def line(kind: str, credentials: dict[str, str] | None = None, **settings: Any) -> AsyncGenerator[Line]:
+async def line(
+    kind: str, credentials: dict[str, str] | None = None, sink: ListSink | None = None, **settings: Any
+) -> AsyncGenerator[Line]:
     transport = loopback_transport()
     usual, secrets = ACCOUNTS[kind]
     async with serve(DOUBLES[kind]()) as vendor:
@@ -102,7 +105,7 @@ async def line(kind: str, credentials: dict[str, str] | None = None, **settings:
             {**usual, "base_url": vendor.url, **settings},
             secrets if credentials is None else credentials,
         )
-        provider = build_provider(config, outside(StoreClock(), transport=transport))
+        provider = build_provider(config, outside(StoreClock(), sink, transport))
         yield Line(provider, vendor)
         await provider.close()
         await transport.close()
@@ -375,3 +378,31 @@ def test_an_account_for_texts_carries_texts_only(kind: str):
         build_provider(
             ProviderConfig("x", TENANT, kind, "email", settings, credentials), outside(StoreClock())
         )
+
+
+@pytest.mark.parametrize(
+    ("kind", "reply"),
+    [
+        ("twilio", json_reply(400, {"code": 21610, "status": 400})),
+        ("vonage", json_reply(422, {"type": "https://developer.vonage.com/api-errors/messages#1240"})),
+        ("vonage-sms", sms_reply({"status": "7"})),
+    ],
+)
+async def test_a_number_whose_owner_has_opted_out_is_reported_so(kind: str, reply: HttpReply):
+    sink = ListSink()
+    async with line(kind, sink=sink) as there:
+        there.vendor.script.append(reply)
+        stopped, other = text(), text(to="+15551230002")
+        outcomes = await there.send(stopped) + await there.send(other)
+        assert [outcome.kind for outcome in outcomes] == ["permanent", "sent"]
+        assert [(one.kind, one.delivery_id) for one in sink.receipts] == [
+            ("unsubscribed", stopped.delivery_id)
+        ]
+
+
+async def test_an_opt_out_that_cannot_be_kept_costs_no_outcome():
+    sink = ListSink()
+    sink.is_away = True
+    async with line("twilio", sink=sink) as there:
+        outcome = await there.outcome(json_reply(400, {"code": 21610, "status": 400}))
+        assert (outcome.kind, outcome.code) == ("permanent", "rcpt_21610")

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlencode
 
 import msgspec
 
-from clarion.adapters.providers.base import Cut, Flight, Outside, Unsendable
+from clarion.adapters.providers.base import Cut, Outside
 from clarion.adapters.providers.http.exchange import HttpReply, HttpRequest
-from clarion.adapters.providers.http.provider import Call, HttpProvider
 from clarion.adapters.providers.http.statuses import outcome_of, peek_body, read_body, verdict_of
-from clarion.adapters.providers.sms.account import single_call_capabilities
-from clarion.adapters.providers.sms.text import SMS_CONTENT, Longest, number_of, text_of
+from clarion.adapters.providers.sms.provider import TextProvider
+from clarion.adapters.providers.sms.text import Longest, number_of, text_of
 from clarion.adapters.providers.sms.webhook import with_delivery
 from clarion.adapters.providers.twilio.account import Account, read_account
-from clarion.adapters.providers.twilio.errors import ERRORS
+from clarion.adapters.providers.twilio.errors import ERRORS, OPTED_OUT
 from clarion.delivery.model import Message, Outcome
 from clarion.tenancy.config import ProviderConfig
 
@@ -35,16 +33,14 @@ class _Reply(msgspec.Struct, frozen=True):
     code: int | str | None = None
 
 
-class TwilioProvider(HttpProvider):
+class TwilioProvider(TextProvider):
     """One account with Twilio: a call a message, each naming its delivery in the address of its receipts."""
 
-    carries = SMS_CONTENT
+    opt_outs = frozenset({f"rcpt_{OPTED_OUT}"})
 
     def __init__(self, config: ProviderConfig, account: Account, outside: Outside) -> None:
         settings = account.settings
-        capabilities = single_call_capabilities(settings, echoes_id=bool(settings.receipts_url))
-        super().__init__(config, capabilities, outside.transport, settings.timeout_s)
-        self._clock = outside.clock
+        super().__init__(config, settings, outside, echoes_id=bool(settings.receipts_url))
         self._url = account.url
         self._headers = {
             "Authorization": account.authorization,
@@ -59,23 +55,11 @@ class TwilioProvider(HttpProvider):
         }
         self._common = {name: value for name, value in common.items() if value}
 
-    def _calls_of(self, flights: Sequence[Flight]) -> list[Call]:
-        calls: list[Call] = []
-        for flight in flights:
-            try:
-                calls.append(Call(self._request(flight.message), [flight]))
-            except Unsendable as error:
-                flight.outcome = self._outcome_of(error, flight)
-        return calls
-
     def _request(self, message: Message) -> HttpRequest:
         form = {"To": number_of(message), "Body": text_of(message, LONGEST), **self._common}
         if self._receipts_url:
             form["StatusCallback"] = with_delivery(self._receipts_url, message.delivery_id)
         return HttpRequest("POST", self._url, self._headers, urlencode(form).encode())
-
-    def _outcomes_of(self, call: Call, reply: HttpReply) -> list[Outcome]:
-        return [self._outcome(call.flights[0].message, reply)]
 
     def _outcome(self, message: Message, reply: HttpReply) -> Outcome:
         verdict = verdict_of(reply, self._clock.now_ms())
