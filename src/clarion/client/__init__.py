@@ -49,7 +49,7 @@ from clarion.client.model import (
 )
 from clarion.client.transport import RetryPolicy
 from clarion.client.webhooks import WebhookRejected, sign_webhook, verify_webhook
-from clarion.contracts.commands import NotificationRequest, Optimization, Personalization
+from clarion.contracts.commands import FallbackStep, NotificationRequest, Optimization, Personalization
 from clarion.contracts.responses import BatchItem, NotificationAccepted
 
 __all__ = [
@@ -69,6 +69,7 @@ __all__ = [
     "DeviceToken",
     "Event",
     "EventResult",
+    "FallbackStep",
     "Forbidden",
     "Identity",
     "InvalidRequest",

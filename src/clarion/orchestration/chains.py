@@ -33,7 +33,8 @@ _REACHED: Final[dict[str, frozenset[str]]] = {
 class Leg(msgspec.Struct, frozen=True):
     """One delivery of a notification, as chains look at it. Times are UTC ms of the store's clock, 0: none.
 
-    `send_ms`: when it was to go out, by its decision; `due_ms`: when it is due now, while it is open.
+    `send_ms`: when it was to go out, by its decision; `due_ms`: when it is due now, while it is open. `is_dropped`: the
+    chain itself cancelled it, when it went on.
     """
 
     delivery_id: bytes
@@ -42,6 +43,7 @@ class Leg(msgspec.Struct, frozen=True):
     send_ms: int
     due_ms: int = 0
     sent_ms: int = 0
+    is_dropped: bool = False
 
     @property
     def begins_ms(self) -> int:
@@ -76,8 +78,10 @@ def judge(
 ) -> Verdict:
     """What is to be done about a chain whose next step is `step`, at `now_ms`. `expires_ms` 0: never.
 
-    A step to a channel that has a delivery already is passed over.
+    A step to a channel that has a delivery already is passed over. What its tenant cancelled goes on to nothing.
     """
+    if any(leg.status == "cancelled" and not leg.is_dropped for leg in legs):
+        return Over("cancelled")
     taken = {leg.channel for leg in legs}
     ahead = next((i for i in range(step, len(steps)) if steps[i].channel not in taken), None)
     if ahead is None:

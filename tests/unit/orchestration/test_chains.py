@@ -13,8 +13,8 @@ SMS = FallbackStep("sms", 300)
 EMAIL = FallbackStep("email", 60, "engaged")
 
 
-def leg(status: str, channel: str = "push", **times: int) -> Leg:
-    return Leg(b"d" * 16, channel, status, **({"send_ms": NOW} | times))
+def leg(status: str, channel: str = "push", *, due_ms: int = 0, sent_ms: int = 0) -> Leg:
+    return Leg(b"d" * 16, channel, status, NOW, due_ms, sent_ms)
 
 
 def test_it_waits_for_its_time_from_when_the_message_went_out():
@@ -29,9 +29,15 @@ def test_retries_do_not_move_the_time_and_a_deferral_does():
     assert judge([SMS], 0, [deferred], 0, NOW + 5 * MINUTE) == Look(NOW + 14 * MINUTE)
 
 
-@pytest.mark.parametrize("status", ["failed", "expired", "blocked", "cancelled"])
+@pytest.mark.parametrize("status", ["failed", "expired", "blocked"])
 def test_where_it_failed_the_next_channel_is_taken_at_once(status: str):
     assert judge([SMS], 0, [leg(status)], 0, NOW) == Take(0)
+
+
+def test_what_was_cancelled_goes_on_to_nothing_unless_the_chain_itself_did_it():
+    assert judge([SMS], 0, [leg("cancelled")], 0, NOW) == Over("cancelled")
+    dropped = Leg(b"d" * 16, "push", "cancelled", NOW, is_dropped=True)
+    assert judge([SMS], 0, [dropped], 0, NOW) == Take(0)
 
 
 def test_what_became_of_an_unknown_one_is_waited_for():

@@ -98,6 +98,7 @@ class PostgresBroadcastChunks:
             if record is None:
                 return None
             await connection.execute(self._sql["drop_ready"], record["broadcast_id"])
+            await connection.execute(self._sql["cancel_chains"], record["broadcast_id"])
             await connection.execute(self._steps["drop_list"], record["broadcast_id"])
         return record["broadcast_id"], record["tenant_id"]
 

@@ -171,6 +171,7 @@ async def wake_chains(connection: PoolConnectionProxy, delivery_ids: Collection[
 
 def _waiting(chain: asyncpg.Record, legs: Sequence[asyncpg.Record]) -> Waiting:
     first = legs[0]
+    dropped = {channel for entry in _history(chain["history"]) for channel in entry.cancelled}
     inline = inline_channels(_data(first["data"])) if first["data"] is not None else 0
     return Waiting(
         notification_id=chain["notification_id"],
@@ -178,7 +179,7 @@ def _waiting(chain: asyncpg.Record, legs: Sequence[asyncpg.Record]) -> Waiting:
         created_ms=chain["created_at"],
         steps=_steps(chain["steps"]),
         step=chain["step"],
-        legs=[_leg(leg) for leg in legs],
+        legs=[_leg(leg, dropped) for leg in legs],
         external_id=first["external_id"] or "",
         category=first["category"],
         priority=first["priority"],
@@ -188,7 +189,7 @@ def _waiting(chain: asyncpg.Record, legs: Sequence[asyncpg.Record]) -> Waiting:
     )
 
 
-def _leg(record: asyncpg.Record) -> Leg:
+def _leg(record: asyncpg.Record, dropped: Collection[str]) -> Leg:
     return Leg(
         delivery_id=record["global_id"],
         channel=record["channel"],
@@ -196,6 +197,7 @@ def _leg(record: asyncpg.Record) -> Leg:
         send_ms=record["ml_send_time"] or 0,
         due_ms=record["due_at"] or 0,
         sent_ms=record["sent_at"] or 0,
+        is_dropped=record["channel"] in dropped,
     )
 
 

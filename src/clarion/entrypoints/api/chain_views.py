@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -46,7 +46,8 @@ def as_fallback(records: Sequence[DeliveryRecord]) -> FallbackView | None:
     chain = records[0].chain
     if chain is None:
         return None
-    legs = [_leg(record) for record in records]
+    dropped = {channel for entry in chain.history for channel in entry.cancelled}
+    legs = [_leg(record, dropped) for record in records]
     # Whether it has succeeded is only looked at when the next step is due; who reads sees it at once.
     verdict = judge(chain.steps, chain.step, legs, 0, 0) if chain.state == "waiting" else Over("waiting")
     has_succeeded = verdict == Over("succeeded")
@@ -77,5 +78,6 @@ def _step(
     return FallbackStepView(step.channel, step.after_s, step.unless, state)
 
 
-def _leg(record: DeliveryRecord) -> Leg:
-    return Leg(record.delivery_id, record.channel, record.status, record.send_ms or 0)
+def _leg(record: DeliveryRecord, dropped: Collection[str]) -> Leg:
+    is_dropped = record.channel in dropped
+    return Leg(record.delivery_id, record.channel, record.status, record.send_ms or 0, is_dropped=is_dropped)

@@ -212,7 +212,7 @@ async def send_test(call: Call) -> Reply:
         category=content.category,
         template=name,
         data=wanted.data,
-        optimization=Optimization(channel_selection="specified", channels=channels),
+        optimization=Optimization(channel_selection="specified", channels=channels, fallback=[]),
         personalization=Personalization(context=wanted.context),
         metadata={TEST_MARK: template.version},
     )

@@ -113,6 +113,13 @@ RETURNING b.broadcast_id
 -- Of a cancelled broadcast: what was not accepted is accepted no more.
 UPDATE broadcast_chunks SET state = 'dropped', names = '{}' WHERE broadcast_id = $1 AND state = 'ready'
 
+-- name: cancel_chains
+-- Of a cancelled broadcast: no member is told on a further channel, whatever became of her on the first.
+UPDATE fallbacks f SET state = 'cancelled', due_at = NULL
+FROM broadcast_chunks c
+WHERE c.broadcast_id = $1 AND c.first_id IS NOT NULL AND f.due_at IS NOT NULL
+  AND f.notification_id >= c.first_id AND f.notification_id <= c.last_id
+
 -- name: accepted_chunks
 -- The id ranges of chunks that may have something open, a page of them.
 SELECT chunk, first_id, last_id, accepted_at

@@ -8,7 +8,7 @@ SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::jsonb[], $5:
 UPDATE fallbacks f SET due_at = now() + $2 * interval '1 millisecond'
 FROM (SELECT notification_id FROM fallbacks WHERE due_at <= now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED) d
 WHERE f.notification_id = d.notification_id
-RETURNING f.notification_id, f.created_at, f.tenant_id, f.steps, f.step
+RETURNING f.notification_id, f.created_at, f.tenant_id, f.steps, f.step, f.history
 
 -- name: load_legs
 -- The deliveries of notifications, by primary key, with what a further one is decided on. due_at: of those that wait, and that nobody sends.
