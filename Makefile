@@ -2,7 +2,7 @@
 # ARGS reaches the program: make up ARGS="--port 9090", make test ARGS="tests/unit -k caps".
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint bench clients contract reference docs fmt lock clean
+.PHONY: help up test test-contract lint bench clients contract reference docs fmt lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -14,13 +14,18 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export NO_MKDOCS_2_WARNING := 1
 
 help: ## List the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: $(READY) ## Start Clarion with its own stores (Ctrl-C drains and stops)
 	@$(BIN)/clarion up $(ARGS)
 
 test: $(READY) ## Run every test that a fresh machine can run
 	@$(BIN)/pytest -n 3 $(ARGS)
+
+# Node comes from the nodejs wheel; what npm does not get is skipped below, with its reason.
+test-contract: $(READY) ## Run the providers against software that others wrote (installed into .oracles)
+	@$(BIN)/python -m tools.oracles .oracles
+	@CLARION_ORACLES=$(CURDIR)/.oracles $(BIN)/pytest tests/oracles -n 0 -v -rs $(ARGS)
 
 lint: $(READY) ## Check style, types, import contracts, house rules and the documentation's links
 	$(BIN)/ruff check
