@@ -85,6 +85,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Generator[Live]:
         "CLARION_LEASE_S": f"{LEASE_S}",
         "CLARION_SWEEP_EVERY_S": "0.5",
         "CLARION_METRICS_PORT": f"{metrics_port}",
+        "CLARION_EGRESS_ALLOW": "127.0.0.0/8",
         "CLARION_CRASH_AT": f"{crash}",
         "CLARION_TEST_CLOCKS": f"{clocks}",
         "PYTHONPATH": f"{Path(__file__).with_name('clock')}",
