@@ -25,6 +25,8 @@ NAMES: Final = (
     "click",
     "unsubscribe",
     "failover",
+    "cost",
+    "adaptive",
     "single_call",
     "batch_call",
     "fcm",
