@@ -7,15 +7,18 @@ from base64 import urlsafe_b64decode
 from collections.abc import AsyncGenerator
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 
 from clarion.adapters.providers.http.exchange import HttpReply
+from clarion.adapters.providers.webhooks import WebhookCall
+from clarion.adapters.providers.webpush import read_webpush
 from clarion.adapters.providers.webpush.account import WebPushAccount, public_key_of, read_account
 from clarion.adapters.providers.webpush.encryption import MAX_PLAIN
 from clarion.audience.model import DeviceToken
 from clarion.delivery.model import DeadToken
-from clarion.kernel.errors import Invalid
+from clarion.kernel.errors import Invalid, Refused
 from clarion.kernel.ids import format_id
 from clarion.tenancy.config import ProviderConfig
 from clarion.testing.clock import ManualClock
@@ -39,11 +42,16 @@ async def world() -> AsyncGenerator[WebWorld]:
         yield world
 
 
-def account() -> WebPushAccount:
+OTHER_KEY = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA"
+
+
+def account_config() -> ProviderConfig:
     credentials = {"private_key": VAPID_KEY}
-    return read_account(
-        ProviderConfig("account", TENANT, "webpush", "push", {"subject": SUBJECT}, credentials)
-    )
+    return ProviderConfig("account", TENANT, "webpush", "push", {"subject": SUBJECT}, credentials)
+
+
+def account() -> WebPushAccount:
+    return read_account(account_config())
 
 
 async def test_a_browser_reads_all_that_a_message_says(world: WebWorld) -> None:
@@ -191,6 +199,51 @@ async def test_a_relay_takes_the_place_of_the_servers_that_browsers_name(world: 
     world.double.origin = "https://push.example"
     outcome = await send_one(world.provider(base_url=relay), push(DeviceToken("web", json.dumps(token))))
     assert outcome.kind == "sent"
+
+
+async def no_fetch(url: str) -> bytes:
+    raise AssertionError(url)
+
+
+def report(world: WebWorld, **changes: str) -> WebhookCall:
+    """What a page's service worker reports of the last message."""
+    content = world.double.arrived[-1]["content"]
+    said = {"id": content["id"], "kind": "clicked", "proof": content["receipts"]["proof"]} | changes
+    return WebhookCall("POST", content["receipts"]["url"], {}, json.dumps(said).encode(), NOW_MS + 5)
+
+
+@pytest.mark.parametrize("kind", ["delivered", "opened", "clicked"])
+async def test_a_page_reports_what_became_of_its_message(world: WebWorld, kind: str) -> None:
+    message = push(world.device())
+    await send_one(world.provider(receipts_url="https://clarion.example/api/v1/receipts/b?token=t"), message)
+    calls = [report(world, kind=kind) for _ in range(2)]
+    first, second = [await read_webpush(call, account_config(), no_fetch) for call in calls]
+    assert [(one.kind, one.delivery_id, one.at_ms) for one in first.feedback] == [
+        (kind, message.delivery_id, NOW_MS + 5)
+    ]
+    assert first == second, "a repeat is told by its event"
+
+
+async def test_nobody_reports_a_message_that_she_did_not_get(world: WebWorld) -> None:
+    provider = world.provider(receipts_url="https://clarion.example/r")
+    await send_one(provider, push(world.device()))
+    stolen = report(world)
+    await send_one(provider, push(world.device()))
+    own = json.loads(report(world).raw)
+    for changes in ({"proof": json.loads(stolen.raw)["proof"]}, {"proof": "é"}, {"proof": own["proof"][:-1]}):
+        with pytest.raises(Refused):
+            await read_webpush(report(world, **changes), account_config(), no_fetch)
+    other = msgspec.structs.replace(account_config(), credentials={"private_key": OTHER_KEY})
+    with pytest.raises(Refused):
+        await read_webpush(report(world), other, no_fetch)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"{}", b"[" * 50_000, b"\xff", b'{"id":"x","kind":"opened","proof":"x"}']
+)
+async def test_what_is_no_report_is_refused(raw: bytes) -> None:
+    with pytest.raises(Invalid):
+        await read_webpush(WebhookCall("POST", "", {}, raw, NOW_MS), account_config(), no_fetch)
 
 
 def test_the_public_key_is_what_browsers_subscribe_to() -> None:

@@ -24,7 +24,7 @@ from clarion.adapters.providers.smtp import build_smtp, read_smtp
 from clarion.adapters.providers.twilio import build_twilio, read_twilio
 from clarion.adapters.providers.vonage import build_vonage, read_vonage
 from clarion.adapters.providers.webhooks import WebhookReader
-from clarion.adapters.providers.webpush import build_webpush
+from clarion.adapters.providers.webpush import build_webpush, read_webpush
 from clarion.delivery.ports import Provider
 from clarion.kernel.errors import Invalid
 from clarion.tenancy.config import ProviderConfig
@@ -69,6 +69,7 @@ _READERS: Final[Mapping[str, WebhookReader]] = MappingProxyType(
         "ses": read_ses,
         "twilio": read_twilio,
         "vonage": read_vonage,
+        "webpush": read_webpush,
     }
 )
 

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from clarion.adapters.providers.webpush.provider import WebPushProvider, build_webpush
+from clarion.adapters.providers.webpush.receipts import read_webpush
 
-__all__ = ["WebPushProvider", "build_webpush"]
+__all__ = ["WebPushProvider", "build_webpush", "read_webpush"]

@@ -28,7 +28,8 @@ class WebPushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `subject`: whom a push service may turn to, `mailto:` or `https:`. `ttl_s`: how long a message without an expiry
     waits for its browser. `concurrency`: calls at a time, and messages in a batch. `timeout_s`: how long a call waits;
     short, because whoever subscribes chooses the server. `base_url`: where to send in place of the servers that
-    subscriptions name, such as a relay ("": there).
+    subscriptions name, such as a relay ("": there). `receipts_url`: this installation's public address and what the
+    account shows as `receipts.url`; each message then says where its page reports that it was shown, opened or clicked.
     """
 
     subject: Annotated[str, Meta(pattern=r"\A(mailto:[^\s@]+@[^\s@]+|https://\S+)\Z", max_length=500)]
@@ -36,6 +37,7 @@ class WebPushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     concurrency: Concurrency = 100
     timeout_s: Seconds = 10.0
     base_url: Annotated[str, Meta(pattern=r"\A(https?://[^\s/?#@]+)?\Z", max_length=300)] = ""
+    receipts_url: Annotated[str, Meta(pattern=r"\A(https?://[^\s#]+)?\Z", max_length=500)] = ""
 
 
 class WebPushCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ from clarion.adapters.providers.push.data import topic_of
 from clarion.adapters.providers.push.fan_out import PushCall, PushProvider
 from clarion.adapters.providers.webpush.account import MAX_TTL_S, WebPushAccount, read_account
 from clarion.adapters.providers.webpush.encryption import MAX_PLAIN, encrypt
+from clarion.adapters.providers.webpush.receipts import Proofs
 from clarion.adapters.providers.webpush.subscription import Subscription, read_subscription
 from clarion.adapters.providers.webpush.vapid import Vapid
 from clarion.audience.model import DeviceToken
@@ -22,6 +23,7 @@ from clarion.tenancy.config import ProviderConfig
 
 URGENT_PRIORITY: Final = 2
 LOW_PRIORITY: Final = 7
+LONGEST_LOCATION: Final = 300
 
 SERVICES: Final = (
     "//fcm.googleapis.com",
@@ -46,6 +48,7 @@ class WebPushProvider(PushProvider):
         super().__init__(config, "webpush", account.settings, outside)
         self._settings = account.settings
         self._vapid = Vapid(account, outside.clock)
+        self._proofs = Proofs(account.key)
 
     def _dead_on_arrival(self, message: Message, device: DeviceToken) -> Outcome | None:
         try:
@@ -56,12 +59,24 @@ class WebPushProvider(PushProvider):
 
     def _request_to(self, message: Message, device: DeviceToken) -> HttpRequest:
         subscription = read_subscription(device.token)
-        plain = _encode(_content_of(message))
+        plain = _encode(self._content_of(message))
         if len(plain) > MAX_PLAIN:
             raise Unsendable(f"the message has {len(plain)} bytes; Web Push takes {MAX_PLAIN}", "too_large")
         url = (self._settings.base_url or subscription.origin) + subscription.path
         body = encrypt(plain, subscription.receiver, subscription.secret)
         return HttpRequest("POST", url, self._headers(message, subscription), body)
+
+    def _content_of(self, message: Message) -> dict[str, Any]:
+        """What the page's service worker reads. `id` is the delivery's, `tag` replaces what is shown under the same."""
+        content: dict[str, Any] = {"id": format_id(message.delivery_id)}
+        said = {"title": message.title, "body": message.body, "data": message.data}
+        content |= {name: value for name, value in said.items() if value}
+        if message.collapse_key:
+            content["tag"] = message.collapse_key
+        if self._settings.receipts_url:
+            proof = self._proofs.of(message.delivery_id)
+            content["receipts"] = {"url": self._settings.receipts_url, "proof": proof}
+        return content
 
     def _headers(self, message: Message, subscription: Subscription) -> dict[str, str]:
         headers = {
@@ -98,7 +113,7 @@ class WebPushProvider(PushProvider):
         origin = read_subscription(device.token).origin
         if reply.status in _TAKEN:
             self._vapid.prove(origin)
-            return self._sent(message, reply.headers.get("location") or format_id(message.delivery_id))
+            return self._sent(message, _message_id(message, reply))
         if reply.status in _GONE:
             return self._gone(message, device, "gone")
         if reply.status == _TOO_LARGE:
@@ -113,14 +128,11 @@ class WebPushProvider(PushProvider):
         return msgspec.structs.replace(outcome, code=f"{ADDRESSEE_CODE}{outcome.code}")
 
 
-def _content_of(message: Message) -> dict[str, Any]:
-    """What the page's service worker reads. `id` is the delivery's, `tag` replaces what is shown under the same."""
-    content: dict[str, Any] = {"id": format_id(message.delivery_id)}
-    said = {"title": message.title, "body": message.body, "data": message.data}
-    content |= {name: value for name, value in said.items() if value}
-    if message.collapse_key:
-        content["tag"] = message.collapse_key
-    return content
+def _message_id(message: Message, reply: HttpReply) -> str:
+    """What the push service calls the message, or what we do: whoever subscribes chooses what the service says."""
+    location = reply.headers.get("location", "")
+    is_plain = location.isascii() and location.isprintable() and len(location) <= LONGEST_LOCATION
+    return location if location and is_plain else format_id(message.delivery_id)
 
 
 def _urgency_of(message: Message) -> str:
