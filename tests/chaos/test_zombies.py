@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from clarion.adapters.embedded import DataDirectory, Ports
 from clarion.testing.smtp import Fault, SmtpSink
 from clarion.testing.waiting import eventually
 from tests.chaos.support import Measuring
 from tests.live.fixtures import LEASE_S, Live
 from tests.live.support import SENDING, Person, count, ledger_holds, scrape
+from tests.live.workers import second_worker
 
 pytestmark = pytest.mark.chaos
 
 FENCED = "clarion_fenced_total"
-
-
-@asynccontextmanager
-async def second_worker(live: Live, folder: Path) -> AsyncGenerator[None]:
-    """Another worker on the same stores, as another machine would have it."""
-    port = Ports(DataDirectory.open(folder)).choose("metrics")
-    environment = live.instance.environment_of("worker") | {"CLARION_METRICS_PORT": f"{port}"}
-    environment.pop("CLARION_READY_FD", None)
-    command = (sys.executable, "-m", "clarion.entrypoints.workers.main")
-    process = await asyncio.create_subprocess_exec(*command, env=environment)
-    try:
-        yield
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 async def test_a_zombies_late_word_is_refused(

@@ -126,8 +126,8 @@ class Circuits:
         seen = self._seen.get(key)
         if seen is not None and seen.permits:
             return now_ms
-        # With the news of the next second. Refused credentials need somebody's hand, not a probe.
-        return max(now_ms + PROBE_INTERVAL_MS, admits_from(circuit, now_ms))
+        # With the news of the next second: of a probe's success, or of other credentials.
+        return now_ms + PROBE_INTERVAL_MS
 
     def observe(self, key: CircuitKey, outcomes: Iterable[Outcome], now_ms: int) -> None:
         """Take the outcomes of one call, in their order."""

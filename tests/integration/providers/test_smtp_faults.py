@@ -25,7 +25,7 @@ REFUSALS: dict[tuple[FaultStage, str], tuple[str, str, int]] = {
     ("mail", "452 4.3.1 out of storage"): ("transient", "mail_452", 0),
     ("mail", "421 4.7.0 too much from you"): ("transient", "server_421", 0),
     ("mail", "454 Throttling failure: Maximum sending rate exceeded."): ("transient", "server_454", 0),
-    ("mail", "530 5.7.0 log in first"): ("transient", "server_530", 0),
+    ("mail", "530 5.7.0 log in first"): ("transient", "auth", 0),
     ("data", "554 5.5.1 no valid recipients"): ("permanent", "data_554", 0),
     ("data", "250 what?"): ("transient", "data_250", 0),
     ("end", "552 5.3.4 too big"): ("permanent", "end_552", 0),

@@ -19,8 +19,9 @@ from aiosmtplib.protocol import PERIOD_REGEX
 from clarion.adapters.providers.base import Flight, Unavailable, Unsendable
 from clarion.adapters.providers.smtp.account import Account
 from clarion.adapters.providers.smtp.mime import Letter
-from clarion.adapters.providers.smtp.replies import BACK_OFF, Stage, Verdict
+from clarion.adapters.providers.smtp.replies import BACK_OFF, UNAUTHORISED, Stage, Verdict
 from clarion.adapters.providers.smtp.verp import ReturnPath
+from clarion.delivery.model import AUTH_CODE
 
 CONNECT_TIMEOUT_S: Final = 10.0
 """For each step of opening: connecting, the greeting, TLS, the login. At most half of what a call may take."""
@@ -206,6 +207,8 @@ def _opening_code(error: Exception) -> str:
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
         return "tls"
     if isinstance(error, aiosmtplib.SMTPResponseException):
+        if error.code in UNAUTHORISED:
+            return AUTH_CODE
         step = "auth" if isinstance(error, aiosmtplib.SMTPAuthenticationError) else "greeting"
         return f"{step}_{error.code}"
     if isinstance(error, aiosmtplib.SMTPTimeoutError):

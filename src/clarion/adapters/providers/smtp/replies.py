@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from clarion.adapters.providers.smtp.dsn import is_dead
-from clarion.delivery.model import Message, Outcome, OutcomeKind
+from clarion.delivery.model import AUTH_CODE, Message, Outcome, OutcomeKind
 
 Stage: TypeAlias = Literal["mail", "rcpt", "data", "end"]
 """Where in the dialogue: `MAIL FROM`, `RCPT TO`, `DATA`, and the message's final dot."""
@@ -68,15 +68,15 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 def outcome_of(verdict: Verdict, message: Message) -> Outcome:
     """The outcome of a message that the server did not accept.
 
-    Its `code` is stage and reply code (`rcpt_550`), or `server_421` where the reply is about us and not about this
-    message. Its `detail` has the enhanced status code in words: never the server's own, which as a rule quote the
-    address.
+    Its `code` is stage and reply code (`rcpt_550`), `server_421` where the reply is about us and not about this
+    message, AUTH_CODE where it is about our credentials. Its `detail` has the enhanced status code in words: never the
+    server's own, which as a rule quote the address.
     """
-    about = "server" if verdict.code in BACK_OFF | UNAUTHORISED else verdict.stage
+    about = "server" if verdict.code in BACK_OFF else verdict.stage
     return Outcome(
         message.delivery_id,
         _kind_of(verdict),
-        code=f"{about}_{verdict.code}",
+        code=AUTH_CODE if verdict.code in UNAUTHORISED else f"{about}_{verdict.code}",
         detail=_describe(verdict),
         retry_after_s=_pause_s(message.attempt) if _is_greylisting(verdict) else 0.0,
     )
