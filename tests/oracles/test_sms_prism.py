@@ -1,4 +1,4 @@
-"""Vendors of text messages by their descriptions: Twilio's own, and a third party's of Plivo, served by Prism."""
+"""Vendors of text messages by their descriptions: Twilio's and Vonage's own, a third party's of Plivo, by Prism."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clarion.kernel.clock import StoreClock
 from clarion.kernel.ids import make_ids
 from clarion.tenancy.config import ProviderConfig
 from clarion.testing.outside import loopback_transport, outside
-from clarion.testing.vendors import plivo, twilio
+from clarion.testing.vendors import plivo, twilio, vonage
 from tests.oracles.npm import prism
 
 pytestmark = [pytest.mark.oracle, pytest.mark.timeout(180)]
@@ -31,6 +31,12 @@ def twilio_url() -> Generator[str]:
 @pytest.fixture(scope="module")
 def plivo_url() -> Generator[str]:
     with prism("plivo_messages") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def vonage_url() -> Generator[str]:
+    with prism("vonage_sms") as url:
         yield url
 
 
@@ -87,3 +93,15 @@ async def test_our_requests_to_plivo_keep_to_a_description_of_it(plivo_url: str)
 async def test_prism_finds_what_plivo_does_not_take(plivo_url: str):
     url = f"{plivo_url}/v1/Account/{plivo.AUTH_ID}/Message/"
     assert await status_of(url, b'{"text": "hi"}', "application/json") == 422
+
+
+async def test_our_requests_to_vonages_sms_api_keep_to_its_description(vonage_url: str):
+    settings = {"api": "sms", "from": "Shop", "receipts_url": RECEIPTS, "base_url": vonage_url}
+    credentials = {"api_key": vonage.API_KEY, "api_secret": vonage.API_SECRET}
+    account = ProviderConfig("texts", TENANT, "vonage", "sms", settings, credentials)
+    assert await kinds_sent(account, ["Your code is 123456", "Grüße 👋"]) == [("sent", "")] * 2
+
+
+async def test_prism_finds_what_vonages_sms_api_does_not_take(vonage_url: str):
+    form = b"api_key=abcd1234&from=Shop&text=x"
+    assert await status_of(f"{vonage_url}/sms/json", form, "application/x-www-form-urlencoded") == 422
