@@ -133,7 +133,7 @@ class Pacing:
             flow.per_s = 1000 * flow.count / (now_ms - flow.since_ms)
             flow.since_ms, flow.count = now_ms, 0
         flow.count += sent
-        is_news = learned is not None and _differs(learned, self._told.get(key))
+        is_news = learned is not None and _is_news(learned, self._told.get(key))
         if not throttled and not is_news:
             return
         slowing = Slowing(
@@ -209,8 +209,10 @@ def _closed_ms(throttled: Sequence[Outcome], learned: RateLimits | None) -> floa
     return 1000 * min(closed_s, LONGEST_CLOSED_S)
 
 
-def _differs(learned: RateLimits, told: RateLimits | None) -> bool:
-    """Whether a vendor said something that changes what may be sent: another rate, or that nothing is left."""
+def _is_news(learned: RateLimits, told: RateLimits | None) -> bool:
+    """Whether a vendor has said something else since that changes what may be sent."""
+    if learned is told:
+        return False
     if learned.remaining == 0:
-        return told is None or learned.at_ms != told.at_ms
+        return bool(learned.reset_s)
     return learned.per_s is not None and (told is None or learned.per_s != told.per_s)

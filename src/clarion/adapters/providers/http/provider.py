@@ -16,7 +16,8 @@ import msgspec
 
 from clarion.adapters.providers.base import CALL_DEADLINE_S, BaseProvider, Flight
 from clarion.adapters.providers.http.exchange import HttpReply, HttpRequest, HttpTransport
-from clarion.delivery.model import Capabilities, Outcome
+from clarion.adapters.providers.http.limits import limits_of
+from clarion.delivery.model import Capabilities, Outcome, RateLimits
 from clarion.tenancy.config import ProviderConfig
 
 
@@ -39,6 +40,12 @@ class HttpProvider(BaseProvider):
     ) -> None:
         super().__init__(config, capabilities, deadline_s)
         self._transport = transport
+        self._learned: RateLimits | None = None
+
+    @property
+    def learned(self) -> RateLimits | None:
+        """What the headers of the vendor's replies said last of its limits."""
+        return self._learned
 
     @abstractmethod
     def _calls_of(self, flights: Sequence[Flight]) -> list[Call]:
@@ -73,6 +80,7 @@ class HttpProvider(BaseProvider):
                 flight.committed = True
 
         reply = await self._transport.exchange(call.request, leave, self._deadline_s)
+        self._learned = limits_of(reply.headers) or self._learned
         return self._outcomes_of(call, reply)
 
     def _merge(self, before: Outcome | None, outcome: Outcome) -> Outcome:
