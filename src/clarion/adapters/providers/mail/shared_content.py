@@ -39,7 +39,7 @@ MOST_TOKENS: Final = 1000
 MOST_SETS: Final = 4
 """Of literals, for the messages of one template. Those that fit in none go alone."""
 
-LEAST_SHARED: Final = 0.5
+LEAST_SHARED: Final = 0.25
 """Of the first message, as literals. A message for which less would be left is of another kind."""
 
 _GAP: Final = "\1"
