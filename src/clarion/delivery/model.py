@@ -123,13 +123,12 @@ class Outcome(msgspec.Struct, frozen=True):
 class RateLimits(msgspec.Struct, frozen=True, gc=False):
     """What a vendor said last of the rate at which it takes messages. None: it did not say.
 
-    `per_s`: the most it takes a second. `remaining`: how many it still takes until `reset_s` seconds from `at_ms` (UTC).
+    `per_s`: the most it takes a second. `remaining`: how many it still takes for `reset_s` seconds.
     """
 
     per_s: float | None = None
     remaining: int | None = None
     reset_s: float | None = None
-    at_ms: int = 0
 
 
 class Conclusion(msgspec.Struct, frozen=True):

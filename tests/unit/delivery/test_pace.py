@@ -74,7 +74,7 @@ async def test_it_is_paced_once_it_was_throttled_and_not_for_what_an_addressee_w
 
 async def test_what_headers_say_is_learned_before_anything_is_throttled():
     pacing = Pacing()
-    said = RateLimits(remaining=0, reset_s=30.0, at_ms=NOON)
+    said = RateLimits(remaining=0, reset_s=30.0)
     await pacing.observe(account(), [outcome("sent")], said, NOON)
     grant = await pacing.admit(account(), [5], 0, NOON)
     assert grant is not None

@@ -39,7 +39,7 @@ def limits_of(headers: Mapping[str, str]) -> RateLimits | None:
         reset_s = None if said_s is None else max(0.0, reset - said_s)
     if reset_s is not None and reset_s > LONGEST_RESET_S:
         reset_s = None
-    return RateLimits(per_s, None if left is None else int(left), reset_s, int(1000 * (said_s or 0.0)))
+    return RateLimits(per_s, None if left is None else int(left), reset_s)
 
 
 def _number(text: str | None) -> float | None:
