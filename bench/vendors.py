@@ -1,16 +1,15 @@
 """`single_call`, `batch_call`, `fcm`: messages a second that one core hands to a vendor, through the real adapters.
 
 The vendor is a double in a process of its own that holds every request against the vendor's own schema and answers at
-once. What is measured is the way from rendered messages to outcomes: translation, HTTP, and the reading of replies;
-not the worker around it, which `pipeline` measures.
+once. What is measured is the way from rendered messages to outcomes: translation, HTTP, and the reading of replies.
+`single_call` also sends texts through a whole Clarion, and tells how many of them one core's worth of worker carries,
+reading, rendering and recording included.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ import msgspec
 import uvloop
 
 from bench.harness import Result, finish, percentile, run_in_process, say
+from bench.whole_worker import running_double, through_a_whole_clarion
 from clarion.adapters.providers.registry import build_provider
 from clarion.audience.model import DeviceToken
 from clarion.contracts.channels import Channel
@@ -33,6 +33,9 @@ from clarion.testing.outside import loopback_transport, outside
 TENANT: Final = b"t" * 16
 SIZE: Final = float(os.environ.get("BENCH_VENDORS", "1"))
 """A share of the usual amount of messages, for a quick look."""
+
+_WHOLE: Final = 15_000
+_WORKER_BAR: Final = 3_000
 
 _AT_A_TIME: Final = 2
 """Batches under way, as a worker has them."""
@@ -65,7 +68,13 @@ _Write = Callable[[bytes, int], Message]
 
 def run_single_call() -> Result:
     """Text messages through Twilio: a call each, HTTP/1.1."""
-    return _run(Course("single_call", "twilio", "sms", 30_000, 3_000))
+    result = _run(Course("single_call", "twilio", "sms", 30_000, 3_000))
+    whole = through_a_whole_clarion("twilio", int(_WHOLE * SIZE))
+    say(f"through a whole Clarion: {whole.per_worker_core:,.0f} per core of worker, {whole.per_s:,.0f}/s")
+    is_ok = result.ok and whole.per_worker_core >= _WORKER_BAR
+    detail = result.detail | {"whole": msgspec.to_builtins(whole)}
+    bar = f"{result.bar}; ≥ {_WORKER_BAR:,} a core of worker through a whole Clarion"
+    return msgspec.structs.replace(result, ok=is_ok, bar=bar, detail=detail)
 
 
 def run_batch_call() -> Result:
@@ -109,15 +118,9 @@ def _run(course: Course) -> Result:
 
 def _measure(course: Course) -> Run:
     """In a process of its own: send to a double in another."""
-    command = [sys.executable, "-m", "clarion.testing.vendors", course.kind]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as double:
-        if double.stdin is None or double.stdout is None:
-            raise RuntimeError("the double has no pipes")
-        account = msgspec.json.decode(double.stdout.readline())
-        run = uvloop.run(_send_all(course, account))
-        double.stdin.close()
-        vendor = msgspec.json.decode(double.stdout.readline())
-    return msgspec.structs.replace(run, vendor=vendor)
+    with running_double(course.kind) as double:
+        run = uvloop.run(_send_all(course, double.account))
+    return msgspec.structs.replace(run, vendor=double.took)
 
 
 async def _send_all(course: Course, account: dict[str, Any]) -> Run:
