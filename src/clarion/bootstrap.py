@@ -402,6 +402,44 @@ def _router(region: str, providers: Providers) -> Router:
     return Router(region, Figures(), Circuits(), unit_price, services_of)
 
 
+def _dispatch_ports(
+    region: Region, providers: Providers, watcher: Watcher, stopping: Callable[[], bool]
+) -> DispatchPorts:
+    settings = region.settings
+    composer = MessageComposer(
+        ComposePorts(
+            profiles=region.seals,
+            contexts=region.contexts,
+            templates=CachedTemplates(region.templates),
+            renderer=Renderer(),
+            links=LinkMaker(region.links, public_url_of(settings)),
+            clock=region.clock,
+        )
+    )
+    router = _router(settings.region, providers)
+    return DispatchPorts(
+        store=PostgresDeliveryStore(region.pools),
+        queue=region.queue,
+        consents=region.consents,
+        allowances=region.allowances,
+        composer=composer,
+        policies=region.configs,
+        providers=providers,
+        circuits=router.circuits,
+        router=router,
+        gates=Gates(),
+        clock=region.clock,
+        random=random.random,
+        pause=asyncio.sleep,
+        watcher=watcher,
+        stopping=stopping,
+        lease_ms=int(settings.lease_s * 1000),
+        dead_devices=DeviceReaper(region.devices, region.sealer, region.card_cache),
+        till=Till(region.budgets, region.costs),
+        pacing=Pacing(ValkeyPaces(region.valkey)),
+    )
+
+
 @asynccontextmanager
 async def open_worker(
     settings: Settings, watcher: Watcher, stopping: Callable[[], bool]
@@ -413,39 +451,7 @@ async def open_worker(
     async with open_region(settings, "worker") as region, _open_health(settings, "worker") as health:
         transport = Transport(EgressGuard(read_networks(settings.egress_allow)).resolve)
         providers = Providers(region.receipts, region.clock, transport)
-        store = PostgresDeliveryStore(region.pools)
-        composer = MessageComposer(
-            ComposePorts(
-                profiles=region.seals,
-                contexts=region.contexts,
-                templates=CachedTemplates(region.templates),
-                renderer=Renderer(),
-                links=LinkMaker(region.links, public_url_of(settings)),
-                clock=region.clock,
-            )
-        )
-        router = _router(settings.region, providers)
-        dispatch = DispatchPorts(
-            store=store,
-            queue=region.queue,
-            consents=region.consents,
-            allowances=region.allowances,
-            composer=composer,
-            policies=region.configs,
-            providers=providers,
-            circuits=router.circuits,
-            router=router,
-            gates=Gates(),
-            clock=region.clock,
-            random=random.random,
-            pause=asyncio.sleep,
-            watcher=watcher,
-            stopping=stopping,
-            lease_ms=int(settings.lease_s * 1000),
-            dead_devices=DeviceReaper(region.devices, region.sealer, region.card_cache),
-            till=Till(region.budgets, region.costs),
-            pacing=Pacing(ValkeyPaces(region.valkey)),
-        )
+        dispatch = _dispatch_ports(region, providers, watcher, stopping)
         try:
             yield Worker(
                 settings=settings,
@@ -454,7 +460,7 @@ async def open_worker(
                 metrics=region.metrics,
                 traces=region.traces,
                 queue=region.queue,
-                store=store,
+                store=PostgresDeliveryStore(region.pools),
                 outbox=PostgresOutbox(region.pools),
                 receipts=region.receipts,
                 housekeeping=Housekeeping(region.pools),
