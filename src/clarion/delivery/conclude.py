@@ -195,5 +195,7 @@ def _after_failure(job: Job, outcome: Outcome, attempt: Attempt) -> RetryDecisio
         due_ms = attempt.at_ms + pause_ms(outcome, job.item.priority, attempt.random)
         in_time = not job.expires_ms or due_ms < job.expires_ms
         return Retry(due_ms) if in_time else GiveUp("expired", "expiry")
-    counted = job.attempts + 1 - job.excused
+    # Each provider's first attempt belongs to the same round: a failover makes the schedule behind it no longer.
+    moves = len({*job.tried, attempt.provider}) - 1
+    counted = job.attempts + 1 - job.excused - moves
     return next_attempt(outcome, counted, attempt.at_ms, job.expires_ms, attempt.random)

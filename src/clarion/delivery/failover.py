@@ -32,11 +32,10 @@ def moves_on(outcome: Outcome, priority: int, *, idempotent: bool) -> bool:
     What is said of the addressee alone (`rcpt_…`) another provider would hear too. After an ambiguous outcome the
     provider that drops repeats (`idempotent`) is the one that can take it without a duplicate.
     """
-    if outcome.code.startswith(ADDRESSEE_CODE):
+    # First what nearly all outcomes are.
+    if outcome.kind == "sent" or outcome.code.startswith(ADDRESSEE_CODE):
         return False
     match outcome.kind:
-        case "sent":
-            return False
         case "transient":
             return True
         case "throttled":

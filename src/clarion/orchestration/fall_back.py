@@ -155,11 +155,34 @@ class _Step(msgspec.Struct, frozen=True):
         return self.chain.steps[self.number].channel
 
 
-async def fall_back(ports: FallbackPorts, limit: int, *, lease_ms: int) -> int:
-    """Move up to `limit` due chains on; how many there were. Raises Transient: they are due again after the lease."""
+class Progress(msgspec.Struct, frozen=True):
+    """How many chains were due, and the errors of those that could not be moved: they are due again after the lease."""
+
+    chains: int
+    errors: list[Exception] = []
+
+
+async def fall_back(ports: FallbackPorts, limit: int, *, lease_ms: int) -> Progress:
+    """Move up to `limit` due chains on. Raises Transient: then all of them are due again after the lease."""
     chains = await ports.store.take(limit, lease_ms=lease_ms)
-    if not chains:
-        return 0
+    errors: list[Exception] = []
+    portions = [chains] if chains else []
+    while portions:
+        portion = portions.pop()
+        try:
+            await _move_on(portion, ports)
+        except Transient:
+            raise
+        except Exception as error:  # noqa: BLE001  one chain that we cannot handle must not hold up its neighbours
+            middle = len(portion) // 2
+            if middle:
+                portions += [portion[:middle], portion[middle:]]
+            else:
+                errors.append(error)
+    return Progress(len(chains), errors)
+
+
+async def _move_on(chains: Sequence[Waiting], ports: FallbackPorts) -> None:
     now_ms = ports.clock.now_ms()
     moves: list[Move] = []
     takes: list[tuple[Waiting, int]] = []
@@ -181,7 +204,6 @@ async def fall_back(ports: FallbackPorts, limit: int, *, lease_ms: int) -> int:
             await ports.queue.enqueue(moved.made)
         if moved.dropped:
             await ports.queue.remove(moved.dropped)
-    return len(chains)
 
 
 async def _prepare(

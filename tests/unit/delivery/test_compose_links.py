@@ -32,7 +32,7 @@ from clarion.templates import (
 from clarion.tenancy.config import ProviderConfig, TenantConfig
 from clarion.tenancy.model import DEFAULT_CATEGORIES, TRACK_CLICKS, TRACK_OPENS, Category, Tenant
 from clarion.testing.clock import ManualClock
-from clarion.testing.providers import ListSink
+from clarion.testing.outside import outside
 
 TENANT: Final = b"t" * 16
 CLOCK: Final = ManualClock()
@@ -176,7 +176,7 @@ async def test_the_sandbox_shows_the_key_by_which_a_push_replaces_another(
 ):
     message = await compose("pushed", push(in_template), "service", collapse_key=in_request)
     account = ProviderConfig("sandbox-push", TENANT, "sandbox", "push", {}, {})
-    sandbox = SandboxProvider(account, SandboxSettings(), CLOCK, ListSink())
+    sandbox = SandboxProvider(account, SandboxSettings(), outside(CLOCK))
     assert [outcome.kind for outcome in await sandbox.send([message])] == ["sent"]
     assert [recorded.collapse_key for recorded in sandbox.recorded] == [key]
     await sandbox.close()

@@ -110,6 +110,14 @@ def test_an_ambiguous_one_gives_a_receipt_a_moment_unless_it_is_urgent(priority:
     assert closing.due_ms - NOW == (750 if waits else 0)
 
 
+def test_a_failover_makes_the_schedule_behind_it_no_longer():
+    alone = settle(job(), outcome("transient"), attempt(moves=True, fails_over=False))
+    after_another = settle(job("b", attempts=1), outcome("transient"), attempt(moves=True, fails_over=False))
+    again = settle(job("a", "b", attempts=2), outcome("transient"), attempt(moves=True, fails_over=False))
+    assert after_another.due_ms == alone.due_ms
+    assert again.due_ms > after_another.due_ms
+
+
 def test_nothing_fails_over_after_its_expiry():
     closing = settle(job(expires_ms=NOW), outcome("transient"), attempt(moves=True, fails_over=True))
     assert closing.status == "expired"

@@ -34,7 +34,7 @@ class Housekeeping:
             await connection.execute(self._sql["drop_old_message_ids"])
 
     async def drop_old_chains(self) -> None:
-        """Delete fallback chains that have been over for longer than anything of their notification is kept."""
+        """Delete old fallback chains that are over."""
         async with self._pools.pipeline() as connection:
             await connection.execute(self._chains)
 

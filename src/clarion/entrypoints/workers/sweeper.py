@@ -14,6 +14,7 @@ import structlog
 
 from clarion.audience.devices import STALE_DAYS
 from clarion.contracts.channels import CHANNELS
+from clarion.delivery.suspects import describe_error
 from clarion.entrypoints.workers.lane import run_lane
 from clarion.entrypoints.workers.queue_alarm import QueueAlarm
 from clarion.orchestration.fall_back import fall_back
@@ -60,8 +61,10 @@ async def _sweep(worker: Worker) -> float:
 
 
 async def _fall_back(worker: Worker) -> float:
-    moved = await fall_back(worker.fallbacks, FALLBACK_BATCH, lease_ms=FALLBACK_LEASE_MS)
-    return 0.0 if moved == FALLBACK_BATCH else FALLBACK_EVERY_S
+    progress = await fall_back(worker.fallbacks, FALLBACK_BATCH, lease_ms=FALLBACK_LEASE_MS)
+    for error in progress.errors:
+        _log.error("chain_failed", error=describe_error(error))
+    return 0.0 if progress.chains == FALLBACK_BATCH else FALLBACK_EVERY_S
 
 
 async def rebuild(worker: Worker) -> int:

@@ -70,5 +70,6 @@ RETURNING n.global_id, n.notification_id, n.tenant_id, n.user_id, n.category, n.
 UPDATE fallbacks SET due_at = now() WHERE notification_id = ANY ($1::uuid[]) AND due_at > now()
 
 -- name: drop_old_chains
--- Forget chains that have been over, or should have been, since before the retention of their notifications.
-DELETE FROM fallbacks WHERE created_at < now() - interval '100 days' AND due_at IS NULL
+-- Forget old chains that are over. In portions, so that no transaction is long.
+DELETE FROM fallbacks
+WHERE ctid IN (SELECT ctid FROM fallbacks WHERE created_at < now() - interval '30 days' AND due_at IS NULL LIMIT 10000)

@@ -22,6 +22,7 @@ CREATE TABLE fallbacks (
     history         jsonb       NOT NULL DEFAULT '[]'
 ) WITH (fillfactor = 70);
 CREATE INDEX fallbacks_due ON fallbacks (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX fallbacks_by_age ON fallbacks USING brin (created_at);
 
 ALTER TABLE fallbacks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fallbacks FORCE ROW LEVEL SECURITY;
