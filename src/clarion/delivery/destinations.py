@@ -18,6 +18,9 @@ from clarion.delivery.push import service_of
 ANYWHERE: Final = "*"
 """All destinations of an account together; also where nothing can be told of an address."""
 
+OTHER: Final = "other"
+"""In traces: a mail domain of so few people that it could name one."""
+
 SERVICES_JOIN: Final = "+"
 """Between the push services of a message's devices."""
 
@@ -71,10 +74,10 @@ def destination_of(message: Message) -> str:
 
 
 def public_name_of(channel: str, destination: str) -> str:
-    """A destination as a trace may name it: of mail domains only those that say nothing of a person, else `other`."""
+    """A destination as a trace may name it: of mail domains only those that say nothing of a person, else OTHER."""
     if channel != "email" or destination == ANYWHERE or destination in _MAILBOXES:
         return destination
-    return "other"
+    return OTHER
 
 
 def mail_domain_of(address: str) -> str:

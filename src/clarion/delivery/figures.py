@@ -184,11 +184,14 @@ class Figures:
             if destination != ANYWHERE and (destination in fresh or len(fresh) <= MAX_DESTINATIONS):
                 _count(fresh.setdefault(destination, Tally()), there, took_ms)
 
-    def observe_receipts(self, key: CircuitKey, *, delivered: int, lost: int) -> None:
+    def observe_receipts(self, key: CircuitKey, destination: str, *, delivered: int, lost: int) -> None:
         """Count what the vendor said later: what arrived, and what it gave up."""
-        everywhere = self._fresh.setdefault(key, {ANYWHERE: Tally()})[ANYWHERE]
-        everywhere.delivered += delivered
-        everywhere.lost += lost
+        fresh = self._fresh.setdefault(key, {ANYWHERE: Tally()})
+        for there in {ANYWHERE, destination}:
+            if there in fresh or len(fresh) <= MAX_DESTINATIONS:
+                tally = fresh.setdefault(there, Tally())
+                tally.delivered += delivered
+                tally.lost += lost
 
     def take(self, now_ms: float) -> dict[CircuitKey, Tallies]:
         """What happened here since the last call, and has to be told; from now on it counts as known here."""

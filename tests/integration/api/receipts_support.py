@@ -11,6 +11,7 @@ import msgspec
 
 from clarion.adapters.postgres.deliveries import PostgresDeliveryStore
 from clarion.adapters.providers.standard_webhooks import sign
+from clarion.delivery.figures import Figures
 from clarion.delivery.model import Conclusion
 from clarion.delivery.ports import Intent
 from clarion.entrypoints.workers.projector import project
@@ -137,7 +138,7 @@ class Teller:
                 await connection.execute(
                     "UPDATE receipt_inbox SET retry_at = now() WHERE tenant_id = $1", self.caller.tenant_id
                 )
-        while await project(region):
+        while await project(region, Figures()):
             pass
 
 

@@ -64,8 +64,9 @@ def test_a_destination_with_few_messages_leans_on_its_account():
 
 def test_receipts_lower_the_rate_of_delivery_and_not_that_of_errors():
     figures = seen(outcomes("sent", 1000))
-    figures.observe_receipts(KEY, delivered=700, lost=300)
+    figures.observe_receipts(KEY, "DE", delivered=700, lost=300)
     figures.take(NOW)
+    assert figures.estimate(KEY, "DE", NOW).delivery_rate == pytest.approx(0.7, abs=0.02)
     found = figures.estimate(KEY, ANYWHERE, NOW)
     assert found.delivery_rate == pytest.approx(0.7, abs=0.02)
     assert found.error_rate == 0

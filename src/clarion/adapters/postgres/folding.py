@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -20,6 +20,7 @@ from clarion.adapters.postgres.silencing import act_on
 from clarion.contracts.events import NotificationEvent, derive_event_id, encode_events
 from clarion.contracts.topics import NOTIFICATION_EVENTS
 from clarion.delivery.conclude import AttemptEntry
+from clarion.delivery.destinations import ANYWHERE, OTHER
 from clarion.delivery.intake import Arrival
 from clarion.delivery.links.visits import VISITS
 from clarion.delivery.model import Receipt
@@ -50,6 +51,11 @@ BY_RECEIPT: Final = "receipt"
 REPRICED: Final = "repriced"
 """An event whose `cost_micros` corrects what earlier ones said of the delivery; negative where it cost less."""
 
+ARRIVED: Final = frozenset({"delivered", "engaged"})
+
+Fate: TypeAlias = tuple[bytes, str, str, bool]
+"""Tenant, account and destination of a delivery, and whether it arrived."""
+
 _decode_log: Final = msgspec.json.Decoder(list[AttemptEntry]).decode
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -66,7 +72,8 @@ class Waiting(msgspec.Struct, frozen=True):
 class FoldReport(msgspec.Struct, frozen=True):
     """What came of batches. `changed_users`: whose cards say less than is known by now, by tenant, as it calls them.
 
-    `kinds`: receipts folded, by kind; `unknown`: those about deliveries that are not known (yet).
+    `kinds`: receipts folded, by kind; `unknown`: those about deliveries that are not known (yet). `fates`: the
+    deliveries of which it is known now whether they arrived.
     """
 
     batches: int = 0
@@ -74,6 +81,7 @@ class FoldReport(msgspec.Struct, frozen=True):
     changed_users: dict[bytes, set[str]] = {}
     kinds: Counter[str] = Counter()
     unknown: int = 0
+    fates: Counter[Fate] = Counter()
 
 
 def merged(reports: Sequence[FoldReport]) -> FoldReport:
@@ -83,7 +91,9 @@ def merged(reports: Sequence[FoldReport]) -> FoldReport:
         for tenant_id, names in report.changed_users.items():
             users[tenant_id] |= names
     kinds = sum((report.kinds for report in reports), Counter[str]())
-    return FoldReport(changed_users=dict(users), kinds=kinds, unknown=sum(r.unknown for r in reports))
+    fates = sum((report.fates for report in reports), Counter[Fate]())
+    unknown = sum(report.unknown for report in reports)
+    return FoldReport(changed_users=dict(users), kinds=kinds, unknown=unknown, fates=fates)
 
 
 class Statements(msgspec.Struct, frozen=True):
@@ -150,6 +160,7 @@ async def fold(
         changed_users=users,
         kinds=Counter(one.receipt.kind for one in ours if one.receipt.delivery_id in known),
         unknown=len(strange) + len(nameless),
+        fates=_fates(scene),
     )
 
 
@@ -284,6 +295,27 @@ def _entries(scene: _Scene) -> dict[bytes, list[AttemptEntry]]:
         )
         entries[ident].append(entry)
     return entries
+
+
+def _fates(scene: _Scene) -> Counter[Fate]:
+    """Which deliveries turned out to have arrived, or not. A dead address says nothing of who was to reach it."""
+    fates = Counter[Fate]()
+    for ident, after in scene.folded.changed.items():
+        row = scene.known[ident]
+        is_dead = any(kind == "bounced" for kind, _ in after.notes)
+        if after.status == row["status"] or row["status"] != "sent" or is_dead:
+            continue
+        fates[row["tenant_id"], _account(scene, ident), _destination(row), after.status in ARRIVED] += 1
+    return fates
+
+
+def _destination(row: asyncpg.Record) -> str:
+    """Where a delivery went, as its last attempt's route names it; ANYWHERE where it does not."""
+    log = row["attempt_log"] or b"[]"
+    if b'"route"' not in log:
+        return ANYWHERE
+    named = (entry.route.destination for entry in reversed(_decode_log(log)) if entry.route)
+    return next((where for where in named if where != OTHER), ANYWHERE)
 
 
 def _account(scene: _Scene, ident: bytes) -> str:
