@@ -30,6 +30,7 @@ NAMES: Final = (
     "single_call",
     "batch_call",
     "fcm",
+    "receipts",
 )
 MODULES: Final = {"import": "import_users"}
 """Where a bench is not in the module of its name, which Python has for itself."""
