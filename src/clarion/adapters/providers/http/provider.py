@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from clarion.adapters.providers.base import CALL_DEADLINE_S, BaseProvider, Flight
+from clarion.adapters.providers.base import CALL_DEADLINE_S, BaseProvider, Cut, Flight
 from clarion.adapters.providers.http.exchange import HttpReply, HttpRequest, HttpTransport
 from clarion.adapters.providers.http.limits import limits_of
 from clarion.delivery.model import Capabilities, Outcome, RateLimits
@@ -60,9 +60,10 @@ class HttpProvider(BaseProvider):
 
     async def _transmit(self, flights: Sequence[Flight]) -> None:
         await self._prepare()
-        waiting = iter(self._calls_of(flights))
+        calls = self._calls_of(flights)
+        waiting = iter(calls)
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._capabilities.concurrency, len(flights))):
+            for _ in range(min(self._capabilities.concurrency, len(calls))):
                 group.create_task(self._work_off(waiting))
 
     async def _work_off(self, waiting: Iterator[Call]) -> None:
@@ -81,7 +82,10 @@ class HttpProvider(BaseProvider):
 
         reply = await self._transport.exchange(call.request, leave, self._deadline_s)
         self._learned = limits_of(reply.headers) or self._learned
-        return self._outcomes_of(call, reply)
+        outcomes = self._outcomes_of(call, reply)
+        if len(outcomes) != len(call.flights):
+            raise Cut("the reply speaks of another number of messages than were sent", "unreadable_reply")
+        return outcomes
 
     def _merge(self, before: Outcome | None, outcome: Outcome) -> Outcome:
         """The outcome of a message that several calls carry: override where one message makes several calls."""
