@@ -36,23 +36,18 @@ async def run_accounts(worker: Worker, stop: asyncio.Event) -> None:
     """Keep in step until `stop` is set."""
     changed = asyncio.Event()
     await asyncio.gather(
-        run_lane("accounts-board", partial(_step, worker, changed), stop),
-        run_lane("accounts-health", partial(_publish, worker, changed), stop),
+        run_lane("accounts-board", partial(_step, worker, changed, stop), stop),
+        run_lane("accounts-health", partial(_publish, worker, changed, stop), stop),
     )
 
 
-async def _step(worker: Worker, changed: asyncio.Event) -> float:
-    circuits = worker.dispatch.circuits
+async def _step(worker: Worker, changed: asyncio.Event, stop: asyncio.Event) -> float:
     try:
         await keep_in_step(worker.board, worker.dispatch.router, worker.clock.now_ms())
     finally:
         if _alarm(worker):
             changed.set()
-    try:
-        async with asyncio.timeout(STEP_EVERY_S):
-            await circuits.pressing.wait()
-    except TimeoutError:
-        return 0.0
+    await _any_of(worker.dispatch.circuits.pressing, stop, within_s=STEP_EVERY_S)
     return STEP_APART_S
 
 
@@ -79,14 +74,20 @@ def _alarm(worker: Worker) -> bool:
     return bool(changes)
 
 
-async def _publish(worker: Worker, changed: asyncio.Event) -> float:
+async def _publish(worker: Worker, changed: asyncio.Event, stop: asyncio.Event) -> float:
     now_ms, region = worker.clock.now_ms(), worker.settings.region
     changed.clear()
     await worker.health.publish(describe(worker.dispatch.router, region, now_ms))
     await worker.health.drop_older(region, now_ms - FORGET_AFTER_MS)
-    try:
-        async with asyncio.timeout(PUBLISH_EVERY_S):
-            await changed.wait()
-    except TimeoutError:
-        return 0.0
+    await _any_of(changed, stop, within_s=PUBLISH_EVERY_S)
     return PUBLISH_APART_S
+
+
+async def _any_of(*events: asyncio.Event, within_s: float) -> None:
+    """Return when one of the events is set, after `within_s` seconds at the latest."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
