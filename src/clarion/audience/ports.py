@@ -144,7 +144,10 @@ class DeviceStore(Protocol):
         ...
 
     async def drop_stale(self, days: int, limit: int) -> list[tuple[bytes, str]]:
-        """Remove up to `limit` devices that were not seen for so many days; whose they were (tenant, external id)."""
+        """Remove up to `limit` devices that were not seen for so many days; whose they were (tenant, external id).
+
+        What was remembered for so long of dead tokens goes too.
+        """
         ...
 
 

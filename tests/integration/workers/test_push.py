@@ -146,15 +146,24 @@ async def test_a_device_that_its_app_registered_again_outlives_an_old_death(shop
     assert await shop.devices() == set()
 
 
-async def test_a_profile_that_lists_a_dead_device_keeps_it_no_longer_than_a_message(shop: Shop):
+async def test_a_profile_does_not_bring_a_dead_device_back_and_its_app_does(shop: Shop):
+    """A list that a tenant's system writes each night says nothing of the app."""
     await shop.connect(shop.apple)
     token = shop.apple.double.register()
-    await shop.bench.caller.user("ada", device_tokens=[{"platform": "ios", "token": token}])
+    profile = {"device_tokens": [{"platform": "ios", "token": token}]}
+    await shop.bench.caller.user("ada", **profile)
     shop.apple.double.gone[token] = shop.bench.worker.clock.now_ms() - 3_600_000
-
     await shop.push()
-
     assert await shop.devices() == set()
+
+    for name in ("ada", "bob"):
+        await shop.bench.caller.user(name, **profile)
+        sent = await shop.bench.caller.notify(user_id=name, optimization=PUSH)
+        assert sent["status"] == "blocked"
+    assert await shop.devices() == set()
+
+    await shop.register("ios", token)
+    assert await shop.devices() == {token}
 
 
 async def test_a_tenants_wrong_key_keeps_messages_and_costs_no_device(shop: Shop):

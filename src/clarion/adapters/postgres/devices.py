@@ -79,6 +79,7 @@ class PostgresDevices:
     async def drop_stale(self, days: int, limit: int) -> list[tuple[bytes, str]]:
         """Remove devices that were not seen for long; see `DeviceStore.drop_stale`."""
         async with self._pools.pipeline() as connection, connection.transaction():
+            await connection.execute(_SQL["forget_dead_devices"], days)
             dropped = await connection.fetch(_SQL["drop_stale_devices"], days, limit)
             whose = sorted({record["user_id"] for record in dropped})
             return [
@@ -92,6 +93,7 @@ class PostgresDevices:
         before = await lock_owners(connection, tenant_id, [row.user_id], [row])
         if row.user_id not in before:
             return None
+        await connection.execute(_SQL["revive_device"], tenant_id, row.token_hmac)
         await _put(connection, tenant_id, [row], with_profile=False)
         await connection.execute(_SQL["trim_devices"], row.user_id, MAX_DEVICES)
         await connection.execute(_SQL["end_dead_tokens"], row.user_id, ENDED_BY_NEW_ADDRESS)
@@ -123,8 +125,10 @@ async def put_with_profiles(
     if devices:
         ids = [row.user_id for row in rows]
         before = await lock_owners(connection, tenant_id, ids, devices)
-        await _put(connection, tenant_id, devices, with_profile=True)
-        await _bereave(connection, before.difference(ids))
+        are_all_alive = await _put(connection, tenant_id, devices, with_profile=True)
+        # A new user is written as reachable by what she lists; dead tokens are not among what was put.
+        misled = set[int]() if are_all_alive else {device.user_id for device in devices}
+        await _bereave(connection, before.difference(ids) | misled)
 
 
 async def replace_with_profiles(
@@ -152,8 +156,9 @@ def devices_of(record: asyncpg.Record) -> list[DeviceRow]:
 
 async def _put(
     connection: PoolConnectionProxy, tenant_id: bytes, devices: Sequence[DeviceRow], *, with_profile: bool
-) -> None:
-    await connection.execute(
+) -> bool:
+    """Write devices; whether all of them: a profile brings no dead one back."""
+    done = await connection.execute(
         _SQL["put_devices"],
         tenant_id,
         [device.user_id for device in devices],
@@ -162,10 +167,11 @@ async def _put(
         [device.sealed for device in devices],
         with_profile,
     )
+    return int(done.rpartition(" ")[2]) == len(devices)
 
 
 async def _bereave(connection: PoolConnectionProxy, user_ids: set[int]) -> None:
-    """Settle the users whose tokens are somebody else's now."""
+    """Settle users some of whose tokens are somebody else's, or dead."""
     if user_ids:
         await connection.fetch(_SQL["settle_reach"], sorted(user_ids), _PUSH)
 

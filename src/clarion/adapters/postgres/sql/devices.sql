@@ -18,10 +18,11 @@ WHERE d.tenant_id = $1 AND d.token_hmac = ANY($2::bytea[])
 
 -- name: put_devices
 -- A token is its last writer's ($6: with a profile or by itself, which holds for as long as it stays with one user). The first
--- of several counts as the newest, so that a list comes back in its order.
+-- of several counts as the newest, so that a list comes back in its order. A profile brings no token back that is dead.
 INSERT INTO user_devices (tenant_id, user_id, token_hmac, platform, sealed, with_profile, last_seen)
 SELECT $1, t.user_id, t.token_hmac, t.platform, t.sealed, $6, now() - t.i * interval '1 microsecond'
 FROM unnest($2::bigint[], $3::bytea[], $4::text[], $5::bytea[]) WITH ORDINALITY AS t (user_id, token_hmac, platform, sealed, i)
+WHERE NOT ($6 AND EXISTS (SELECT FROM dead_devices x WHERE x.tenant_id = $1 AND x.token_hmac = t.token_hmac))
 ON CONFLICT (tenant_id, token_hmac) DO UPDATE
 SET user_id = excluded.user_id, platform = excluded.platform, sealed = excluded.sealed, last_seen = excluded.last_seen,
     with_profile = excluded.with_profile AND (user_devices.with_profile OR user_devices.user_id <> excluded.user_id)
@@ -72,7 +73,19 @@ RETURNING user_id
 
 -- name: drop_dead_devices
 -- Devices whose tokens died ($3: when), unless their app was seen since. A profile that lists one says nothing of the app.
-DELETE FROM user_devices d USING unnest($2::bytea[], $3::bigint[]) AS t (token_hmac, since_ms)
-WHERE d.tenant_id = $1 AND d.token_hmac = t.token_hmac
-      AND (d.with_profile OR d.last_seen <= to_timestamp(t.since_ms / 1000.0))
-RETURNING d.user_id
+WITH dropped AS (
+    DELETE FROM user_devices d USING unnest($2::bytea[], $3::bigint[]) AS t (token_hmac, since_ms)
+    WHERE d.tenant_id = $1 AND d.token_hmac = t.token_hmac
+          AND (d.with_profile OR d.last_seen <= to_timestamp(t.since_ms / 1000.0))
+    RETURNING d.tenant_id, d.token_hmac, d.user_id)
+INSERT INTO dead_devices (tenant_id, token_hmac, user_id) SELECT tenant_id, token_hmac, user_id FROM dropped
+ON CONFLICT (tenant_id, token_hmac) DO UPDATE SET user_id = excluded.user_id, died_at = excluded.died_at
+RETURNING user_id
+
+-- name: revive_device
+-- Its app registered it: the token lives.
+DELETE FROM dead_devices WHERE tenant_id = $1 AND token_hmac = $2
+
+-- name: forget_dead_devices
+-- Dead tokens that nobody lists any more by now.
+DELETE FROM dead_devices WHERE died_at < now() - $1 * interval '1 day'

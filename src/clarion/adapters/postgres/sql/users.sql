@@ -107,6 +107,7 @@ SELECT external_id, user_id FROM user_profiles WHERE tenant_id = $1 AND external
 WITH gone AS (DELETE FROM user_profiles WHERE tenant_id = $1 AND user_id = $2 RETURNING user_id),
      words AS (DELETE FROM consent_records c USING gone WHERE c.user_id = gone.user_id),
      unplugged AS (DELETE FROM user_devices d USING gone WHERE d.user_id = gone.user_id),
+     buried AS (DELETE FROM dead_devices d USING gone WHERE d.user_id = gone.user_id),
      silenced AS (DELETE FROM suppressions s USING gone WHERE s.user_id = gone.user_id),
      done AS (DELETE FROM user_events e USING gone WHERE e.user_id = gone.user_id),
      counted AS (DELETE FROM event_rollups e USING gone WHERE e.user_id = gone.user_id),
