@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import tempfile
 import time
@@ -85,6 +86,13 @@ def _output_with(ready: str, log: Any, process: subprocess.Popen[bytes]) -> str:
             pytest.skip(f"{process.args!r} did not start: {said[-300:]}")
         # There is no signal for what another process prints into a file: ask again.
         never.wait(0.05)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody had a moment ago, for software that cannot say which one it took."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @contextmanager

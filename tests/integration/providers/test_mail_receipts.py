@@ -186,6 +186,8 @@ class TestSes:
         read = await ses(SNS.notification(ses_event("Open", open={"userAgent": "Mozilla/5.0"})))
         assert read.feedback[0].is_machine
 
+
+class TestSns:
     async def test_a_subscription_is_confirmed_at_amazons_own_host(self):
         SNS.fetched.clear()
         assert not (await ses(SNS.confirmation())).feedback
