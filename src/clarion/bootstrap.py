@@ -76,7 +76,7 @@ from clarion.delivery.pacing import Pacing
 from clarion.delivery.ports import Watcher
 from clarion.delivery.prices import unit_price
 from clarion.delivery.quarantine import SETTLED_S, Quarantine
-from clarion.delivery.router import Router
+from clarion.delivery.router import Facts, Router
 from clarion.delivery.run import DispatchPorts
 from clarion.delivery.template_cache import CachedTemplates
 from clarion.delivery.till import Till
@@ -395,11 +395,11 @@ async def _open_health(settings: Settings, role: str) -> AsyncGenerator[GlobalPr
         await close_global_pool(pool)
 
 
-def _router(region: str, providers: Providers) -> Router:
+def _router(region: str, providers: Providers, pacing: Pacing) -> Router:
     def services_of(account: ProviderConfig) -> frozenset[str]:
         return providers.get(account).capabilities.services
 
-    return Router(region, Figures(), Circuits(), unit_price, services_of)
+    return Router(region, Figures(), Circuits(), unit_price, Facts(services_of, pacing.full_until))
 
 
 def _dispatch_ports(
@@ -416,7 +416,8 @@ def _dispatch_ports(
             clock=region.clock,
         )
     )
-    router = _router(settings.region, providers)
+    pacing = Pacing(ValkeyPaces(region.valkey))
+    router = _router(settings.region, providers, pacing)
     return DispatchPorts(
         store=PostgresDeliveryStore(region.pools),
         queue=region.queue,
@@ -436,7 +437,7 @@ def _dispatch_ports(
         lease_ms=int(settings.lease_s * 1000),
         dead_devices=DeviceReaper(region.devices, region.sealer, region.card_cache),
         till=Till(region.budgets, region.costs),
-        pacing=Pacing(ValkeyPaces(region.valkey)),
+        pacing=pacing,
     )
 
 

@@ -53,7 +53,7 @@ async def send_group(group: Group, run: Run) -> None:
             await run.claimed.postpone(rest)
             return
         if grant is not None and len(going) < len(part):
-            await put_off(ready[start + len(going) :], grant, run)
+            await put_off(ready[start + len(going) :], group.account, grant, run)
             return
 
 

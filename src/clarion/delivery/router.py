@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 import msgspec
 
+from clarion.delivery.circuit import CircuitKey
 from clarion.delivery.circuits import Circuits
 from clarion.delivery.figures import Figures
 from clarion.delivery.ranking import PriceOf, Sight
 from clarion.delivery.route import RouteTable, ServicesOf
-from clarion.tenancy.config import TenantConfig
+from clarion.tenancy.config import ProviderConfig, TenantConfig
 from clarion.tenancy.environments import accounts_for
 
 FRESH_MS: Final = 1_000
@@ -18,6 +20,27 @@ FRESH_MS: Final = 1_000
 
 MAX_TABLES: Final = 10_000
 """In one process, so that a burst of many tenants leaves no mark."""
+
+
+SPENT_MS: Final = 5_000
+"""An account that has no token for longer than this is left out while its channel has another one."""
+
+
+def _no_services(account: ProviderConfig) -> Collection[str]:
+    del account
+    return ()
+
+
+def _never_full(key: CircuitKey) -> int:
+    del key
+    return 0
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What else is known of accounts: the push services they send to, and until when they have no token left."""
+
+    services_of: ServicesOf = _no_services
+    full_until: Callable[[CircuitKey], int] = _never_full
 
 
 class _Made(msgspec.Struct, frozen=True):
@@ -35,13 +58,13 @@ class Router:
         figures: Figures,
         circuits: Circuits,
         price_of: PriceOf,
-        services_of: ServicesOf = lambda _: (),
+        facts: Facts | None = None,
     ) -> None:
         self.figures = figures
         self.circuits = circuits
         self._region = region
         self._price_of = price_of
-        self._services_of = services_of
+        self._facts = facts or Facts()
         self._made: dict[tuple[bytes, bool], _Made] = {}
 
     def table(self, config: TenantConfig, now_ms: int, *, is_test: bool) -> RouteTable:
@@ -58,8 +81,21 @@ class Router:
         used = [((account.tenant_id, account.name), account.version) for account in accounts]
         self.circuits.use(used, now_ms)
         sight = Sight(self.figures, self._price_of, now_ms)
-        table = RouteTable(accounts, config.routing, sight, self._services_of)
+        going = self._with_tokens(accounts, now_ms)
+        table = RouteTable(going, config.routing, sight, self._facts.services_of)
         if len(self._made) >= MAX_TABLES:
             self._made.clear()
         self._made[key] = _Made(table, config.version, now_ms)
         return table
+
+    def _with_tokens(self, accounts: Sequence[ProviderConfig], now_ms: int) -> Sequence[ProviderConfig]:
+        """The accounts without those whose quota is spent, as far as their channels have others."""
+        spent = {
+            account.name
+            for account in accounts
+            if self._facts.full_until((account.tenant_id, account.name)) > now_ms + SPENT_MS
+        }
+        if not spent:
+            return accounts
+        served = {account.channel for account in accounts if account.enabled and account.name not in spent}
+        return [account for account in accounts if account.name not in spent or account.channel not in served]

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from clarion.bootstrap import Worker
 from clarion.entrypoints.workers.spending import watch_budgets, write_costs
+from clarion.testing.waiting import eventually
 from tests.integration.api.support import Caller
 from tests.integration.workers.support import Bench
 
@@ -256,6 +257,23 @@ async def test_what_is_over_a_day_s_quota_is_written_down_with_its_rule(bench: B
         bench.caller.tenant_id,
     )
     assert '"quota"' in str(rows[0]["attempt_log"])
+
+
+async def test_what_is_over_the_quota_of_one_account_goes_through_another(bench: Bench):
+    await paced(bench, {"per_day": 2})
+    await put_sms(bench.caller, "other", default=0.2)
+    await bench.caller.call("PUT /routing/sms", {"policy": "ordered", "order": ["sandbox-sms", "other"]})
+    await text(bench, *germans(5))
+
+    async def again() -> Counter[str]:
+        await bench.handle()
+        return await bench.statuses()
+
+    await eventually(again, lambda statuses: statuses == {"sent": 5}, within_s=10, every_s=0.2)
+    rows = await bench.query(
+        "SELECT provider, count(*) FROM notifications WHERE tenant_id = $1 GROUP BY 1", bench.caller.tenant_id
+    )
+    assert {row["provider"]: row["count"] for row in rows} == {"sandbox-sms": 2, "other": 3}
 
 
 async def test_one_time_codes_go_first(bench: Bench):
