@@ -100,3 +100,14 @@ async def test_an_account_that_is_not_there_is_told_with_those_that_are(person: 
     finished = await run_provider(person, "test", "fax", "--to", "x", "--tenant", person.name)
     assert finished.code == 1
     assert "sandbox-email" in finished.stderr
+
+
+async def test_accounts_are_listed_and_shown_with_their_health_and_no_credentials(person: Person):
+    listed, shown = await asyncio.gather(
+        run_provider(person, "list"), run_provider(person, "show", "sandbox-sms")
+    )
+    assert listed.code == shown.code == 0, (listed.stderr, shown.stderr)
+    assert "sandbox-email" in listed.stdout
+    account = msgspec.json.decode(shown.stdout)
+    assert (account["name"], account["credentials_set"]) == ("sandbox-sms", [])
+    assert account["health"]["status"] in {"unused", "healthy"}

@@ -53,13 +53,13 @@ class TwilioProvider(TextProvider):
             "MessagingServiceSid": settings.messaging_service_sid or "",
             "ValidityPeriod": str(settings.validity_s or ""),
         }
-        self._common = {name: value for name, value in common.items() if value}
+        self._common = urlencode({name: value for name, value in common.items() if value})
 
     def _request(self, message: Message) -> HttpRequest:
-        form = {"To": number_of(message), "Body": text_of(message, LONGEST), **self._common}
+        form = {"To": number_of(message), "Body": text_of(message, LONGEST)}
         if self._receipts_url:
             form["StatusCallback"] = with_delivery(self._receipts_url, message.delivery_id)
-        return HttpRequest("POST", self._url, self._headers, urlencode(form).encode())
+        return HttpRequest("POST", self._url, self._headers, f"{self._common}&{urlencode(form)}".encode())
 
     def _outcome(self, message: Message, reply: HttpReply) -> Outcome:
         verdict = verdict_of(reply, self._clock.now_ms())
