@@ -19,7 +19,7 @@ import msgspec
 import uvloop
 
 from bench.harness import Result, finish, percentile, run_in_process, say
-from bench.whole_worker import running_double, through_a_whole_clarion
+from bench.whole_worker import through_a_whole_clarion
 from clarion.adapters.providers.registry import build_provider
 from clarion.audience.model import DeviceToken
 from clarion.contracts.channels import Channel
@@ -29,6 +29,7 @@ from clarion.kernel.clock import StoreClock
 from clarion.kernel.ids import make_ids
 from clarion.tenancy.config import ProviderConfig
 from clarion.testing.outside import loopback_transport, outside
+from clarion.testing.vendors.process import running_double
 
 TENANT: Final = b"t" * 16
 SIZE: Final = float(os.environ.get("BENCH_VENDORS", "1"))

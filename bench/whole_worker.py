@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +13,7 @@ import msgspec
 
 from bench.harness import post_all, raw_request
 from clarion.testing.instance import Instance, clarion_up
+from clarion.testing.vendors.process import running_double
 
 BATCH: Final = 500
 USERS: Final = 2_000
@@ -31,34 +28,12 @@ _AREAS: Final = (202, 212, 213, 305, 312, 404, 415, 617, 702, 713)
 _LEFT: Final = "SELECT (SELECT count(*) FROM open_deliveries) + (SELECT count(*) FROM outbox)"
 
 
-class Double(msgspec.Struct):
-    """A vendor's double in a process of its own. `took`: what it says at its end."""
-
-    account: dict[str, Any]
-    took: dict[str, Any] = {}
-
-
 class Whole(msgspec.Struct, frozen=True):
     """`per_worker_core`: messages a second of the worker's CPU. `per_s`: by the clock, everything on this machine."""
 
     count: int
     per_worker_core: float
     per_s: float
-
-
-@contextlib.contextmanager
-def running_double(kind: str) -> Generator[Double]:
-    """A double of `clarion.testing.vendors` until the block ends."""
-    command = [sys.executable, "-m", "clarion.testing.vendors", kind]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        if process.stdin is None or process.stdout is None:
-            raise RuntimeError("the double has no pipes")
-        double = Double(msgspec.json.decode(process.stdout.readline()))
-        try:
-            yield double
-        finally:
-            process.stdin.close()
-            double.took = msgspec.json.decode(process.stdout.readline())
 
 
 def through_a_whole_clarion(kind: str, count: int) -> Whole:
