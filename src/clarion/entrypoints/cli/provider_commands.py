@@ -61,3 +61,21 @@ def test(words: TestWords) -> None:
     from clarion.entrypoints.cli.providers import run_test
 
     raise typer.Exit(run_test(words))
+
+
+@app.command()
+def bounce(
+    url: Annotated[str, typer.Option(help="The public address with the account's receipts.url.")],
+    secret_file: Annotated[
+        Path, typer.Option("--secret-file", help="A file with the account's receipts.signing_secret.")
+    ],
+) -> None:
+    """Hand in a mail that came back, from standard input: for a mail server's pipe.
+
+    Exit 75 where it should be kept and tried again.
+    """
+    import sys
+
+    from clarion.entrypoints.cli.bounces import hand_in
+
+    raise typer.Exit(hand_in(url, secret_file, sys.stdin.buffer.read()))
