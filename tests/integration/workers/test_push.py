@@ -16,6 +16,8 @@ from msgspec.structs import replace
 from clarion.adapters.providers.http.exchange import HttpReply
 from clarion.adapters.providers.pool import Providers
 from clarion.bootstrap import Worker
+from clarion.delivery.circuit import FAILURES_TO_OPEN
+from clarion.delivery.model import Outcome
 from clarion.testing.outside import loopback_transport
 from clarion.testing.vendors.fcm import UNREGISTERED
 from tests.integration.api.support import Caller
@@ -91,6 +93,7 @@ async def test_each_device_is_reached_through_the_service_that_knows_it(shop: Sh
     delivery = await shop.push()
 
     assert delivery["status"] == "sent"
+    assert delivery["attempts"][-1]["provider"] in {"apns", "fcm", "webpush"}
     assert [world.double.taken for world in (shop.apple, shop.google, shop.web)] == [1, 1, 1]
 
 
@@ -105,6 +108,52 @@ async def test_one_service_that_is_down_takes_no_device_from_the_others(shop: Sh
     assert shop.google.double.taken == 1
     health = shop.bench.worker.dispatch.circuits.state_of((shop.bench.caller.tenant_id, "apns"))
     assert health.failures == 1
+
+
+async def test_a_service_that_is_given_up_is_left_alone_and_the_others_are_used(shop: Shop):
+    await shop.connect(shop.apple, shop.google)
+    await shop.register("android", "registration:one")
+    await shop.register("ios", shop.apple.double.register())
+    circuits, key = shop.bench.worker.dispatch.circuits, (shop.bench.caller.tenant_id, "apns")
+    down = [Outcome(b"", "transient", code="unavailable")] * FAILURES_TO_OPEN
+    circuits.observe(key, down, shop.bench.worker.clock.now_ms())
+    assert circuits.state_of(key).state == "open"
+
+    assert (await shop.push())["status"] == "sent"
+
+    assert (shop.apple.double.taken, shop.google.double.taken) == (0, 1)
+
+
+async def test_a_device_that_no_account_serves_waits_for_one(shop: Shop):
+    """As a channel without any account does: one may be set up before the message is worthless."""
+    await shop.connect(shop.google, shop.web)
+    await shop.register("ios", shop.apple.double.register())
+
+    delivery = await shop.push()
+
+    assert (delivery["status"], delivery["attempts"]) == ("queued", [])
+
+
+async def test_a_page_reports_through_the_api_and_only_for_its_own_message(shop: Shop):
+    caller = shop.bench.caller
+    settings, credentials = shop.web.account()
+    account = {"kind": "webpush", "channel": "push", "settings": settings, "credentials": credentials}
+    url = (await caller.call("PUT /providers/web", account)).json()["receipts"]["url"]
+    account["settings"] = settings | {"receipts_url": f"https://clarion.example{url}"}
+    await caller.call("PUT /providers/web", account)
+    await shop.register("web", shop.web.double.subscribe())
+    assert (await shop.push())["status"] == "sent"
+    content = shop.web.double.arrived[0]["content"]
+
+    assert content["receipts"]["url"] == f"https://clarion.example{url}"
+    report = {"id": content["id"], "kind": "clicked", "proof": content["receipts"]["proof"]}
+    page = {"content-type": "text/plain;charset=UTF-8", "authorization": ""}
+    statuses: list[int] = []
+    for said in (report, report | {"proof": "made up"}, {"id": "x"}):
+        body = json.dumps(said).encode()
+        answer = await caller.client.request(f"POST {url}", body=body, headers=page)
+        statuses.append(answer.status)
+    assert statuses == [200, 401, 400]
 
 
 async def test_a_dead_device_is_forgotten_and_the_others_stay(shop: Shop):
