@@ -260,3 +260,32 @@ async def test_a_signed_body_that_is_no_form_is_invalid():
     call = WebhookCall("POST", URL, {"x-twilio-signature": "x"}, body, NOW_MS)
     with pytest.raises(Invalid):
         await read_twilio(call, account("twilio"), no_fetch)
+
+
+@pytest.mark.parametrize("vendor", ["twilio", "vonage", "vonage-sms", "plivo"])
+async def test_the_previous_secret_proves_webhooks_while_it_is_being_replaced(vendor: str):
+    reader, call = _signed_call(vendor)
+    changing = {"previous_auth_token": SECRET, "previous_signature_secret": SECRET}
+    new = {"auth_token": "the-new-one", "signature_secret": "the-new-one"}
+    settings = {"signature_method": "sha256"}
+    config = ProviderConfig("texts", b"t" * 16, vendor, "sms", settings, new | changing)
+    assert (await reader(call, config, no_fetch)).feedback
+    with pytest.raises(Refused):
+        await reader(call, ProviderConfig("texts", b"t" * 16, vendor, "sms", settings, new), no_fetch)
+
+
+def _signed_call(vendor: str) -> tuple[Any, WebhookCall]:
+    """A call that SECRET has signed, and who reads it."""
+    if vendor == "twilio":
+        fields = {"MessageSid": "SM1", "MessageStatus": "sent"}
+        signed = signature(SECRET, URL + "".join(name + value for name, value in sorted(fields.items())))
+        return read_twilio, form_call(fields, x_twilio_signature=signed)
+    if vendor == "vonage":
+        return read_vonage, vonage_call(msgspec.json.encode({"message_uuid": "u1", "status": "submitted"}))
+    if vendor == "vonage-sms":
+        fields = {"messageId": "0A1", "status": "accepted", "timestamp": str(NOW_MS // 1000)}
+        return read_vonage, form_call(fields | {"sig": sign_fields(fields, SECRET, "sha256")})
+    fields = {"MessageUUID": "p1", "Status": "sent"}
+    call = form_call(fields, x_plivo_signature_v3_nonce="n1")
+    mac = base64.b64encode(hmac.digest(SECRET.encode(), v3_text(call, "n1").encode(), "sha256")).decode()
+    return read_plivo, form_call(fields, x_plivo_signature_v3_nonce="n1", x_plivo_signature_v3=mac)

@@ -26,9 +26,13 @@ class PlivoSettings(SmsSettings, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class PlivoCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The `credentials` of a provider of kind `plivo`. The token proves us to Plivo, and Plivo's webhooks to us."""
+    """The `credentials` of a provider of kind `plivo`. The token proves us to Plivo, and Plivo's webhooks to us.
+
+    `previous_auth_token` proves webhooks, too, while it is being replaced.
+    """
 
     auth_token: Secret
+    previous_auth_token: Secret | None = None
 
 
 class Account(msgspec.Struct, frozen=True):

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from clarion.adapters.providers.proof import refuse, secret_of, with_opt_out
+from clarion.adapters.providers.proof import refuse, with_opt_out
 from clarion.adapters.providers.sms.webhook import (
     fields_of,
     number_from,
     price_micros,
     read_form,
+    secrets_of,
     text_field,
     time_of,
 )
@@ -46,7 +47,7 @@ _OPTED_OUT: Final = "200"
 async def read_plivo(call: WebhookCall, account: ProviderConfig, fetch: Fetch, /) -> WebhookRead:
     """The status that Plivo reports. `WebhookReader`."""
     del fetch
-    nonce = _check(call, secret_of(account, "auth_token"))
+    nonce = _check(call, secrets_of(account, "auth_token"))
     fields = fields_of(call)
     feedback = _feedback(call, fields)
     if feedback is None:
@@ -75,7 +76,7 @@ def _feedback(call: WebhookCall, fields: Mapping[str, Any]) -> Feedback | None:
     )
 
 
-def _check(call: WebhookCall, token: str) -> str:
+def _check(call: WebhookCall, tokens: Sequence[str]) -> str:
     """The call's nonce. Raises Refused unless the call is signed with the account's token."""
     for version, text in (("v3", v3_text), ("v2", v2_text)):
         nonce = call.headers.get(f"x-plivo-signature-{version}-nonce", "")
@@ -85,8 +86,9 @@ def _check(call: WebhookCall, token: str) -> str:
             for signature in call.headers.get(header, "").split(",")
         ]
         if nonce and any(given):
-            expected = base64.b64encode(hmac.digest(token.encode(), text(call, nonce).encode(), "sha256"))
-            if any(hmac.compare_digest(expected, one.encode()) for one in given):
+            signed = text(call, nonce).encode()
+            expected = [base64.b64encode(hmac.digest(one.encode(), signed, "sha256")) for one in tokens]
+            if any(hmac.compare_digest(ours, one.encode()) for ours in expected for one in given):
                 return nonce
             raise refuse("the webhook's signature is not this account's")
     raise refuse("the webhook is not signed")

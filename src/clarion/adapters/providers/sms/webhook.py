@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hmac
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -10,15 +11,34 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from clarion.adapters.providers.proof import delivery_id
+from clarion.adapters.providers.proof import delivery_id, refuse, secret_of
 from clarion.adapters.providers.webhooks import WebhookCall
 from clarion.kernel.errors import Invalid
+from clarion.tenancy.config import ProviderConfig
 
 DELIVERY_PARAMETER: Final = "delivery"
 """The query parameter of a receipts url that says which delivery it is about."""
 
+PREVIOUS: Final = "previous_"
+"""What the name of a credential begins with that is being replaced."""
+
 _MICROS: Final = 1_000_000
 _MOST_FIELDS: Final = 200
+
+
+def secrets_of(account: ProviderConfig, name: str) -> list[str]:
+    """The credentials that prove webhooks: the account's, and the previous one while a change is under way.
+
+    Vendors go on signing with the old secret for a while, or begin with the new one at once. Raises Refused.
+    """
+    previous = account.credentials.get(f"{PREVIOUS}{name}", "")
+    return [secret_of(account, name), *([previous] if previous else [])]
+
+
+def check_among(expected: Sequence[str], given: str) -> None:
+    """Raise Refused unless `given` is one of the signatures that the account's secrets make."""
+    if not any(hmac.compare_digest(one.encode(), given.encode()) for one in expected):
+        raise refuse("the webhook's signature is not this account's")
 
 
 def read_form(raw: bytes) -> list[tuple[str, str]]:

@@ -33,13 +33,16 @@ class TwilioCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """The `credentials` of a provider of kind `twilio`.
 
     `auth_token` proves Twilio's webhooks, and us to Twilio where there is no `api_key_sid` with its `api_key_secret`.
-    `webhook_secret`: a shared key, for accounts whose webhooks are signed with HMAC-SHA256.
+    `webhook_secret`: a shared key, for accounts whose webhooks are signed with HMAC-SHA256. Those that begin with
+    `previous_` prove webhooks, too, while they are being replaced.
     """
 
     auth_token: Secret
     api_key_sid: Secret | None = None
     api_key_secret: Secret | None = None
     webhook_secret: Secret | None = None
+    previous_auth_token: Secret | None = None
+    previous_webhook_secret: Secret | None = None
 
 
 class Account(msgspec.Struct, frozen=True):

@@ -15,12 +15,14 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from clarion.adapters.providers.proof import refuse, secret_of, with_opt_out
+from clarion.adapters.providers.proof import refuse, with_opt_out
 from clarion.adapters.providers.sms.webhook import (
+    check_among,
     delivery_of,
     fields_of,
     price_micros,
     read_form,
+    secrets_of,
     text_field,
 )
 from clarion.adapters.providers.twilio.errors import OPTED_OUT
@@ -76,14 +78,13 @@ def _check(call: WebhookCall, account: ProviderConfig) -> None:
     """Raise Refused unless the call is signed with the account's secret."""
     given = call.headers.get(_SIGNATURE, "")
     is_sha256 = "algorithm=hmac_sha256" in call.headers.get(_SETTINGS, "").lower().replace(" ", "")
-    secret = secret_of(account, "webhook_secret" if is_sha256 else "auth_token")
+    secrets = secrets_of(account, "webhook_secret" if is_sha256 else "auth_token")
     algorithm = "sha256" if is_sha256 else "sha1"
     signed = _signed_fields(call)
     parts = urlsplit(call.url)
     urls = (call.url, _without_port(parts), _with_port(parts))
-    expected = [signature(secret, url + signed, algorithm) for url in urls]
-    if not any(hmac.compare_digest(one.encode(), given.encode()) for one in expected):
-        raise refuse("the webhook's signature is not this account's")
+    expected = [signature(secret, url + signed, algorithm) for secret in secrets for url in urls]
+    check_among(expected, given)
 
 
 def signature(secret: str, text: str, algorithm: str = "sha1") -> str:

@@ -39,13 +39,15 @@ class VonageSettings(SmsSettings, frozen=True, forbid_unknown_fields=True, kw_on
 class VonageCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The `credentials` of a provider of kind `vonage`.
 
-    `api_key` with `api_secret`, or `private_key` (PEM) of the application. `signature_secret` proves webhooks.
+    `api_key` with `api_secret`, or `private_key` (PEM) of the application. `signature_secret` proves webhooks, and
+    so does `previous_signature_secret` while it is being replaced.
     """
 
     api_key: Secret | None = None
     api_secret: Secret | None = None
     private_key: str | None = None
     signature_secret: Secret | None = None
+    previous_signature_secret: Secret | None = None
 
 
 class Account(msgspec.Struct, frozen=True):

@@ -22,13 +22,14 @@ from clarion.adapters.providers.proof import (
     check_time,
     delivery_id,
     refuse,
-    secret_of,
     with_opt_out,
 )
 from clarion.adapters.providers.sms.webhook import (
+    check_among,
     fields_of,
     number_from,
     price_micros,
+    secrets_of,
     text_field,
     time_of,
 )
@@ -102,13 +103,9 @@ def _check_token(call: WebhookCall, account: ProviderConfig, token: str) -> str:
         raise refuse("the webhook's token is no JWT")
     if _decode(parts[0], _Header).alg != "HS256":
         raise refuse("the webhook's token is not signed with HS256")
-    secret = secret_of(account, "signature_secret").encode()
-    expected = hmac.digest(secret, f"{parts[0]}.{parts[1]}".encode(), "sha256")
-    check_same(
-        base64.urlsafe_b64encode(expected).rstrip(b"=").decode(),
-        parts[2],
-        "the webhook's signature is not this account's",
-    )
+    signed = f"{parts[0]}.{parts[1]}".encode()
+    secrets = secrets_of(account, "signature_secret")
+    check_among([_mac(secret, signed) for secret in secrets], parts[2])
     claims = _decode(parts[1], _Claims)
     check_same(
         hashlib.sha256(call.raw).hexdigest(),
@@ -118,6 +115,11 @@ def _check_token(call: WebhookCall, account: ProviderConfig, token: str) -> str:
     check_time(claims.iat * 1000, call.now_ms)
     _check_owner(claims, account)
     return claims.jti
+
+
+def _mac(secret: str, signed: bytes) -> str:
+    digest = hmac.digest(secret.encode(), signed, "sha256")
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def _check_owner(claims: _Claims, account: ProviderConfig) -> None:
@@ -143,11 +145,9 @@ def _check_sig(call: WebhookCall, account: ProviderConfig, fields: Mapping[str, 
     given = text_field(fields, "sig")
     if not given:
         raise Transient("the webhook is not signed")
-    secret = secret_of(account, "signature_secret")
     method = account.settings.get("signature_method", DEFAULT_METHOD)
-    check_same(
-        sign_fields(fields, secret, method), given.lower(), "the webhook's signature is not this account's"
-    )
+    secrets = secrets_of(account, "signature_secret")
+    check_among([sign_fields(fields, secret, method) for secret in secrets], given.lower())
     timestamp = text_field(fields, "timestamp")
     check_time(int(timestamp) * 1000 if timestamp.isdecimal() else 0, call.now_ms)
     return text_field(fields, "nonce")
