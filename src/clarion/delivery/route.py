@@ -25,6 +25,9 @@ from clarion.tenancy.routing import DEFAULT_POLICY, Pin, RoutingPolicy
 WAIT_SPREAD_MS: Final = 10_000
 """Those that wait for a provider come back over this long: a backlog asking each second would be work for nothing."""
 
+RETURN_SPREAD_MS: Final = 3_000
+"""The same while one of them comes back: it takes twice as many each second, and is at full pace after eight."""
+
 TRIAL_SHARE: Final = 64
 """One in so many messages goes to an account that may have become the better one."""
 
@@ -126,9 +129,12 @@ class RouteTable:
                 return ranking.assign(name, "passed_over" if ask.tried is None else "failover")
         if not names:
             return _NOBODY
-        soonest = min(circuits.admits_from((item.tenant_id, name), now_ms) for name in names)
+        keys = [(item.tenant_id, name) for name in names]
+        soonest = min(circuits.admits_from(key, now_ms) for key in keys)
+        is_back = any(circuits.state_of(key).state == "half_open" for key in keys)
         # One-time codes are few and cannot wait: they make the probes.
-        return Assignment(wait_until_ms=soonest + (0 if urgent else lot % WAIT_SPREAD_MS))
+        spread_ms = 0 if urgent else lot % (RETURN_SPREAD_MS if is_back else WAIT_SPREAD_MS)
+        return Assignment(wait_until_ms=soonest + spread_ms)
 
     def _pin(self, ask: Ask) -> Pin | None:
         policy = self._policies.get(ask.item.channel)
