@@ -51,6 +51,9 @@ class SesProvider(MailProvider):
 
     def __init__(self, config: ProviderConfig, account: SesAccount) -> None:
         super().__init__(config, account.mail)
+        # Without one SES reports as the identity's notifications do, which know its own id of a message only.
+        echoes_id = bool(account.configuration_set)
+        self._capabilities = msgspec.structs.replace(self._capabilities, echoes_id=echoes_id)
         self._endpoint = account.mail.endpoint
         self._signer = Signer(account.key, account.region)
         self._common: dict[str, Any] = {"FromEmailAddress": account.mail.sender.header}
