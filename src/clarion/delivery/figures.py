@@ -88,10 +88,9 @@ UNKNOWN: Final = Estimate()
 
 def decay(tally: Tally, now_ms: float) -> Tally:
     """The tally as of `now_ms`. Clocks that went back change nothing."""
-    passed_ms = now_ms - tally.at_ms
-    if passed_ms <= 0:
+    if now_ms <= tally.at_ms:
         return tally
-    left = 0.5 ** (passed_ms / HALF_LIFE_MS)
+    left = _left(tally, now_ms)
     return Tally(
         now_ms,
         tally.sent * left,
@@ -118,33 +117,40 @@ def add(tally: Tally, more: Tally) -> Tally:
     )
 
 
-def estimate(account: Tally, there: Tally) -> Estimate:
-    """What to expect at a destination, from its own tally and its account's."""
-    accepted = _rate(
-        there.sent, there.failed, _rate(account.sent, account.failed, 1.0, _CALLS_PRIOR), _CALLS_PRIOR
-    )
-    arrives = _rate(account.delivered, account.lost, 1.0, _RECEIPTS_PRIOR)
-    arrives = _rate(there.delivered, there.lost, arrives, _RECEIPTS_PRIOR)
-    everywhere_ms = _p99_ms(account.slow, 0.0)
-    return Estimate(accepted * arrives, 1.0 - accepted, _p99_ms(there.slow, everywhere_ms), there.weight)
+def estimate(account: Tally, there: Tally, now_ms: float) -> Estimate:
+    """What to expect at a destination as of `now_ms`, from its own tally and its account's."""
+    everywhere, here = _left(account, now_ms), _left(there, now_ms)
+    accepted = _rate(account.sent, account.failed, everywhere, 1.0, _CALLS_PRIOR)
+    accepted = _rate(there.sent, there.failed, here, accepted, _CALLS_PRIOR)
+    arrives = _rate(account.delivered, account.lost, everywhere, 1.0, _RECEIPTS_PRIOR)
+    arrives = _rate(there.delivered, there.lost, here, arrives, _RECEIPTS_PRIOR)
+    p99_ms = _p99_ms(there.slow, here, _p99_ms(account.slow, everywhere, 0.0))
+    return Estimate(accepted * arrives, 1.0 - accepted, p99_ms, there.weight * here)
 
 
-def _rate(good: float, bad: float, prior: float, prior_weight: float) -> float:
-    return (good + prior * prior_weight) / (good + bad + prior_weight)
+def _left(tally: Tally, now_ms: float) -> float:
+    """The share of a tally's counts that is left by now."""
+    passed_ms = now_ms - tally.at_ms
+    return 0.5 ** (passed_ms / HALF_LIFE_MS) if passed_ms > 0 else 1.0
 
 
-def _p99_ms(slow: Sequence[float], prior_ms: float) -> float:
+def _rate(good: float, bad: float, left: float, prior: float, prior_weight: float) -> float:
+    return (good * left + prior * prior_weight) / ((good + bad) * left + prior_weight)
+
+
+def _p99_ms(slow: Sequence[float], left: float, prior_ms: float) -> float:
     """The class that the slowest hundredth begins in, leaning on the prior while there are few."""
     count = sum(slow)
-    if count < _LEAST:
+    weight = count * left
+    if weight < _LEAST:
         return prior_ms
-    left = count * (1 - _P99)
+    beyond = count * (1 - _P99)
     place = len(slow) - 1
-    while place > 0 and slow[place] <= left:
-        left -= slow[place]
+    while place > 0 and slow[place] <= beyond:
+        beyond -= slow[place]
         place -= 1
     bound = BOUNDS_MS[place] if place < len(BOUNDS_MS) else SLOWEST_MS
-    return (bound * count + prior_ms * _LATENCY_PRIOR) / (count + _LATENCY_PRIOR)
+    return (bound * weight + prior_ms * _LATENCY_PRIOR) / (weight + _LATENCY_PRIOR)
 
 
 def is_failure(outcome: Outcome) -> bool:
@@ -216,10 +222,9 @@ class Figures:
         known = self._known.get(key)
         if known is None:
             return UNKNOWN
-        account = decay(known.get(ANYWHERE, _NOTHING), now_ms)
-        return estimate(
-            account, account if destination == ANYWHERE else decay(known.get(destination, _NOTHING), now_ms)
-        )
+        account = known.get(ANYWHERE, _NOTHING)
+        there = account if destination == ANYWHERE else known.get(destination, _NOTHING)
+        return estimate(account, there, now_ms)
 
     def tally(self, key: CircuitKey, now_ms: float) -> Tally:
         """All that is known of an account."""

@@ -14,8 +14,9 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from clarion.delivery.circuit import CircuitKey
 from clarion.delivery.destinations import ANYWHERE, public_name_of
-from clarion.delivery.figures import UNKNOWN, Figures
+from clarion.delivery.figures import UNKNOWN, Estimate, Figures
 from clarion.delivery.scores import URGENT, WEIGHTS, Candidate, Weights, candidate, score
 from clarion.tenancy.config import ProviderConfig
 from clarion.tenancy.routing import RoutingPolicy
@@ -62,6 +63,14 @@ class Sight(msgspec.Struct, frozen=True):
     figures: Figures
     price_of: PriceOf
     at_ms: int
+    known: dict[CircuitKey, Estimate] = msgspec.field(default_factory=dict[CircuitKey, Estimate])
+
+    def everywhere(self, key: CircuitKey) -> Estimate:
+        """What to expect of an account, all destinations together."""
+        found = self.known.get(key)
+        if found is None:
+            found = self.known[key] = self.figures.estimate(key, ANYWHERE, self.at_ms)
+        return found
 
 
 class Ranking:
@@ -164,7 +173,7 @@ def _rate(contender: Contender, destination: str, sight: Sight, weights: Weights
     account = contender.account
     key = (account.tenant_id, account.name)
     found = sight.figures.estimate(key, destination, sight.at_ms)
-    everywhere = sight.figures.estimate(key, ANYWHERE, sight.at_ms)
+    everywhere = sight.everywhere(key)
     price = sight.price_of(account, destination, sight.at_ms)
     return _Rated(
         candidate(account.name, found, price, weights),

@@ -70,6 +70,7 @@ class RouteTable:
         self._sight = sight
         self._services_of = services_of
         self._rankings: dict[tuple[str, str, bool], Ranking | None] = {}
+        self._asked: set[tuple[str, str, bool]] = set()
 
     def has_choice(self, channel: str) -> bool:
         """Whether it matters where a message of the channel goes."""
@@ -79,9 +80,18 @@ class RouteTable:
         """An account that a delivery was assigned to. Raises KeyError on any other."""
         return self._named[name]
 
+    def asked(self) -> list[tuple[str, str, bool]]:
+        """The orders that messages asked for: channel, destination, urgency."""
+        return list(self._asked)
+
+    def forget_asked(self) -> None:
+        """Count from now on which orders are asked for."""
+        self._asked.clear()
+
     def ranking(self, channel: str, destination: str, *, urgent: bool) -> Ranking | None:
         """The order for a destination; None where no account can send there."""
         key = (channel, destination, urgent)
+        self._asked.add(key)
         if key not in self._rankings:
             self._rankings[key] = self._rank(channel, destination, urgent=urgent)
         return self._rankings[key]

@@ -16,7 +16,13 @@ from clarion.tenancy.config import ProviderConfig, TenantConfig
 from clarion.tenancy.environments import accounts_for
 
 FRESH_MS: Final = 1_000
-"""A table serves for so long. What it stands on moves with the board's news, once a second."""
+"""Tables are refreshed so often, with the board's news."""
+
+OLD_MS: Final = 1_500
+"""A table that nobody refreshed for so long is made anew by the message that needs it."""
+
+MAX_ORDERS: Final = 250
+"""Made in one refresh: about 10 ms in which the process does nothing else."""
 
 MAX_TABLES: Final = 10_000
 """In one process, so that a burst of many tenants leaves no mark."""
@@ -43,10 +49,13 @@ class Facts(msgspec.Struct, frozen=True):
     full_until: Callable[[CircuitKey], int] = _never_full
 
 
-class _Made(msgspec.Struct, frozen=True):
+class _Made(msgspec.Struct):
+    """A table, and what it was made of. `is_used`: since it was made."""
+
     table: RouteTable
-    version: int
+    config: TenantConfig
     at_ms: int
+    is_used: bool = True
 
 
 class Router:
@@ -71,8 +80,34 @@ class Router:
         """The table of a tenant's live accounts, or of those for tests. Its accounts count as in use from now."""
         key = (config.tenant.tenant_id, is_test)
         made = self._made.get(key)
-        if made is not None and made.version == config.version and 0 <= now_ms - made.at_ms < FRESH_MS:
+        if made is not None and made.config.version == config.version and 0 <= now_ms - made.at_ms < OLD_MS:
+            made.is_used = True
             return made.table
+        return self._make(config, now_ms, is_test=is_test)
+
+    def refresh(self, now_ms: int) -> int:
+        """Make the tables in use anew, with the orders that were asked for, so that no message waits for them.
+
+        To be called once a second; how many orders were made. Of more than MAX_ORDERS the rest are made when they are
+        asked for. Tables that were not used since the last call are dropped.
+        """
+        orders = 0
+        for (tenant_id, is_test), made in list(self._made.items()):
+            if not made.is_used:
+                del self._made[tenant_id, is_test]
+                continue
+            asked = made.table.asked()
+            if orders + len(asked) > MAX_ORDERS:
+                continue
+            orders += len(asked)
+            table = self._make(made.config, now_ms, is_test=is_test)
+            self._made[tenant_id, is_test].is_used = False
+            for channel, destination, urgent in asked:
+                table.ranking(channel, destination, urgent=urgent)
+            table.forget_asked()
+        return orders
+
+    def _make(self, config: TenantConfig, now_ms: int, *, is_test: bool) -> RouteTable:
         accounts = [
             account
             for account in accounts_for(config, is_test=is_test)
@@ -85,7 +120,7 @@ class Router:
         table = RouteTable(going, config.routing, sight, self._facts.services_of)
         if len(self._made) >= MAX_TABLES:
             self._made.clear()
-        self._made[key] = _Made(table, config.version, now_ms)
+        self._made[config.tenant.tenant_id, is_test] = _Made(table, config, now_ms)
         return table
 
     def _with_tokens(self, accounts: Sequence[ProviderConfig], now_ms: int) -> Sequence[ProviderConfig]:

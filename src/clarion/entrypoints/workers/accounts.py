@@ -42,9 +42,11 @@ async def run_accounts(worker: Worker, stop: asyncio.Event) -> None:
 
 
 async def _step(worker: Worker, changed: asyncio.Event, stop: asyncio.Event) -> float:
+    router = worker.dispatch.router
     try:
-        await keep_in_step(worker.board, worker.dispatch.router, worker.clock.now_ms())
+        await keep_in_step(worker.board, router, worker.clock.now_ms())
     finally:
+        router.refresh(worker.clock.now_ms())
         if _alarm(worker):
             changed.set()
     await _any_of(worker.dispatch.circuits.pressing, stop, within_s=STEP_EVERY_S)
