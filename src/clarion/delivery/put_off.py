@@ -12,7 +12,7 @@ from clarion.delivery import conclude
 from clarion.delivery.conclude import defer
 from clarion.delivery.pace import Grant
 from clarion.delivery.record import finish, release
-from clarion.delivery.router import FRESH_MS, SPENT_MS
+from clarion.delivery.router import OLD_MS, SPENT_MS
 from clarion.delivery.run import DispatchPorts, Ready, Run
 from clarion.tenancy.config import ProviderConfig
 from clarion.tenancy.environments import accounts_for
@@ -25,8 +25,8 @@ async def put_off(ready: Sequence[Ready], account: ProviderConfig, grant: Grant,
     """Queue each for the time at which its token is there, or for another account; what expires before ends."""
     now_ms = run.ports.clock.now_ms()
     if grant.next_ms > SPENT_MS and _has_other(ready[0], account, run.ports, now_ms):
-        # The table of the next second leaves this account out.
-        due_ms = now_ms + FRESH_MS
+        # The next table leaves this account out.
+        due_ms = now_ms + OLD_MS
         await run.claimed.postpone([replace(one.job.item, due_ms=due_ms) for one in ready])
         return
     due = [now_ms + int(grant.next_ms + place * grant.step_ms) for place in range(len(ready))]
