@@ -68,6 +68,10 @@ def test_ports_are_small(base: str):
     assert findings(class_of(8, base)) == [("port-methods", "C", 8)]
 
 
+def test_what_the_event_loop_calls_is_no_port():
+    assert findings(class_of(8, "asyncio.Protocol")) == []
+
+
 @pytest.mark.parametrize(
     ("code", "expected"),
     [

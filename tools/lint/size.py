@@ -83,6 +83,6 @@ def _parameters(node: Function, *, is_method: bool) -> int:
 
 
 def _is_port(node: ast.ClassDef) -> bool:
-    """Whether a class is a `Protocol`, plain or generic."""
+    """Whether a class is a `Protocol` of typing, plain or generic; those of asyncio are no ports."""
     bases = [base.value if isinstance(base, ast.Subscript) else base for base in node.bases]
-    return any(isinstance(b, ast.Name | ast.Attribute) and ast.unparse(b).endswith("Protocol") for b in bases)
+    return any(ast.unparse(base) in {"Protocol", "typing.Protocol"} for base in bases)

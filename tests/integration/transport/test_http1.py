@@ -185,6 +185,10 @@ BOMB = zlib.compress(b"\0" * (64 << 20), 9)
         (Raw(b"SSH-2.0-OpenSSH_9.2\r\n"), "malformed_reply"),
         (Raw(b"HTTP/1.1 20"), "deadline"),
         (Raw(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000), "malformed_reply"),
+        (
+            Raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * (2 << 20)),
+            "malformed_reply",
+        ),
         (Raw(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"), "malformed_reply"),
         (
             Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\nxx"),

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection: a request at a time, its reply parsed by llhttp as it comes.
+"""One HTTP/1.1 connection: a request at a time, its reply read as it comes.
 
 What is kept free of here is what costs messages: a connection that has died is known to be dead before anything is
 written to it; bytes that nobody asked for end it; and what is not a reply never becomes one.
@@ -9,41 +9,27 @@ from __future__ import annotations
 import asyncio
 import select
 from collections.abc import Callable
-from typing import Final, cast
-
-import httptools
-from httptools import HttpParserError, HttpParserUpgrade
+from typing import cast
 
 from clarion.adapters.providers.base import Cut, Unavailable
-from clarion.adapters.providers.http.bodies import MAX_REPLY, finish
 from clarion.adapters.providers.http.exchange import HttpReply
-
-MAX_HEAD: Final = 64 << 10
-"""The longest head of a reply, in bytes."""
-
-_FINAL: Final = 200
-"""Statuses below are informational: another reply follows."""
+from clarion.adapters.providers.http.reader import ReplyReader
 
 
 class Connection(asyncio.Protocol):
-    """A connection as the event loop makes it. `idle_s`: for how long the server keeps it unused, if it says so."""
+    """A connection as the event loop makes it."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpResponseParser(self)
+        self._reader = ReplyReader()
         self._waiting: asyncio.Future[HttpReply] | None = None
-        self._is_done = False
         self._poll = select.poll()
-        self.idle_s: float | None = None
-        self._begin()
+        self._is_done = False
 
-    def _begin(self) -> None:
-        self._headers: dict[str, str] = {}
-        self._body: list[bytes] = []
-        self._size = 0
-        self._head_size = 0
-        self._status = 0
-        self._is_complete = False
+    @property
+    def idle_s(self) -> float | None:
+        """For how long the server keeps it unused, if it says so."""
+        return self._reader.idle_s
 
     @property
     def is_open(self) -> bool:
@@ -65,7 +51,7 @@ class Connection(asyncio.Protocol):
         """
         if not self.is_open or self._transport is None:
             raise Unavailable("the connection was closed before anything was written", "disconnected")
-        self._begin()
+        self._reader.begin()
         self._waiting = asyncio.get_running_loop().create_future()
         on_leaving()
         self._transport.write(head + body)
@@ -94,14 +80,12 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         try:
-            self._parser.feed_data(data)
-        except (HttpParserError, HttpParserUpgrade):
-            self._fail("what came is no HTTP", "malformed_reply")
+            self._reader.feed(data)
+        except Cut as error:
+            self._fail(error)
             return
-        if not self._status:
-            self._head_size += len(data)
-            if self._head_size > MAX_HEAD:
-                self._fail("the head of the reply does not end", "malformed_reply")
+        if self._reader.is_complete:
+            self._settle()
 
     def eof_received(self) -> bool:
         """Close our side too."""
@@ -110,76 +94,23 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Settle the request under way: by the status, where there is one, and else as cut."""
         self._is_done = True
-        if self._waiting is None:
-            return
-        if self._status >= _FINAL:
-            # Without a length, the end of the connection is the end of the reply.
-            self._settle(is_whole=exc is None and not self._has_length())
+        if self._reader.has_status:
+            self._settle(at_end=exc is None)
         else:
-            self._fail("the connection ended before a reply came", "disconnected")
+            self._fail(Cut("the connection ended before a reply came", "disconnected"))
 
-    # What the parser calls.
-
-    def on_message_begin(self) -> None:
-        """A reply begins. A second one to the same request is none: replies can no more be told apart."""
-        if self._is_complete:
-            self._is_done = True
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One header, or a trailer."""
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-
-    def on_headers_complete(self) -> None:
-        """The head has come."""
-        self._status = self._parser.get_status_code()
-
-    def on_body(self, data: bytes) -> None:
-        """A part of the body. Of one that is too large no more is read than tells so."""
-        self._size += len(data)
-        self._body.append(data)
-        if self._size > MAX_REPLY:
-            self._is_done = True
-            self._settle(is_whole=False)
-
-    def on_message_complete(self) -> None:
-        """The reply is whole."""
-        if self._status < _FINAL:
-            self._begin()
-            return
-        if not self._parser.should_keep_alive() or self._is_sending():
-            self._is_done = True
-        self.idle_s = _timeout_of(self._headers.get("keep-alive", ""))
-        self._settle(is_whole=True)
-        self._begin()
-        self._is_complete = True
-
-    def _is_sending(self) -> bool:
-        """Whether the server answered before it had all of the request."""
-        return self._transport is not None and self._transport.get_write_buffer_size() > 0
-
-    def _has_length(self) -> bool:
-        return "content-length" in self._headers or "transfer-encoding" in self._headers
-
-    def _settle(self, *, is_whole: bool) -> None:
+    def _settle(self, *, at_end: bool = False) -> None:
+        is_sending = self._transport is not None and self._transport.get_write_buffer_size() > 0
+        # A server that answers before it had all of a request will read the rest of it as the next one.
+        self._is_done = self._is_done or self._reader.is_spoilt or is_sending
         if self._waiting is None or self._waiting.done():
             return
         try:
-            reply = finish(self._status, self._headers, b"".join(self._body), is_whole=is_whole)
+            self._waiting.set_result(self._reader.reply(at_end=at_end))
         except Cut as error:
-            self._fail(error.detail, error.code)
-        else:
-            self._waiting.set_result(reply)
+            self._fail(error)
 
-    def _fail(self, detail: str, code: str) -> None:
+    def _fail(self, error: Cut) -> None:
         self.abort()
         if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(Cut(detail, code))
-
-
-def _timeout_of(keep_alive: str) -> float | None:
-    """The seconds in `Keep-Alive: timeout=5, max=100`."""
-    for part in keep_alive.split(","):
-        name, _, value = part.strip().partition("=")
-        if name.lower() == "timeout" and value.isdecimal():
-            return float(value)
-    return None
+            self._waiting.set_exception(error)
