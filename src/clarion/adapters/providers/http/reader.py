@@ -12,10 +12,10 @@ from clarion.adapters.providers.http.bodies import MAX_REPLY, finish
 from clarion.adapters.providers.http.exchange import HttpReply
 
 MAX_HEAD: Final = 64 << 10
-"""The longest head of a reply, in bytes."""
+"""The longest head of a reply, its trailers included, in bytes."""
 
 MAX_BYTES: Final = 8 * MAX_REPLY
-"""The most that is read for one reply, framing and trailers included."""
+"""The most that is read for one reply, framing included."""
 
 _FINAL: Final = 200
 """Statuses below are informational: another reply follows."""
@@ -40,6 +40,7 @@ class ReplyReader:
         self._body: list[bytes] = []
         self._size = 0
         self._read = 0
+        self._head_size = 0
         self._status = 0
         self.is_complete = False
 
@@ -73,7 +74,10 @@ class ReplyReader:
             self.is_spoilt = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header, or a trailer."""
+        """One header, or a trailer. Raises ValueError, which ends the reply, where there are too many."""
+        self._head_size += len(name) + len(value)
+        if self._head_size > MAX_HEAD:
+            raise ValueError(MAX_HEAD)
         if not self.is_complete:
             self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
