@@ -46,7 +46,14 @@ async def call(
     if not shares:
         outcomes = await _send(account, [one.message for one in begun], ports, within_s)
         return Called(outcomes, outcomes, begun)
-    sent = await asyncio.gather(*(_send(share.account, share.messages, ports, within_s) for share in shares))
+    sent = await asyncio.gather(
+        *(
+            _send(account, share.messages, ports, within_s)
+            if share.account.name == account.name
+            else _help(share, ports, within_s)
+            for share in shares
+        )
+    )
     collected: list[list[Outcome]] = [[] for _ in begun]
     own = Called([], [], ())
     for share, outcomes in zip(shares, sent, strict=True):
@@ -54,10 +61,19 @@ async def call(
             collected[place].append(outcome)
         if share.account.name == account.name:
             own = Called([], outcomes, [begun[place] for place in share.places])
-        else:
-            key = (share.account.tenant_id, share.account.name)
-            ports.circuits.observe(key, outcomes, ports.clock.now_ms())
     return Called([merge_outcomes(outcomes) for outcomes in collected], own.own, own.asked)
+
+
+async def _help(share: _Share, ports: DispatchPorts, within_s: float) -> list[Outcome]:
+    """What an account beside the delivery's own came to; its breaker, pace and figures hear of it here."""
+    started = ports.clock.monotonic()
+    outcomes = await _send(share.account, share.messages, ports, within_s)
+    took_ms = (ports.clock.monotonic() - started) * 1000
+    key, now_ms = (share.account.tenant_id, share.account.name), ports.clock.now_ms()
+    ports.circuits.observe(key, outcomes, now_ms)
+    ports.router.figures.observe(key, outcomes, (), took_ms)
+    await ports.pacing.observe(share.account, outcomes, ports.providers.get(share.account).learned, now_ms)
+    return outcomes
 
 
 def _shares(begun: Sequence[Ready], account: ProviderConfig, ports: DispatchPorts) -> list[_Share]:

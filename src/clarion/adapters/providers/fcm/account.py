@@ -29,7 +29,7 @@ _ProjectId = Annotated[str, Meta(pattern=r"\A[a-z0-9.:-]{1,100}\Z")]
 class FcmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The `settings` of a provider of kind `fcm`.
 
-    `project_id`: another project than the service account's own (null: that). `base_url`: another endpoint than Google's.
+    `project_id`: another project than the service account's (null: that). `base_url`: another endpoint than Google's.
     `concurrency`: calls at a time, and messages in a batch. `timeout_s`: how long a call waits for Google.
     """
 

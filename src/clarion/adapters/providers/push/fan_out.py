@@ -142,24 +142,19 @@ class PushProvider(HttpProvider):
                 yield PushCall(request, (flight,), device, tally)
 
     def _outcomes_of(self, call: Call, reply: HttpReply) -> list[Outcome]:
-        if not isinstance(call, PushCall):
-            msg = "a call that no push service made"
-            raise TypeError(msg)
-        outcome = self._outcome_to(call.message, call.device, reply)
+        push = _push_of(call)
+        outcome = self._outcome_to(push.message, push.device, reply)
         if outcome.kind == "sent":
             self._is_proven = True
         return [outcome]
 
     async def _work_off(self, waiting: Iterator[Call]) -> None:
-        for call in waiting:
-            if isinstance(call, PushCall):
-                call.tally.settle(await self._outcome_of_call(call))
-
-    async def _outcome_of_call(self, call: PushCall) -> Outcome:
-        try:
-            return await self._deliver(call)
-        except Exception as error:  # noqa: BLE001  one device's trouble must not reach the others
-            return self._outcome_of(error, call.flights[0])
+        for call in map(_push_of, waiting):
+            try:
+                outcome = await self._deliver(call)
+            except Exception as error:  # noqa: BLE001  one device's trouble must not reach the others
+                outcome = self._outcome_of(error, call.flights[0])
+            call.tally.settle(outcome)
 
     async def _deliver(self, call: PushCall) -> Outcome:
         reply = await self._exchange(call.request, call.tally)
@@ -209,3 +204,11 @@ class PushProvider(HttpProvider):
             return self._gone(message, device, code)
         detail = "the token is of another app or environment, or the account's settings are"
         return Outcome(message.delivery_id, "permanent", code=code, detail=detail)
+
+
+def _push_of(call: Call) -> PushCall:
+    """A call of `_calls_of`, by its own type."""
+    if not isinstance(call, PushCall):
+        msg = "a call that no push service made"
+        raise TypeError(msg)
+    return call
