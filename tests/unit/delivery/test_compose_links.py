@@ -180,3 +180,8 @@ async def test_the_sandbox_shows_the_key_by_which_a_push_replaces_another(
     assert [outcome.kind for outcome in await sandbox.send([message])] == ["sent"]
     assert [recorded.collapse_key for recorded in sandbox.recorded] == [key]
     await sandbox.close()
+
+
+async def test_messages_of_one_template_version_and_language_are_of_one_shape():
+    first, second = [await compose("linked", email("linked"), external_id=name) for name in ("ada", "bob")]
+    assert first.shape == second.shape == "linked:1:"
