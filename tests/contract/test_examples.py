@@ -18,6 +18,7 @@ ORDER: Final = (*MAKING, "get", "delete")
 
 ELSEWHERE: Final = {
     "take_receipts": "a provider signs it: tests/integration/api/test_receipts.py",
+    "take_receipts_by_get": "a provider signs it: tests/integration/api/test_receipts.py",
     "get_dead_letter": "nothing dies here: tests/integration/api/test_dead_letters.py",
     "delete_dead_letter": "nothing dies here: tests/integration/api/test_dead_letters.py",
     "list_members": "a worker takes the snapshot: tests/integration/api/test_segments.py",
