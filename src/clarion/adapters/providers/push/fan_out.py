@@ -13,7 +13,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from clarion.adapters.providers.base import Cut, Flight, Outside, Unavailable
+from clarion.adapters.providers.base import Cut, Flight, Outside, Unavailable, Unsendable
 from clarion.adapters.providers.http.exchange import HttpReply, HttpRequest
 from clarion.adapters.providers.http.provider import Call, HttpProvider
 from clarion.adapters.providers.http.statuses import outcome_of, verdict_of
@@ -22,6 +22,10 @@ from clarion.delivery.model import Capabilities, DeadToken, Message, Outcome
 from clarion.delivery.push import NO_DEVICE, PushService, merge_outcomes, served
 from clarion.kernel.errors import ClarionError
 from clarion.tenancy.config import ProviderConfig
+
+
+class NoToken(Unsendable):
+    """What a device has for a token can be seen to be none: it is forgotten."""
 
 
 class Limits(Protocol):
@@ -97,7 +101,7 @@ class PushProvider(HttpProvider):
 
     @abstractmethod
     def _request_to(self, message: Message, device: DeviceToken) -> HttpRequest:
-        """The request that brings a message to a device. Raises Unsendable where there can be none."""
+        """The request that brings a message to a device. Raises Unsendable where there can be none, NoToken."""
 
     @abstractmethod
     def _outcome_to(self, message: Message, device: DeviceToken, reply: HttpReply) -> Outcome:
@@ -110,11 +114,6 @@ class PushProvider(HttpProvider):
 
     async def _renew(self, stale: HttpRequest) -> None:
         """Get a credential in place of that of a request. Called for each request that found it stale."""
-
-    def _dead_on_arrival(self, message: Message, device: DeviceToken) -> Outcome | None:
-        """The outcome for a device whose token can be seen to be none; None: it may be one."""
-        del message, device
-        return None
 
     def _calls_of(self, flights: Sequence[Flight]) -> list[Call]:
         calls: list[Call] = []
@@ -131,11 +130,10 @@ class PushProvider(HttpProvider):
 
     def _calls_to(self, flight: Flight, devices: Sequence[DeviceToken], tally: Tally) -> Iterator[PushCall]:
         for device in devices:
-            if dead := self._dead_on_arrival(flight.message, device):
-                tally.settle(dead)
-                continue
             try:
                 request = self._request_to(flight.message, device)
+            except NoToken as error:
+                tally.settle(self._gone(flight.message, device, error.code))
             except ClarionError as error:
                 tally.settle(self._outcome_of(error, flight))
             else:

@@ -9,11 +9,11 @@ import msgspec
 from clarion.adapters.providers.base import Cut, Outside, Unavailable, Unsendable
 from clarion.adapters.providers.http.exchange import HttpReply, HttpRequest
 from clarion.adapters.providers.push.data import topic_of
-from clarion.adapters.providers.push.fan_out import PushCall, PushProvider
+from clarion.adapters.providers.push.fan_out import NoToken, PushCall, PushProvider
 from clarion.adapters.providers.webpush.account import MAX_TTL_S, WebPushAccount, read_account
 from clarion.adapters.providers.webpush.encryption import MAX_PLAIN, encrypt
 from clarion.adapters.providers.webpush.receipts import Proofs
-from clarion.adapters.providers.webpush.subscription import Subscription, read_subscription
+from clarion.adapters.providers.webpush.subscription import Subscription, origin_of, read_subscription
 from clarion.adapters.providers.webpush.vapid import Vapid
 from clarion.audience.model import DeviceToken
 from clarion.delivery.circuit import ADDRESSEE_CODE
@@ -50,15 +50,11 @@ class WebPushProvider(PushProvider):
         self._vapid = Vapid(account, outside.clock)
         self._proofs = Proofs(account.key)
 
-    def _dead_on_arrival(self, message: Message, device: DeviceToken) -> Outcome | None:
-        try:
-            read_subscription(device.token)
-        except ValueError:
-            return self._gone(message, device, "bad_subscription")
-        return None
-
     def _request_to(self, message: Message, device: DeviceToken) -> HttpRequest:
-        subscription = read_subscription(device.token)
+        try:
+            subscription = read_subscription(device.token)
+        except ValueError as error:
+            raise NoToken("the token is no subscription", "bad_subscription") from error
         plain = _encode(self._content_of(message))
         if len(plain) > MAX_PLAIN:
             raise Unsendable(f"the message has {len(plain)} bytes; Web Push takes {MAX_PLAIN}", "too_large")
@@ -99,7 +95,7 @@ class WebPushProvider(PushProvider):
         try:
             return await super()._deliver(call)
         except (Unavailable, Cut) as error:
-            if self._speaks_for_all(read_subscription(call.device.token).origin):
+            if self._speaks_for_all(origin_of(call.device.token)):
                 raise
             raise type(error)(error.detail, f"{ADDRESSEE_CODE}{error.code}") from error
 
@@ -110,7 +106,7 @@ class WebPushProvider(PushProvider):
         return origin.startswith("https://") and origin.endswith(SERVICES)
 
     def _outcome_to(self, message: Message, device: DeviceToken, reply: HttpReply) -> Outcome:
-        origin = read_subscription(device.token).origin
+        origin = origin_of(device.token)
         if reply.status in _TAKEN:
             self._vapid.prove(origin)
             return self._sent(message, _message_id(message, reply))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode
 from typing import Annotated, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -34,7 +34,12 @@ class Subscription(msgspec.Struct, frozen=True):
     secret: bytes
 
 
+class _Endpoint(msgspec.Struct):
+    endpoint: str
+
+
 _decode: Final = msgspec.json.Decoder(_Raw).decode
+_decode_endpoint: Final = msgspec.json.Decoder(_Endpoint).decode
 
 
 def read_subscription(token: str) -> Subscription:
@@ -51,10 +56,19 @@ def read_subscription(token: str) -> Subscription:
     secret = _bytes(raw.keys.auth)
     if len(secret) != _SECRET_BYTES:
         raise ValueError("the secret has 16 bytes")
-    port = f":{parts.port}" if parts.port else ""
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     path = raw.endpoint.split("://", 1)[1][len(parts.netloc) :]
-    return Subscription(f"{parts.scheme}://{host}{port}", path, read_point(_bytes(raw.keys.p256dh)), secret)
+    return Subscription(_origin(parts), path, read_point(_bytes(raw.keys.p256dh)), secret)
+
+
+def origin_of(token: str) -> str:
+    """The origin of a token that `read_subscription` has read; without its keys, which take ten times as long."""
+    return _origin(urlsplit(_decode_endpoint(token).endpoint))
+
+
+def _origin(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    name = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{name}:{parts.port}" if parts.port else f"{parts.scheme}://{name}"
 
 
 def _bytes(text: str) -> bytes:
