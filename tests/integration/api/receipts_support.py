@@ -14,12 +14,14 @@ from clarion.adapters.providers.standard_webhooks import sign
 from clarion.delivery.figures import Figures
 from clarion.delivery.model import Conclusion
 from clarion.delivery.ports import Intent
+from clarion.entrypoints.hooks.receipts import receipt_address
 from clarion.entrypoints.workers.projector import project
 from clarion.kernel.ids import format_id
 from clarion.testing.http import HttpAnswer
 from tests.integration.api.support import Api, Caller
 
 LEASE_MS = 30_000
+AT = "2026-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True)
@@ -108,27 +110,34 @@ class Teller:
     caller: Caller
     account: str = "sandbox-email"
 
-    async def address(self) -> tuple[str, str]:
-        """Where the account's receipts go, and its secret."""
-        shown = (await self.caller.call(f"GET /providers/{self.account}")).json()["receipts"]
-        return shown["url"], shown["signing_secret"]
-
-    async def say(self, delivery: Delivery, *kinds: str, at: str = "2026-01-01T00:00:00Z") -> None:
+    async def say(self, delivery: Delivery, *kinds: str, at: str = AT) -> None:
         """One word or several, in this order, each in a call of its own; folded as far as they can be."""
         for kind in kinds:
-            item = {"receipt_id": f"{kind}-{at}", "delivery_id": delivery.delivery_id, "kind": kind, "at": at}
-            raw = msgspec.json.encode({"receipts": [item]})
-            url, secret = await self.address()
-            at_s = self.api.gateway.region.clock.now_ms() // 1000
-            headers = {
-                "content-type": "application/json",
-                "webhook-id": kind,
-                "webhook-timestamp": str(at_s),
-                "webhook-signature": sign(secret, kind, at_s, raw),
-            }
-            answer = await self.api.client().request(f"POST {url}", body=raw, headers=headers)
+            answer = await self.post(delivery, kind, at)
             assert (answer.status, answer.json()) == (200, {"received": 1})
             await self.fold()
+
+    async def post(self, delivery: Delivery, kind: str, at: str = AT) -> HttpAnswer:
+        """One call with one word."""
+        item = {"receipt_id": f"{kind}-{at}", "delivery_id": delivery.delivery_id, "kind": kind, "at": at}
+        raw = msgspec.json.encode({"receipts": [item]})
+        region = self.api.gateway.region
+        config = next(
+            one
+            for one in (await region.configs.get(self.caller.tenant_id)).providers
+            if one.name == self.account
+        )
+        address = receipt_address(config, region.sealer, with_secret=True)
+        assert address is not None
+        assert address.signing_secret is not None
+        at_s = region.clock.now_ms() // 1000
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": kind,
+            "webhook-timestamp": str(at_s),
+            "webhook-signature": sign(address.signing_secret, kind, at_s, raw),
+        }
+        return await self.api.client().request(f"POST {address.url}", body=raw, headers=headers)
 
     async def fold(self, *, again: bool = False) -> None:
         """Fold what is there; `again`: also what was put off."""

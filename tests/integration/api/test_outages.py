@@ -14,6 +14,7 @@ from clarion.testing.http import HttpAnswer
 from clarion.testing.stores import SharedStores
 from clarion.testing.waiting import eventually
 from clarion.testing.wire import Wire
+from tests.integration.api.receipts_support import Teller, sent
 from tests.integration.api.support import Api, Caller, notification, running_api
 
 CONSENT = {"user_id": "ada", "channel": "all", "category": "all", "consented": True, "source": "t"}
@@ -163,3 +164,25 @@ async def test_clients_that_retry_through_an_outage_get_one_notification_each(cu
     assert len(set(told)) == clients
     listed = (await caller.call("GET /notifications?limit=100")).json()["notifications"]
     assert {one["notification_id"] for one in listed} == set(told)
+
+
+async def test_receipts_outlast_valkey_and_wait_for_postgres(cut: Cut):
+    caller = await cut.api.tenant()
+    await caller.user()
+    teller = Teller(cut.api, caller)
+    delivery = await sent(cut.api, caller)
+    await cut.valkey.cut()
+    await teller.say(delivery, "delivered")
+    assert (await delivery.shown())["status"] == "delivered"
+    await cut.valkey.mend()
+    await cut.postgres.cut()
+    refused = await teller.post(delivery, "engaged")
+    assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+    await cut.postgres.mend()
+
+    async def taken() -> bool:
+        return (await teller.post(delivery, "engaged")).status == 200
+
+    await eventually(taken)
+    await teller.fold()
+    assert (await delivery.shown())["status"] == "engaged"

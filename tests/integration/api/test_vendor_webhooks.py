@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +18,7 @@ from clarion.contracts.statuses import Status
 from clarion.delivery.state_machine import RANK
 from clarion.entrypoints.hooks.receipts import MAX_BYTES
 from clarion.testing.http import HttpAnswer
-from tests.integration.api.receipts_support import Delivery, Teller, sent
+from tests.integration.api.receipts_support import PLIVO, PLIVO_TOKEN, Delivery, Teller, sent
 from tests.integration.api.support import Api, Caller
 from tests.integration.providers.webhooks import MAILGUN_KEY, SendGridSigner, mailgun_body
 
@@ -166,6 +168,21 @@ async def test_a_bounced_mail_comes_in_as_it_is(api: Api, caller: Caller):
 async def test_a_body_without_end_is_not_read(api: Api, caller: Caller):
     url, _ = await account(caller, "mailgun", MAILGUN)
     assert (await post(api, url, b"x" * (MAX_BYTES + 1))).status == 413
+
+
+async def test_a_vendor_that_says_it_in_the_query_is_heard(api: Api, caller: Caller):
+    url, _ = await account(caller, "plivo", PLIVO)
+    said = f"{url}&MessageUUID=u-1&Status=delivered"
+    settings = api.gateway.region.settings
+    query = sorted(pair.split("=", 1) for pair in said.partition("?")[2].split("&"))
+    text = f"http://{settings.host}:{settings.port}{said.partition('?')[0]}?"
+    text += "&".join(f"{name}={value}" for name, value in query) + ".n-get"
+    signature = base64.b64encode(hmac.digest(PLIVO_TOKEN.encode(), text.encode(), "sha256")).decode()
+    headers = {"x-plivo-signature-v3": signature, "x-plivo-signature-v3-nonce": "n-get"}
+    answer = await api.client().request(f"GET {said}", headers=headers)
+    assert (answer.status, answer.json()) == (200, {"received": 1})
+    forged = await api.client().request(f"GET {said}&Status=failed", headers=headers)
+    assert forged.status == 401
 
 
 KINDS: dict[str, Status] = {
