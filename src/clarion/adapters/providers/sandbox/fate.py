@@ -12,14 +12,18 @@ from clarion.kernel.errors import Invalid
 from clarion.kernel.ids import hash64
 
 Fate: TypeAlias = Literal["sent", "transient", "permanent", "ambiguous"]
-ReceiptMode: TypeAlias = Literal["none", "delivered", "engaged", "failed", "complained"]
+ReceiptMode: TypeAlias = Literal[
+    "none", "delivered", "engaged", "failed", "bounced", "complained", "unsubscribed"
+]
 
 RECEIPT_KINDS: Final[dict[ReceiptMode, tuple[str, ...]]] = {
     "none": (),
     "delivered": ("delivered",),
     "engaged": ("delivered", "engaged"),
     "failed": ("failed",),
+    "bounced": ("bounced",),
     "complained": ("delivered", "complained"),
+    "unsubscribed": ("delivered", "unsubscribed"),
 }
 """What the sandbox later says of each message that it took, in this order."""
 
