@@ -52,9 +52,10 @@ class BlockStore(Protocol):
     """Counts by block, which all processes share."""
 
     async def tell(self, counts: Sequence[BlockCount], now_ms: int) -> list[Stopped]:
-        """Add counts, and stop the blocks that are flooded (`is_flood`); all that are stopped of these tenants.
+        """Add counts, and stop the blocks that are flooded; all that are stopped of these tenants.
 
-        A count of 0 only asks. Raises Transient.
+        Flooded is a block that got more in this UTC hour than its tenant's `floor`, and more than `factor` times the
+        hourly mean of the last UTC day. A count of 0 only asks. Raises Transient.
         """
         ...
 
@@ -62,11 +63,6 @@ class BlockStore(Protocol):
 def block_of(tenant_id: bytes, number: str) -> Block:
     """The block of a number in E.164."""
     return Block(tenant_id, number[:BLOCK_CHARACTERS])
-
-
-def is_flood(this_hour: int, day_before: int, guard: Guard) -> bool:
-    """Whether a block that got `this_hour` messages now, and `day_before` on the last UTC day, is flooded."""
-    return guard.enabled and this_hour > guard.floor and this_hour > guard.factor * day_before / 24
 
 
 class Blocks:

@@ -107,6 +107,7 @@ class Till:
             bill = self._without_stopped(bill, now_ms)
         config = ready[0].config
         if not config.spending.budgets:
+            self.budgeted.pop(account.tenant_id, None)
             return bill
         self.budgeted[account.tenant_id] = config
         if not any(price.micros for price in prices):
