@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from clarion.adapters.postgres.housekeeping import Housekeeping
 from clarion.kernel.ids import format_id
 from tests.integration.api.receipts_support import (
     PLIVO,
@@ -173,6 +174,23 @@ async def test_what_is_of_nobody_after_an_hour_is_forgotten(api: Api, caller: Ca
     await teller.fold(again=True)
     async with api.gateway.region.pools.pipeline() as connection:
         assert await connection.fetch(waiting, caller.tenant_id) == []
+
+
+async def test_what_providers_called_messages_is_kept_for_four_days(api: Api, caller: Caller, teller: Teller):
+    url = await account_of_plivo(caller)
+    delivery = await text_message(api, caller, "uuid-7")
+    keeping = Housekeeping(api.gateway.region.pools)
+    known = "SELECT message_id FROM provider_message_ids WHERE global_id = $1"
+    await keeping.drop_old_keys()
+    assert len(await delivery.query(known)) == 1
+    await delivery.query(
+        "UPDATE provider_message_ids SET noted_at = now() - interval '4.1 days' WHERE global_id = $1"
+    )
+    await keeping.drop_old_keys()
+    assert await delivery.query(known) == []
+    await plivo_calls(api, url, "n-7", {"MessageUUID": "uuid-7", "Status": "delivered"})
+    await teller.fold()
+    assert (await delivery.shown())["status"] == "sent"
 
 
 async def test_a_call_that_comes_again_is_answered_and_changes_nothing(

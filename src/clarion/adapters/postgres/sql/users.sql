@@ -51,13 +51,13 @@ WHERE p.user_id = old.user_id
 RETURNING p.user_id, p.version
 
 -- name: silence_addresses
--- What is known of the addresses that these users have now.
+-- What is known of the addresses that these users have now. Where nothing is known of any, no user is looked at.
 INSERT INTO suppressions (tenant_id, user_id, channel, reason)
 SELECT $1, p.user_id, a.channel, a.reason
 FROM user_profiles p
 CROSS JOIN LATERAL (VALUES ('email', p.email_hmac), ('sms', p.phone_hmac)) AS h (channel, address_hmac)
 JOIN suppressed_addresses a ON a.tenant_id = $1 AND a.channel = h.channel AND a.address_hmac = h.address_hmac
-WHERE p.user_id = ANY($2::bigint[])
+WHERE p.user_id = ANY($2::bigint[]) AND EXISTS (SELECT FROM suppressed_addresses WHERE tenant_id = $1)
 ON CONFLICT (user_id, channel) DO NOTHING
 
 -- name: read_user
