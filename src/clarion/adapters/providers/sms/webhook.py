@@ -23,6 +23,9 @@ PREVIOUS: Final = "previous_"
 """What the name of a credential begins with that is being replaced."""
 
 _MICROS: Final = 1_000_000
+_MOST: Final = 10_000
+"""No text message costs as much as this, in any currency that vendors bill in."""
+
 _MOST_FIELDS: Final = 200
 
 
@@ -55,7 +58,7 @@ def read_json(raw: bytes) -> dict[str, Any]:
     """The fields of a JSON body. Raises Invalid."""
     try:
         return msgspec.json.decode(raw, type=dict[str, Any])
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid("the body is no JSON object") from error
 
 
@@ -93,7 +96,7 @@ def price_micros(amount: object) -> int | None:
         price = Decimal(str(amount))
     except InvalidOperation:
         return None
-    return int(abs(price) * _MICROS) if price.is_finite() else None
+    return int(abs(price) * _MICROS) if price.is_finite() and abs(price) < _MOST else None
 
 
 def time_of(text: str, otherwise_ms: int) -> int:
