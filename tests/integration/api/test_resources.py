@@ -132,6 +132,7 @@ async def test_a_category_is_replaced_whole(caller: Caller):
     assert shown == {**body, "name": "offers", "on_ambiguity": "park", "max_channels": 1} | {
         "caps": {"per_day": 1, "per_channel_day": {}},
         "tracking": {"clicks": False, "opens": False},
+        "fallback": [],
     }
     assert (await caller.call("PUT /categories/offers", {"class": "service"})).json()[
         "on_ambiguity"
@@ -150,6 +151,11 @@ async def test_a_category_is_replaced_whole(caller: Caller):
         ("c", {"class": "spam"}, "class"),
         ("c", {"class": "service", "ttl": 0}, "ttl"),
         ("c", {"class": "service", "channels": []}, "channels"),
+        (
+            "c",
+            {"class": "service", "fallback": [{"channel": "sms"}, {"channel": "sms"}]},
+            "fallback[1].channel",
+        ),
         ("c", {"class": "service", "channels": ["fax"]}, "channels[0]"),
         ("c", {"class": "service", "caps": {"per_week": 1}}, "caps.per_week"),
         ("c", {"class": "service", "caps": {"per_channel_day": {"fax": 1}}}, "caps.per_channel_day"),
