@@ -11,8 +11,6 @@ from clarion.adapters.valkey.spending import ValkeyBlocks
 from clarion.delivery.pumping import STOPPED_MS, Block, BlockCount
 from clarion.tenancy.spending import Guard
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
-
 NOON = 1_795_348_800_000
 DAY_MS = 86_400_000
 PREFIX = "+3361234"
