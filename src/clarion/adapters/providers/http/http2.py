@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import ssl
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 import wreq
@@ -40,7 +42,8 @@ class Http2:
 
     def __init__(self, addresses: AddressBook, authority: str) -> None:
         self._addresses = addresses
-        self._trusted = wreq.tls.CertStore.from_pem_stack(authority.encode()) if authority else True
+        pem = authority.encode() or _system_certificates()
+        self._trusted = wreq.tls.CertStore.from_pem_stack(pem) if pem else True
         self._clients: dict[Origin, tuple[float, wreq.Client]] = {}
         self._runtime: wreq.Runtime | None = None
 
@@ -122,6 +125,16 @@ class Http2:
 
 
 _METHODS: Final = {"POST": wreq.Method.POST, "GET": wreq.Method.GET, "PUT": wreq.Method.PUT}
+
+
+def _system_certificates() -> bytes:
+    """The certificates that this machine trusts, as OpenSSL finds them; b"": in no file, and wreq's own are used.
+
+    wreq would trust those that it brings along, and not an authority that the operator has added.
+    """
+    paths = ssl.get_default_verify_paths()
+    bundle = Path(paths.cafile) if paths.cafile else Path(paths.capath or "/") / "ca-certificates.crt"
+    return bundle.read_bytes() if bundle.is_file() else b""
 
 
 async def _read(reply: wreq.Response) -> bytes:
