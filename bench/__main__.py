@@ -31,6 +31,8 @@ NAMES: Final = (
     "batch_call",
     "fcm",
     "receipts",
+    "route",
+    "arbitrage",
 )
 MODULES: Final = {"import": "import_users"}
 """Where a bench is not in the module of its name, which Python has for itself."""

@@ -19,8 +19,11 @@ from clarion.delivery.circuit import ADDRESSEE_CODE, CircuitKey
 from clarion.delivery.destinations import ANYWHERE
 from clarion.delivery.model import Outcome
 
-HALF_LIFE_MS: Final = 60_000
-"""Long enough for a low rate to be told from chance, short enough to leave a brownout within seconds."""
+HALF_LIFE_MS: Final = 120_000
+"""Long enough to tell a low rate from chance, and not to forget a brownout while it lasts.
+
+What becomes worse is noticed within seconds all the same. With 60 s the brownouts of the bench `arbitrage` cost more.
+"""
 
 BOUNDS_MS: Final = (5, 7, 10, 14, 20, 28, 40, 57, 80, 113, 160, 226, 320, 453, 640, 905, 1280, 1810, 2560)
 """Upper bounds of the classes of latency, √2 apart; the last class is open."""

@@ -11,7 +11,7 @@ from clarion.audience.model import DeviceToken
 from clarion.contracts.work import WorkItem, delivery_id_for
 from clarion.delivery.circuits import Circuits
 from clarion.delivery.destinations import ANYWHERE
-from clarion.delivery.figures import Estimate, Figures
+from clarion.delivery.figures import HALF_LIFE_MS, Estimate, Figures
 from clarion.delivery.model import Message, Outcome
 from clarion.delivery.prices import unit_price
 from clarion.delivery.ranking import Assignment, Sight
@@ -190,7 +190,7 @@ def test_a_few_messages_find_out_whether_the_better_one_is_well_again():
     assert world.best() == "dear"
     assert set(world.shares(5_000)) == {"dear"}, "its figures are fresh: there is nothing to find out"
 
-    later = RouteTable(world.accounts, {}, Sight(world.figures, unit_price, NOW + 7 * 60_000))
+    later = RouteTable(world.accounts, {}, Sight(world.figures, unit_price, NOW + 7 * HALF_LIFE_MS))
     world.figures.observe((TENANT, "dear"), [Outcome(b"d" * 16, "sent")] * GOOD, (), 20)
     ids = split_ids(make_ids(20_000, NOW))
     asks = [Ask(WorkItem(delivery_id_for(i, 0), TENANT, "sms", 5), "DE") for i in ids]
