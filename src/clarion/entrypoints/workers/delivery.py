@@ -7,6 +7,7 @@ stands behind a campaign that the general lanes are busy with.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ from clarion.contracts.channels import CHANNELS
 from clarion.entrypoints.workers.accounts import run_accounts
 from clarion.entrypoints.workers.lane import run_lane
 from clarion.entrypoints.workers.spending import run_spending, write_costs
+from clarion.kernel.errors import Transient
 
 if TYPE_CHECKING:
     from clarion.bootstrap import Worker
@@ -45,7 +47,9 @@ async def run_delivery(worker: Worker, stop: asyncio.Event) -> None:
     lanes += [run_lane(f"delivery-{channel}-urgent", partial(urgent, channel), stop) for channel in CHANNELS]
     lanes.append(run_lane("delivery-suspects", partial(_refresh, worker), stop))
     await asyncio.gather(*lanes, run_accounts(worker, stop), run_spending(worker, stop))
-    await write_costs(worker)
+    with contextlib.suppress(Transient):
+        # Each delivery's own row has its cost; only the sums of the last second are missing then.
+        await write_costs(worker)
 
 
 async def _refresh(worker: Worker) -> float:
