@@ -221,6 +221,19 @@ class TestVonagesTokens:
         with pytest.raises(Refused):
             await from_vonage(WebhookCall("POST", URL, headers, self.BODY, NOW_MS))
 
+    async def test_a_token_vouches_for_no_query(self):
+        call = vonage_call(b"")
+        asked = msgspec.structs.replace(call, method="GET", url=f"{URL}&messageId=0A1&status=delivered")
+        with pytest.raises(Refused, match="by POST"):
+            await from_vonage(asked)
+
+    async def test_fields_that_are_signed_may_come_as_a_query(self):
+        fields = {"messageId": "0A1", "status": "delivered", "timestamp": str(NOW_MS // 1000)}
+        query = urlencode(fields | {"sig": sign_fields(fields, SECRET, "sha256")})
+        call = WebhookCall("GET", f"{URL}&{query}", {}, b"", NOW_MS)
+        read = await from_vonage(call, signature_method="sha256")
+        assert kinds(list(read.feedback)) == ["delivered"]
+
     async def test_an_unsigned_call_is_to_be_made_again(self):
         call = WebhookCall("POST", URL, {"content-type": "application/json"}, self.BODY, NOW_MS)
         with pytest.raises(Transient):

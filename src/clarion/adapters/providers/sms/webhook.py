@@ -22,6 +22,9 @@ DELIVERY_PARAMETER: Final = "delivery"
 PREVIOUS: Final = "previous_"
 """What the name of a credential begins with that is being replaced."""
 
+OUR_PARAMETERS: Final = frozenset({"tenant", "token", DELIVERY_PARAMETER})
+"""What of a receipts url's query is ours, and so nothing that a vendor says."""
+
 _MICROS: Final = 1_000_000
 _MOST: Final = 10_000
 """No text message costs as much as this, in any currency that vendors bill in."""
@@ -65,7 +68,8 @@ def read_json(raw: bytes) -> dict[str, Any]:
 def fields_of(call: WebhookCall) -> dict[str, Any]:
     """The fields of a call, from its body or, for a GET, its query. Raises Invalid."""
     if call.method == "GET":
-        return dict(read_form(urlsplit(call.url).query.encode()))
+        query = read_form(urlsplit(call.url).query.encode())
+        return {name: value for name, value in query if name not in OUR_PARAMETERS}
     if "json" in call.headers.get("content-type", ""):
         return read_json(call.raw)
     return dict(read_form(call.raw))

@@ -98,6 +98,8 @@ async def read_vonage(call: WebhookCall, account: ProviderConfig, fetch: Fetch, 
 
 def _check_token(call: WebhookCall, account: ProviderConfig, token: str) -> str:
     """The token's id. Raises Refused unless the account's secret signed it, just now, for this very body."""
+    if call.method == "GET":
+        raise refuse("a token vouches for a body, not for a query: let Vonage call by POST")
     parts = token.split(".")
     if len(parts) != _JWT_PARTS:
         raise refuse("the webhook's token is no JWT")
