@@ -40,9 +40,7 @@ class AcmeProvider(HttpProvider):
 
     def __init__(self, url: str, transport: Transport, deadline_s: float = 10) -> None:
         config = ProviderConfig("acme", TENANT, "acme", "sms", {}, {})
-        super().__init__(
-            config, Capabilities("sms", max_batch=100, concurrency=10), transport, deadline_s=0.4
-        )
+        super().__init__(config, Capabilities("sms", max_batch=100, concurrency=10), transport, deadline_s)
         self._url = url
 
     def _calls_of(self, flights: Sequence[Flight]) -> list[Call]:
