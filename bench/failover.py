@@ -94,8 +94,8 @@ _SETTINGS: Final = {"CLARION_EGRESS_ALLOW": "127.0.0.0/8"}
 def _judge(course: Course, arrived: Counter[bytes]) -> Result:
     doubled = arrived.total() - len(arrived)
     lost = COUNT - len(arrived)
-    added = sorted([0.0] * (COUNT - len(course.waits)) + course.waits)
-    p99 = percentile(added, 0.99)
+    # The stricter of two readings: of those that the death delayed, and not of all.
+    p99 = percentile(course.waits, 0.99) if course.waits else 0.0
     ok = lost == 0 and course.books["sent"] == COUNT and doubled <= len(course.unsure) and p99 < BAR_S
     say(
         f"lost {lost}, doubled {doubled} of {len(course.unsure)} under way, {len(course.waits):,} failed over"
@@ -104,7 +104,7 @@ def _judge(course: Course, arrived: Counter[bytes]) -> Result:
         Result(
             "failover",
             round(p99, 3),
-            "s added, p99",
+            "s added, p99 of those that failed over",
             f"0 lost, doubled ≤ under way, p99 added < {BAR_S:g} s",
             ok,
             p50_ms=round(percentile(course.waits, 0.5) * 1000, 1) if course.waits else None,
@@ -118,7 +118,6 @@ def _judge(course: Course, arrived: Counter[bytes]) -> Result:
                 "sent_when_it_died": course.died_at,
                 "per_s": round(COUNT / course.seconds),
                 "latency_is": "from a message's first failure to its send, of those that failed",
-                "value_is": "the same over all messages, 0 for those that did not fail",
             },
         )
     )
