@@ -28,7 +28,7 @@ from clarion.tenancy.config import ProviderConfig
 
 PIPE_WIDTH: Final = 240
 ASK_EVERY_S: Final = 0.5
-_MARKS: Final[Mapping[bool | None, str]] = {True: "[green]ok[/]", False: "[red]✗[/]", None: "[yellow]?[/]"}
+_MARKS: Final[Mapping[bool | None, str]] = {True: "[green]ok[/]", False: "[red]✗ [/]", None: "[yellow]? [/]"}
 
 
 def list_accounts(data: Path, *, json: bool) -> None:
