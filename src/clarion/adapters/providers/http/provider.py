@@ -22,7 +22,7 @@ from clarion.tenancy.config import ProviderConfig
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
-    """One request, and the messages that it carries. One message may be in several calls (a push to two devices)."""
+    """One request, and the messages that it carries."""
 
     request: HttpRequest
     flights: Sequence[Flight]
@@ -73,7 +73,7 @@ class HttpProvider(BaseProvider):
             except Exception as error:  # noqa: BLE001  one call's trouble must not reach the others
                 outcomes = [self._outcome_of(error, flight) for flight in call.flights]
             for flight, outcome in zip(call.flights, outcomes, strict=True):
-                flight.outcome = self._merge(flight.outcome, outcome)
+                flight.outcome = outcome
 
     async def _make(self, call: Call) -> list[Outcome]:
         def leave() -> None:
@@ -86,11 +86,6 @@ class HttpProvider(BaseProvider):
         if len(outcomes) != len(call.flights):
             raise Cut("the reply speaks of another number of messages than were sent", "unreadable_reply")
         return outcomes
-
-    def _merge(self, before: Outcome | None, outcome: Outcome) -> Outcome:
-        """The outcome of a message that several calls carry: override where one message makes several calls."""
-        del before
-        return outcome
 
     async def _release(self) -> None:
         """Nothing: the transport is shared, and whoever made it closes it."""
