@@ -11,11 +11,12 @@ import msgspec
 
 from clarion.adapters.postgres.deliveries import PostgresDeliveryStore
 from clarion.adapters.providers.standard_webhooks import sign
+from clarion.delivery.costs import CostMeter
 from clarion.delivery.figures import Figures
 from clarion.delivery.model import Conclusion
 from clarion.delivery.ports import Intent
 from clarion.entrypoints.hooks.receipts import receipt_address
-from clarion.entrypoints.workers.projector import project
+from clarion.entrypoints.workers.projector import Counts, project
 from clarion.kernel.ids import format_id
 from clarion.testing.http import HttpAnswer
 from tests.integration.api.support import Api, Caller
@@ -139,16 +140,18 @@ class Teller:
         }
         return await self.api.client().request(f"POST {address.url}", body=raw, headers=headers)
 
-    async def fold(self, *, again: bool = False) -> None:
-        """Fold what is there; `again`: also what was put off."""
+    async def fold(self, *, again: bool = False) -> Counts:
+        """Fold what is there (`again`: also what was put off); what was counted with it."""
         region = self.api.gateway.region
         if again:
             async with region.pools.pipeline() as connection:
                 await connection.execute(
                     "UPDATE receipt_inbox SET retry_at = now() WHERE tenant_id = $1", self.caller.tenant_id
                 )
-        while await project(region, Figures()):
+        counts = Counts(Figures(), CostMeter())
+        while await project(region, counts):
             pass
+        return counts
 
 
 PLIVO_TOKEN = "plivo-token"

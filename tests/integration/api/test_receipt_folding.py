@@ -143,9 +143,11 @@ async def test_a_provider_that_cannot_echo_our_id_is_understood_by_its_own(
     said = {"MessageUUID": "uuid-1", "Status": "delivered", "TotalAmount": "0.0079", "To": "14155550123"}
     answer = await plivo_calls(api, url, "n-1", said)
     assert (answer.status, answer.json()) == (200, {"received": 1})
-    await teller.fold()
+    counts = await teller.fold()
     shown = await delivery.shown()
     assert (shown["status"], shown["provider_cost"]) == ("delivered", 0.0079)
+    (line,) = counts.costs.drain()
+    assert (line.key.provider, line.key.category, line.sent, line.micros) == ("plivo", "security", 0, 900)
 
 
 async def test_a_receipt_for_a_message_that_is_not_recorded_yet_waits_for_it(

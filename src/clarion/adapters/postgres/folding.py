@@ -8,7 +8,7 @@ Locks are taken in the order in which outcomes are recorded: open deliveries, no
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
@@ -56,6 +56,20 @@ ARRIVED: Final = frozenset({"delivered", "engaged"})
 Fate: TypeAlias = tuple[bytes, str, str, bool]
 """Tenant, account and destination of a delivery, and whether it arrived."""
 
+
+class Repriced(msgspec.Struct, frozen=True):
+    """A delivery that cost `more_micros` more than was counted. `sent_ms`: when it went out (UTC ms)."""
+
+    tenant_id: bytes
+    provider: str
+    channel: str
+    category: str
+    destination: str
+    is_test: bool
+    sent_ms: int
+    more_micros: int
+
+
 _decode_log: Final = msgspec.json.Decoder(list[AttemptEntry]).decode
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -73,7 +87,7 @@ class FoldReport(msgspec.Struct, frozen=True):
     """What came of batches. `changed_users`: whose cards say less than is known by now, by tenant, as it calls them.
 
     `kinds`: receipts folded, by kind; `unknown`: those about deliveries that are not known (yet). `fates`: the
-    deliveries of which it is known now whether they arrived.
+    deliveries of which it is known now whether they arrived; `repriced`: those that cost something else than thought.
     """
 
     batches: int = 0
@@ -82,6 +96,7 @@ class FoldReport(msgspec.Struct, frozen=True):
     kinds: Counter[str] = Counter()
     unknown: int = 0
     fates: Counter[Fate] = Counter()
+    repriced: list[Repriced] = []
 
 
 def merged(reports: Sequence[FoldReport]) -> FoldReport:
@@ -93,7 +108,8 @@ def merged(reports: Sequence[FoldReport]) -> FoldReport:
     kinds = sum((report.kinds for report in reports), Counter[str]())
     fates = sum((report.fates for report in reports), Counter[Fate]())
     unknown = sum(report.unknown for report in reports)
-    return FoldReport(changed_users=dict(users), kinds=kinds, unknown=unknown, fates=fates)
+    repriced = [one for report in reports for one in report.repriced]
+    return FoldReport(changed_users=dict(users), kinds=kinds, unknown=unknown, fates=fates, repriced=repriced)
 
 
 class Statements(msgspec.Struct, frozen=True):
@@ -161,6 +177,7 @@ async def fold(
         kinds=Counter(one.receipt.kind for one in ours if one.receipt.delivery_id in known),
         unknown=len(strange) + len(nameless),
         fates=_fates(scene),
+        repriced=list(_repriced(scene)),
     )
 
 
@@ -343,13 +360,35 @@ def _events(scene: _Scene, receipts: Sequence[Receipt]) -> list[NotificationEven
             said = _about(scene, receipt.delivery_id, receipt.kind, receipt.at_ms)
             ident = derive_event_id(receipt.delivery_id, f"{receipt.kind}@{receipt.at_ms}")
             events.append(replace(said, event_id=ident, detail=receipt.code))
-    for ident, cost in folded.costs.items():
-        more = cost - (known[ident]["cost"] or 0)
-        if more:
-            said = _about(scene, ident, REPRICED, scene.now_ms)
-            event_id = derive_event_id(ident, f"{REPRICED}@{cost}")
-            events.append(replace(said, event_id=event_id, cost_micros=more))
+    for ident, more in _dearer(scene):
+        said = _about(scene, ident, REPRICED, scene.now_ms)
+        event_id = derive_event_id(ident, f"{REPRICED}@{folded.costs[ident]}")
+        events.append(replace(said, event_id=event_id, cost_micros=more))
     return events
+
+
+def _dearer(scene: _Scene) -> Iterator[tuple[bytes, int]]:
+    """Deliveries that cost something else than was counted, and by how much more."""
+    for ident, cost in scene.folded.costs.items():
+        more = cost - (scene.known[ident]["cost"] or 0)
+        if more:
+            yield ident, more
+
+
+def _repriced(scene: _Scene) -> Iterator[Repriced]:
+    for ident, more in _dearer(scene):
+        row = scene.known[ident]
+        log = _decode_log(row["attempt_log"] or b"[]")
+        yield Repriced(
+            row["tenant_id"],
+            _account(scene, ident),
+            row["channel"],
+            row["category"],
+            _destination(row),
+            row["is_test"],
+            max((entry.at_ms for entry in log if entry.outcome == "sent"), default=created_ms(ident)),
+            more,
+        )
 
 
 def _visit_events(scene: _Scene, receipts: Sequence[Receipt]) -> list[NotificationEvent]:
