@@ -44,9 +44,10 @@ def install(folder: Path) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     # Without a package.json of its own npm would look for one further up.
     (folder / "package.json").write_text('{"private": true}\n', encoding="utf-8")
-    absent = {name: version for name, version in wanted.items() if _installed(folder, name) != version}
+    is_complete = all(_installed(folder, name) == version for name, version in wanted.items())
     missing: dict[str, str] = {}
-    if absent and _npm_install(folder, absent.items()):
+    # All of them, also where one is new: npm removes what it is not asked for.
+    if not is_complete and _npm_install(folder, wanted.items()):
         for name in wanted:
             reason = _npm_install(folder, [(name, wanted[name])])
             if reason and _installed(folder, name) != wanted[name]:
