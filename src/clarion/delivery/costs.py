@@ -25,13 +25,17 @@ class CostKey(NamedTuple):
 
 
 class CostLine(msgspec.Struct, frozen=True):
-    """Sums of one key. `mean_micros`: what it would have cost had the providers been drawn by lot."""
+    """Sums of one key. `mean_micros`: what it would have cost had the providers been drawn by lot.
+
+    `as_of_us`: of sums that were written, when (µs since 1970 by the store's clock, rising with each sum of a key).
+    """
 
     key: CostKey
     sent: int
     segments: int
     micros: int
     mean_micros: int
+    as_of_us: int = 0
 
 
 class CostStore(Protocol):
@@ -59,7 +63,7 @@ class LiveCosts(Protocol):
     """Where today's sums are shown."""
 
     async def show(self, lines: Sequence[CostLine]) -> None:
-        """Raise what is shown to these sums. Raises Transient: the next sums of the same keys make up for it."""
+        """Show these sums where nothing newer is. Raises Transient: the next sums of the same keys make up for it."""
         ...
 
 

@@ -49,7 +49,7 @@ class PostgresCosts:
                     _number(record["day"]),
                     *(record[name] for name in ("provider", "channel", "category", "country", "is_test")),
                 ),
-                *(record[name] for name in ("sent", "segments", "micros", "mean_micros")),
+                *(record[name] for name in ("sent", "segments", "micros", "mean_micros", "as_of_us")),
             )
             for record in records
         ]

@@ -35,6 +35,9 @@ KEPT_MS: Final[dict[Period, int]] = {"day": 3 * DAY_MS, "month": 40 * DAY_MS}
 COSTS_KEPT_MS: Final = 8 * DAY_MS
 BLOCKS_KEPT_MS: Final = 2 * DAY_MS + HOUR_MS
 
+_PER_SUM: Final = 6
+"""Arguments of the script."""
+
 _NEVER: Final = -1
 """As a floor: nothing is a flood."""
 
@@ -97,7 +100,8 @@ class ValkeyBudgets:
 class ValkeyLiveCosts:
     """`delivery.costs.LiveCosts` on Valkey: `cost_tracking:{tenant}:<day>`, a HASH of sums.
 
-    Fields are `provider|channel|category|country|live` (or `test`) and `|sent`, `|segments`, `|micros` or `|mean`.
+    Fields are `provider|channel|category|country|live` (or `test`) and `|sent`, `|segments`, `|micros`, `|mean` or
+    `|as_of` (µs).
     """
 
     def __init__(self, clients: ValkeyClients) -> None:
@@ -105,19 +109,19 @@ class ValkeyLiveCosts:
         self._show = load_script("costs_show")
 
     async def show(self, lines: Sequence[CostLine]) -> None:
-        """Raise what is shown to these sums, one call a tenant and day. Raises Transient."""
+        """Show these sums where nothing newer is, one call a tenant and day. Raises Transient."""
         days: defaultdict[tuple[bytes, int], list[ScriptArgument]] = defaultdict(list)
         for line in lines:
             key = line.key
             environment = "test" if key.is_test else "live"
             name = f"{key.provider}|{key.channel}|{key.category}|{key.country}|{environment}"
             days[key.tenant_id, key.day] += [
-                *(f"{name}|sent", line.sent, f"{name}|segments", line.segments),
-                *(f"{name}|micros", line.micros, f"{name}|mean", line.mean_micros),
+                *(name, line.as_of_us),
+                *(line.sent, line.segments, line.micros, line.mean_micros),
             ]
-        for (tenant_id, day), fields in days.items():
+        for (tenant_id, day), sums in days.items():
             name = b"cost_tracking:{%s}:%d" % (_tag(tenant_id), day)
-            args: list[ScriptArgument] = [COSTS_KEPT_MS, len(fields) // 2, *fields]
+            args: list[ScriptArgument] = [COSTS_KEPT_MS, len(sums) // _PER_SUM, *sums]
             await call_script(self._clients.write, self._show, [name], args, TIMEOUT_S)
 
 

@@ -6,7 +6,8 @@ SELECT * FROM unnest($1::uuid[], $2::date[], $3::text[], $4::text[], $5::text[],
 ON CONFLICT (tenant_id, day, provider, channel, category, country, is_test) DO UPDATE
 SET sent = c.sent + excluded.sent, segments = c.segments + excluded.segments, micros = c.micros + excluded.micros,
     mean_micros = c.mean_micros + excluded.mean_micros
-RETURNING tenant_id, day, provider, channel, category, country, is_test, sent, segments, micros, mean_micros
+RETURNING tenant_id, day, provider, channel, category, country, is_test, sent, segments, micros, mean_micros,
+          (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS as_of_us
 
 -- name: spent_on
 -- What was spent from a day on, on a channel and in a category (empty: all). Tests do not count.
