@@ -46,8 +46,8 @@ from clarion.tenancy.model import TEST, Environment
 
 DAY_MS: Final = 24 * 3600 * 1000
 MAX_PAGE: Final = 100
-DELIVERIES_EACH: Final = 3
-"""Most deliveries of one notification: one a channel."""
+DELIVERIES_EACH: Final = 4
+"""Most deliveries of one notification: one a channel, and that without one where its chain began after a refusal."""
 
 
 class BatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
