@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import ipaddress
+import math
 import zlib
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -70,7 +71,7 @@ async def test_a_request_arrives_as_it_was_made_and_its_reply_comes_back(
     server: VendorServer, transport: Transport, leaving: Leaving
 ):
     body = bytes(range(256)) * 1000
-    reply = await ask(transport, server, body, headers={"X-Name": "Zoë"}, leaving=leaving)
+    reply = await ask(transport, server, body, headers={"X-Name": "Zoë"}, leaving=leaving, within_s=math.inf)
     assert (reply.status, reply.body, reply.headers["x-parrot"]) == (200, body, "yes")
     request = server.requests[0]
     assert (request.method, request.url) == ("POST", f"{server.url}/v1/say?x=1")

@@ -27,9 +27,6 @@ from clarion.adapters.providers.http.origin import Origin
 AGE_S: Final = 300.0
 """How long a client is used for new requests. Then the host's name is looked up again; streams under way go on."""
 
-LONGEST_S: Final = 300.0
-"""The longest that any exchange may take, where the caller sets no bound."""
-
 _PING_S: Final = 30.0
 """A connection under use that does not answer a ping within CONNECT_S of it is dead."""
 
@@ -59,7 +56,7 @@ class Http2:
                 request.url,
                 headers=request.headers,
                 body=request.body,
-                timeout=timedelta(seconds=min(within_s, LONGEST_S)),
+                timeout=timedelta(seconds=within_s),
             )
             body = await _read(reply)
         except NotConnected as error:

@@ -78,9 +78,8 @@ class Pool:
             # Straight to the one that waits longest: else whoever gives back would take again, for ever.
             turn.set_result(connection)
         else:
-            idle_s = min(
-                self._limits.idle_s, (connection.idle_s or self._limits.idle_s + _MARGIN_S) - _MARGIN_S
-            )
+            named_s = self._limits.idle_s if connection.idle_s is None else connection.idle_s - _MARGIN_S
+            idle_s = min(self._limits.idle_s, named_s)
             self._idle.append(_Kept(connection, now + idle_s))
             if self._reaper is None:
                 self._reaper = asyncio.get_running_loop().call_later(self._limits.idle_s, self._reap)

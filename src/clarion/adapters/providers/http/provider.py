@@ -13,6 +13,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from clarion.adapters.providers.base import CALL_DEADLINE_S, BaseProvider, Cut, Flight
 from clarion.adapters.providers.http.exchange import HttpReply, HttpRequest, HttpTransport
@@ -67,13 +68,16 @@ class HttpProvider(BaseProvider):
                 group.create_task(self._work_off(waiting))
 
     async def _work_off(self, waiting: Iterator[Call]) -> None:
+        loop = asyncio.get_running_loop()
         for call in waiting:
+            began_s = loop.time()
             try:
                 outcomes = await self._make(call)
             except Exception as error:  # noqa: BLE001  one call's trouble must not reach the others
                 outcomes = [self._outcome_of(error, flight) for flight in call.flights]
+            took_ms = (loop.time() - began_s) * 1000
             for flight, outcome in zip(call.flights, outcomes, strict=True):
-                flight.outcome = outcome
+                flight.outcome = replace(outcome, took_ms=took_ms)
 
     async def _make(self, call: Call) -> list[Outcome]:
         def leave() -> None:

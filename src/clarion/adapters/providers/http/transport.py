@@ -21,6 +21,9 @@ from clarion.adapters.providers.http.http2 import Http2
 from clarion.adapters.providers.http.origin import Origin, split_url
 from clarion.adapters.providers.http.pool import Pool, PoolLimits
 
+LONGEST_S: Final = 300.0
+"""The longest that any exchange may take, where the caller sets no bound."""
+
 _BROKEN: Final = re.compile(r"[\r\n\0]")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -55,6 +58,7 @@ class Transport:
         head = write_head(request, origin, target)
         if self._is_closed:
             raise Unavailable("the transport was closed", "closed")
+        within_s = min(within_s, LONGEST_S)
         if request.http2:
             return await self._http2.exchange(request, origin, on_leaving, within_s)
         pool = self._pool(origin)
