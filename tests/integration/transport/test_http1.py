@@ -137,10 +137,11 @@ async def test_a_kept_connection_that_dies_under_a_request_leaves_it_in_doubt_an
     assert (await ask(transport, server)).body == b"hello"
 
 
+@pytest.mark.parametrize("seconds", [0, 1], ids=str)
 async def test_connections_go_after_the_time_that_the_server_names(
-    server: VendorServer, transport: Transport
+    server: VendorServer, transport: Transport, seconds: int
 ):
-    server.script.append(HttpReply(200, {"Keep-Alive": "timeout=1"}, b""))
+    server.script.append(HttpReply(200, {"Keep-Alive": f"timeout={seconds}, max=100"}, b""))
     await ask(transport, server)
     await ask(transport, server)
     assert server.connections == 2
