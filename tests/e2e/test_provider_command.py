@@ -108,6 +108,7 @@ async def test_accounts_are_listed_and_shown_with_their_health_and_no_credential
     )
     assert listed.code == shown.code == 0, (listed.stderr, shown.stderr)
     assert "sandbox-email" in listed.stdout
+    assert "unused" in listed.stdout or "healthy" in listed.stdout
     account = msgspec.json.decode(shown.stdout)
     assert (account["name"], account["credentials_set"]) == ("sandbox-sms", [])
     assert account["health"]["status"] in {"unused", "healthy"}

@@ -35,13 +35,24 @@ def list_accounts(data: Path, *, json: bool) -> None:
     """Print the accounts of the default tenant. Raises Transient, Permanent as the API does."""
     with ApiClient(account_of(data)) as api:
         accounts: list[dict[str, Any]] = api.call("GET", "/api/v1/providers")["providers"]
+        for account in accounts:
+            account["health"] = api.call("GET", f"{path_of('providers', account['name'])}/health")
     if json:
         sys.stdout.write(msgspec.json.encode(accounts).decode() + "\n")
         return
-    table = Table("name", "kind", "channel", "weight", "sends")
+    table = Table("name", "kind", "channel", "weight", "health", "what to do")
     for account in accounts:
-        sends = "yes" if account["enabled"] else "switched off"
-        table.add_row(account["name"], account["kind"], account["channel"], str(account["weight"]), sends)
+        health = account["health"]
+        advice = "; ".join(f"{alert['region']}: {alert['advice']}" for alert in health["alerts"])
+        words = (
+            account["name"],
+            account["kind"],
+            account["channel"],
+            account["weight"],
+            health["status"],
+            advice,
+        )
+        table.add_row(*map(str, words))
     _console().print(table)
 
 
