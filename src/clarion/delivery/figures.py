@@ -17,7 +17,7 @@ import msgspec
 
 from clarion.delivery.circuit import ADDRESSEE_CODE, CircuitKey
 from clarion.delivery.destinations import ANYWHERE
-from clarion.delivery.model import Outcome
+from clarion.delivery.model import AUTH_CODE, Outcome
 
 HALF_LIFE_MS: Final = 120_000
 """Long enough to tell a low rate from chance, and not to forget a brownout while it lasts.
@@ -157,8 +157,12 @@ def _p99_ms(slow: Sequence[float], left: float, prior_ms: float) -> float:
 
 
 def is_failure(outcome: Outcome) -> bool:
-    """Whether an outcome speaks against the account: not where it speaks of the addressee or the message."""
-    return outcome.kind in {"transient", "ambiguous"} and not outcome.code.startswith(ADDRESSEE_CODE)
+    """Whether an outcome speaks against the account: not where it speaks of the addressee or the message.
+
+    Nor where the credentials were refused: the breaker sees to that, and with others the account is well at once.
+    """
+    is_elsewhere = outcome.code == AUTH_CODE or outcome.code.startswith(ADDRESSEE_CODE)
+    return outcome.kind in {"transient", "ambiguous"} and not is_elsewhere
 
 
 class Figures:

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from clarion.adapters.providers.http.exchange import HttpTransport
 from clarion.delivery.model import Capabilities, Message, Outcome, OutcomeKind, RateLimits, Receipt
@@ -223,11 +224,14 @@ class OneByOneProvider(BaseProvider):
                 group.create_task(self._work_off(waiting))
 
     async def _work_off(self, waiting: Iterator[Flight]) -> None:
+        loop = asyncio.get_running_loop()
         for flight in waiting:
+            began_s = loop.time()
             try:
-                flight.outcome = await self._transmit_one(flight)
+                outcome = await self._transmit_one(flight)
             except Exception as error:  # noqa: BLE001  one message's trouble must not reach its neighbours
-                flight.outcome = self._outcome_of(error, flight)
+                outcome = self._outcome_of(error, flight)
+            flight.outcome = replace(outcome, took_ms=(loop.time() - began_s) * 1000)
 
 
 def _outcome(
