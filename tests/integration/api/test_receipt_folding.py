@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clarion.adapters.postgres.housekeeping import Housekeeping
+from clarion.adapters.postgres.ledger import PostgresLedger
 from clarion.kernel.ids import format_id
 from tests.integration.api.receipts_support import (
     PLIVO,
@@ -75,6 +76,8 @@ async def test_a_receipt_settles_what_a_dead_worker_left(
     first = (await delivery.log())[0]
     assert (first["outcome"], first["rule"]) == ("sent", "receipt")
     assert not await delivery.conclude(epoch), "a worker that was only slow comes too late"
+    report = await PostgresLedger(api.gateway.region.pools).report(60)
+    assert delivery.ident not in {one.delivery_id for one in report.contradictions}
 
 
 async def test_a_delivery_that_waits_to_be_tried_again_is_over_once_it_is_known_to_have_arrived(

@@ -27,6 +27,10 @@ MAX_RECEIPTS: Final = 4_000
 """Folded in one transaction, about: it takes a quarter of a second then."""
 
 MAX_WAIT_S: Final = 600.0
+"""Between two looks for an unknown delivery."""
+
+HELD_MAX_S: Final = 5.0
+"""Between two looks whether a worker has let go of a delivery."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(list[Receipt]).decode
@@ -117,10 +121,11 @@ class PostgresReceipts:
     async def _postpone(
         self, connection: PoolConnectionProxy, batch: _Batch, waiting: Waiting, now_ms: int
     ) -> None:
-        """Keep receipts for another while, of unknown deliveries for an hour in all, looked up ever less often."""
+        """Keep receipts for another while, ever longer; those of unknown deliveries for an hour in all."""
         age_ms = now_ms - batch.received_ms
         if waiting.is_known or age_ms <= UNMATCHED_KEPT_MS:
-            for_s = waiting.for_s if waiting.is_known else max(waiting.for_s, min(age_ms / 2000, MAX_WAIT_S))
+            longest_s = HELD_MAX_S if waiting.is_known else MAX_WAIT_S
+            for_s = max(waiting.for_s, min(age_ms / 2000, longest_s))
             await connection.execute(
                 self._sql["postpone_receipts"],
                 batch.tenant_id,
