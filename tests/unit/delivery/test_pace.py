@@ -7,8 +7,9 @@ from datetime import date
 import pytest
 
 from clarion.delivery.model import Outcome, OutcomeKind, RateLimits
-from clarion.delivery.pace import Ask, DayLeft, Pace, Slowing, grow, slow, take
+from clarion.delivery.pace import Ask, DayLeft, Grant, Pace, Slowing, grow, slow, take
 from clarion.delivery.pacing import Pacing, day_limits, ramp_allowance, sender_domain
+from clarion.kernel.errors import Transient
 from clarion.tenancy.config import ProviderConfig
 from clarion.tenancy.spending import NO_QUOTA, Quota, Ramp
 
@@ -22,8 +23,8 @@ def account(quota: Quota = NO_QUOTA) -> ProviderConfig:
     return ProviderConfig("acme", bytes(16), "sandbox", "email", sender, {}, quota=quota)
 
 
-def outcome(kind: OutcomeKind, code: str = "") -> Outcome:
-    return Outcome(bytes(16), kind, code=code)
+def outcome(kind: OutcomeKind, code: str = "", retry_after_s: float = 0.0) -> Outcome:
+    return Outcome(bytes(16), kind, code=code, retry_after_s=retry_after_s)
 
 
 def day_with(limit_per_s: float, seconds: int) -> tuple[int, int]:
@@ -97,6 +98,31 @@ async def test_a_quota_of_the_account_is_kept_to():
     assert grant is not None
     assert grant.taken == 3
     assert grant.next_ms > 60_000
+
+
+class Away:
+    """A `PaceStore` that cannot be reached."""
+
+    async def take(self, ask: Ask, now_ms: int) -> Grant:
+        """No."""
+        del ask, now_ms
+        raise Transient("away")
+
+    async def slow(self, slowing: Slowing) -> None:
+        """No."""
+        del slowing
+        raise Transient("away")
+
+
+async def test_while_the_shared_paces_are_away_each_process_keeps_its_own():
+    pacing, mine = Pacing(Away()), account(Quota(per_s=20.0))
+    grant = await pacing.admit(mine, [5] * 100, 0, NOON)
+    assert grant is not None
+    assert grant.taken == 7
+    await pacing.observe(mine, [outcome("throttled", "429", retry_after_s=60)], None, NOON)
+    grant = await pacing.admit(mine, [5], 0, NOON)
+    assert grant is not None
+    assert (grant.taken, grant.next_ms) == (0, 60_000)
 
 
 @pytest.mark.parametrize(("day", "allowed"), [(1, 50), (2, 100), (5, 800), (12, None)])
