@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import pytest
 
+from clarion.contracts.statuses import TERMINAL
 from clarion.testing.smtp import Fault, SmtpSink
 from clarion.testing.waiting import eventually
 from tests.live.support import Person, ledger_holds
@@ -131,7 +132,7 @@ async def chain_ends(person: Person, ident: str) -> tuple[str, dict[str, str]]:
         view = await person.get(f"GET /notifications/{ident}")
         return view["fallback"]["state"], {each["channel"]: each["status"] for each in view["deliveries"]}
 
-    return await eventually(ask, lambda seen: seen[0] != "waiting" and "queued" not in seen[1].values())
+    return await eventually(ask, lambda seen: seen[0] != "waiting" and set(seen[1].values()) <= TERMINAL)
 
 
 async def test_F09_a_push_without_a_sign_of_delivery_is_followed_by_an_sms(person: Person):
