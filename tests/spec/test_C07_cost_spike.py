@@ -107,6 +107,28 @@ async def test_C07_a_runaway_stops_at_the_limit_and_codes_go_on(
     await eventually(reported, lambda cost: cost == pytest.approx((LIMIT + 3) * PRICE), within_s=20)
 
 
+async def test_C07_a_worker_that_dies_in_the_middle_overspends_nothing(
+    person: Person, live: Live, words: dict[str, Any]
+):
+    users = await with_numbers(person, "+49151234", N)
+    await agree(person, users)
+    await pay(person)
+    await person.get("PUT /analytics/budgets", {"budgets": [{"name": "all", "limit": LIMIT * PRICE}]})
+    # It has called, and dies before it can say what came of it.
+    live.crash.write_text("answered")
+
+    await person.campaign(users, category="marketing", **words)
+
+    def settled(statuses: Counter[str]) -> bool:
+        return statuses.total() == N and not statuses["queued"] + statuses["processing"]
+
+    statuses = await eventually(person.statuses, settled, within_s=60, every_s=0.2)
+    assert not live.crash.exists()
+    assert statuses["unknown"] > 0
+    assert statuses["sent"] + statuses["unknown"] == LIMIT
+    assert (await budget(person))["state"] == "spent"
+
+
 async def test_C07_codes_pumped_to_one_block_are_stopped_within_seconds(
     person: Person, words: dict[str, Any]
 ):
