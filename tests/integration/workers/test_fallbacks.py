@@ -237,6 +237,18 @@ async def test_two_sweepers_make_one_delivery(bench: Bench):
     assert promised[0]["n"] == 2, "the ledger's side of it, once"
 
 
+async def test_a_sweeper_that_dies_leaves_its_chains_to_another(bench: Bench):
+    story = await begin(bench)
+    await bench.handle()
+    await bench.query(
+        "UPDATE notifications SET sent_at = sent_at - interval '301 s' WHERE tenant_id = $1",
+        bench.caller.tenant_id,
+    )
+    await bench.query("UPDATE fallbacks SET due_at = now() WHERE tenant_id = $1", bench.caller.tenant_id)
+    await bench.worker.fallbacks.store.take(1000, lease_ms=50)
+    await story.comes_to(push="sent", sms="queued")
+
+
 async def test_a_cancelled_notification_goes_on_to_nothing(bench: Bench):
     story = await begin(bench)
     answer = await bench.caller.call(f"POST /notifications/{story.ident}/cancel")
