@@ -10,6 +10,7 @@ import pytest
 from clarion.adapters.providers.proof import TOLERANCE_MS
 from clarion.adapters.providers.standard_webhooks import sign
 from clarion.testing.http import HttpAnswer
+from tests.integration.api.receipts_support import Teller
 from tests.integration.api.support import Api, Caller
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -56,19 +57,13 @@ async def post(api: Api, url: str, secret: str, body: Any, *, age_s: int = 0) ->
     return await api.client().request(f"POST {url}", body=raw, headers=headers)
 
 
-async def project(api: Api) -> None:
-    region = api.gateway.region
-    while (await region.receipts.project(100, region.clock.now_ms())).batches:
-        pass
-
-
 async def test_a_signed_receipt_moves_its_delivery_on_and_never_back(api: Api, caller: Caller):
     ident, delivery_id = await sent_delivery(api, caller)
     url, secret = await address(caller)
     for kind in ("engaged", "delivered", "delivered"):
         answer = await post(api, url, secret, receipts(delivery_id, kind=kind))
         assert (answer.status, answer.json()) == (200, {"received": 1})
-        await project(api)
+        await Teller(api, caller).fold()
     shown = (await caller.call(f"GET /notifications/{ident}")).json()["deliveries"][0]
     assert (shown["status"], shown["delivered_at"]) == ("engaged", "2026-01-01T00:00:00.000Z")
 
@@ -94,7 +89,7 @@ async def test_receipts_of_other_tenants_deliveries_change_nothing(api: Api, cal
     url, secret = await address(other)
     assert (await post(api, url, secret, receipts(delivery_id, kind="engaged"))).json() == {"received": 1}
     assert (await post(api, url, secret, receipts(delivery_id, own_id))).json() == {"received": 2}
-    await project(api)
+    await Teller(api, other).fold()
     assert (await other.call(f"GET /notifications/{ident}")).json()["status"] == "delivered"
     listed = (await caller.call("GET /notifications")).json()["notifications"]
     assert listed[0]["deliveries"][0]["status"] == "sent"
