@@ -57,9 +57,19 @@ async def keep_in_step(board: ProviderBoard, router: Router, now_ms: int) -> Non
     router.figures.keep(reports)
 
 
-def describe(router: Router, region: str, now_ms: int) -> list[ProviderHealth]:
-    """How the accounts in use do, as the other regions and people are told."""
-    return [_describe(router, key, region, now_ms) for key in router.circuits.in_use()]
+def describe(
+    router: Router, region: str, now_ms: int, changed: Collection[CircuitKey] = ()
+) -> list[ProviderHealth]:
+    """How accounts do, as the other regions and people are told.
+
+    Told is of those in use that sent something lately or that are not well, and of those whose breakers `changed`.
+    """
+    found = [_describe(router, key, region, now_ms) for key in {*router.circuits.in_use(), *changed}]
+    return [
+        one
+        for one in found
+        if one.attempts_per_min >= 1 or one.state != "closed" or (one.tenant_id, one.provider) in changed
+    ]
 
 
 def _describe(router: Router, key: CircuitKey, region: str, now_ms: int) -> ProviderHealth:

@@ -38,7 +38,7 @@ IN_USE_MS: Final = 60_000
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A breaker came into another state, as this process saw it first."""
+    """A breaker came into another state, or is open for another reason, as this process saw it first."""
 
     key: CircuitKey
     state: BreakerState
@@ -208,7 +208,7 @@ class Circuits:
 
     def _put(self, key: CircuitKey, circuit: Circuit) -> None:
         before = self._circuits.get(key, CLOSED)
-        if circuit.state != before.state:
+        if (circuit.state, circuit.reason) != (before.state, before.reason):
             self._changes.append(Change(key, circuit.state, circuit.reason))
             seen = self._seen.get(key)
             if seen is not None and circuit.state == "open":

@@ -173,7 +173,9 @@ async def test_the_health_of_accounts_as_other_regions_are_told():
     region.routers[0].figures.observe(KEY, [SENT] * 95 + [FAILED] * 5, (), 40)
     region.see(0, *[FAILED] * 5)
     await region.step(0)
+    region.workers[0].use([((b"t" * 16, "idle"), 1)], region.clock.now_ms())
     (found,) = describe(region.routers[0], "us-east-1", region.clock.now_ms())
+    assert len(describe(region.routers[0], "us-east-1", 0, {(b"t" * 16, "idle")})) == 2
     assert (found.tenant_id, found.provider, found.region) == (*KEY, "us-east-1")
     assert (found.state, found.reason, found.since_ms) == ("open", "failures", region.clock.now_ms())
     assert 0.03 < found.error_rate < 0.06

@@ -10,9 +10,11 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import structlog
 
 from clarion.delivery.board import describe, keep_in_step
+from clarion.delivery.circuit import CircuitKey
 from clarion.entrypoints.workers.lane import run_lane
 
 if TYPE_CHECKING:
@@ -34,27 +36,35 @@ _log = structlog.get_logger("accounts")
 
 async def run_accounts(worker: Worker, stop: asyncio.Event) -> None:
     """Keep in step until `stop` is set."""
-    changed = asyncio.Event()
+    news = _News(asyncio.Event(), set())
     await asyncio.gather(
-        run_lane("accounts-board", partial(_step, worker, changed, stop), stop),
-        run_lane("accounts-health", partial(_publish, worker, changed, stop), stop),
+        run_lane("accounts-board", partial(_step, worker, news, stop), stop),
+        run_lane("accounts-health", partial(_publish, worker, news, stop), stop),
     )
 
 
-async def _step(worker: Worker, changed: asyncio.Event, stop: asyncio.Event) -> float:
+class _News(msgspec.Struct, frozen=True):
+    """Accounts whose breakers changed, and of which the other regions were not told yet; `there`: there are some."""
+
+    there: asyncio.Event
+    accounts: set[CircuitKey]
+
+
+async def _step(worker: Worker, news: _News, stop: asyncio.Event) -> float:
     router = worker.dispatch.router
     try:
         await keep_in_step(worker.board, router, worker.clock.now_ms())
     finally:
         router.refresh(worker.clock.now_ms())
-        if _alarm(worker):
-            changed.set()
+        news.accounts.update(_alarm(worker))
+        if news.accounts:
+            news.there.set()
     await _any_of(worker.dispatch.circuits.pressing, stop, within_s=STEP_EVERY_S)
     return STEP_APART_S
 
 
-def _alarm(worker: Worker) -> bool:
-    """Log and count the breakers that changed. Whether any did."""
+def _alarm(worker: Worker) -> set[CircuitKey]:
+    """Log and count the breakers that changed; whose they are."""
     circuits, breakers = worker.dispatch.circuits, worker.metrics.breakers
     changes = circuits.changes()
     for change in changes:
@@ -73,15 +83,17 @@ def _alarm(worker: Worker) -> bool:
         )
         for state, reason in (("open", "failures"), ("open", "credentials"), ("half_open", "")):
             breakers.now.labels(state, reason).set(states[state, reason])
-    return bool(changes)
+    return {change.key for change in changes}
 
 
-async def _publish(worker: Worker, changed: asyncio.Event, stop: asyncio.Event) -> float:
+async def _publish(worker: Worker, news: _News, stop: asyncio.Event) -> float:
     now_ms, region = worker.clock.now_ms(), worker.settings.region
-    changed.clear()
-    await worker.health.publish(describe(worker.dispatch.router, region, now_ms))
+    news.there.clear()
+    told = set(news.accounts)
+    await worker.health.publish(describe(worker.dispatch.router, region, now_ms, told))
+    news.accounts.difference_update(told)
     await worker.health.drop_older(region, now_ms - FORGET_AFTER_MS)
-    await _any_of(changed, stop, within_s=PUBLISH_EVERY_S)
+    await _any_of(news.there, stop, within_s=PUBLISH_EVERY_S)
     return PUBLISH_APART_S
 
 
