@@ -64,6 +64,25 @@ class Breakers:
         )
 
 
+class QueueMetrics:
+    """The queue, and what had to be put into it again."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.depth = Gauge(
+            "clarion_queue_depth", "Deliveries by place", ["channel", "place"], registry=registry
+        )
+        self.age = Gauge(
+            "clarion_queue_age_seconds",
+            "How long the oldest due delivery has waited",
+            ["channel"],
+            registry=registry,
+        )
+        self.swept = Counter("clarion_swept", "Deliveries that the sweeper queued again", registry=registry)
+        self.reaped = Counter(
+            "clarion_reaped", "Leases that ended without an ack", ["channel"], registry=registry
+        )
+
+
 class Metrics:
     """Every metric of a role. Label values are names that a tenant cannot choose freely (no unbounded series)."""
 
@@ -105,21 +124,9 @@ class Metrics:
             registry=registry,
             buckets=_STAGE_BUCKETS,
         )
-        self.queue_depth = Gauge(
-            "clarion_queue_depth", "Deliveries by place", ["channel", "place"], registry=registry
-        )
-        self.queue_age = Gauge(
-            "clarion_queue_age_seconds",
-            "How long the oldest due delivery has waited",
-            ["channel"],
-            registry=registry,
-        )
+        self.queue = QueueMetrics(registry)
         self.outbox_events = Gauge("clarion_outbox_events", "Events not yet on the log", registry=registry)
         self.outbox_age = Gauge("clarion_outbox_age_seconds", "Age of the oldest of them", registry=registry)
-        self.swept = Counter("clarion_swept", "Deliveries that the sweeper queued again", registry=registry)
-        self.reaped = Counter(
-            "clarion_reaped", "Leases that ended without an ack", ["channel"], registry=registry
-        )
         self.aside = SetAside(registry)
         self.breakers = Breakers(registry)
         self.spending = SpendingMetrics(registry)

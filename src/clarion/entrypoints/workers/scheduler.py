@@ -45,5 +45,5 @@ async def _reap(worker: Worker, channel: str) -> float:
     # Noted before they are offered again: a worker that dies over one of them may do so within milliseconds.
     await worker.quarantine.note_lost(lost, claimed=True)
     reaped = await worker.queue.reap(channel, len(lost)) if lost else 0
-    worker.metrics.reaped.labels(channel).inc(reaped)
+    worker.metrics.queue.reaped.labels(channel).inc(reaped)
     return 0.0 if reaped == REAP_BATCH else REAP_EVERY_S

@@ -55,7 +55,7 @@ async def _sweep(worker: Worker) -> float:
     if items:
         await worker.quarantine.note_lost(items, claimed=False)
         await worker.queue.enqueue(items)
-        worker.metrics.swept.inc(len(items))
+        worker.metrics.queue.swept.inc(len(items))
         _log.info("swept", deliveries=len(items))
     return 0.0 if len(items) == SWEEP_BATCH else worker.settings.sweep_every_s
 
@@ -76,7 +76,7 @@ async def rebuild(worker: Worker) -> int:
         after, queued = items[-1].delivery_id, queued + len(items)
     if queued:
         _log.warning("queue_rebuilt", deliveries=queued)
-    worker.metrics.swept.inc(queued)
+    worker.metrics.queue.swept.inc(queued)
     return queued
 
 
@@ -105,11 +105,11 @@ async def _observe(worker: Worker, alarm: QueueAlarm) -> float:
     metrics.clock_drift.set(worker.clock.drift_ms() / 1000)
     for channel in CHANNELS:
         depths = await worker.queue.depths(channel)
-        metrics.queue_depth.labels(channel, "queue").set(sum(depths.queued))
-        metrics.queue_depth.labels(channel, "backlog").set(sum(depths.backlog))
-        metrics.queue_depth.labels(channel, "scheduled").set(depths.scheduled)
-        metrics.queue_depth.labels(channel, "inflight").set(depths.in_flight)
-        metrics.queue_age.labels(channel).set(depths.oldest_ms / 1000)
+        metrics.queue.depth.labels(channel, "queue").set(sum(depths.queued))
+        metrics.queue.depth.labels(channel, "backlog").set(sum(depths.backlog))
+        metrics.queue.depth.labels(channel, "scheduled").set(depths.scheduled)
+        metrics.queue.depth.labels(channel, "inflight").set(depths.in_flight)
+        metrics.queue.age.labels(channel).set(depths.oldest_ms / 1000)
         alarm.see(channel, depths.oldest_ms / 1000)
     events, age_s = await worker.outbox.backlog()
     metrics.outbox_events.set(events)
