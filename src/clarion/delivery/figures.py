@@ -64,10 +64,6 @@ class Tally(msgspec.Struct, array_like=True):
         """How many messages (of now) it rests on."""
         return self.sent + self.failed
 
-    def is_void(self) -> bool:
-        """Whether nothing that it counted weighs anything any more."""
-        return self.weight + self.throttled + self.delivered + self.lost < _LEAST
-
 
 Tallies: TypeAlias = dict[str, Tally]
 """By destination; ANYWHERE holds all of the account's."""
@@ -174,8 +170,6 @@ class Figures:
     def __init__(self) -> None:
         self._known: dict[CircuitKey, Tallies] = {}
         self._fresh: dict[CircuitKey, Tallies] = {}
-        self.version = 0
-        """Moves when `estimate` may have another answer."""
 
     def observe(
         self, key: CircuitKey, outcomes: Sequence[Outcome], destinations: Sequence[str], took_ms: float
@@ -215,14 +209,11 @@ class Figures:
             known = self._known.setdefault(key, {})
             for destination, tally in tallies.items():
                 known[destination] = add(known[destination], tally) if destination in known else tally
-        if fresh:
-            self.version += 1
         return fresh
 
     def learn(self, region: Mapping[CircuitKey, Tallies]) -> None:
         """Take over what the region knows of these accounts, which includes all that was taken here."""
         self._known.update(region)
-        self.version += 1
 
     def estimate(self, key: CircuitKey, destination: str, now_ms: float) -> Estimate:
         """What to expect of an account at a destination."""

@@ -54,8 +54,9 @@ async def _write_costs(worker: Worker) -> float:
 
 async def _tell(worker: Worker) -> float:
     """Tell the region what receipts said of accounts; where this process delivers too, with what it saw itself."""
-    now_ms = worker.clock.now_ms()
-    fresh = worker.dispatch.router.figures.take(now_ms)
+    now_ms, figures = worker.clock.now_ms(), worker.dispatch.router.figures
+    fresh = figures.take(now_ms)
+    figures.keep(worker.dispatch.circuits.in_use())
     if fresh:
         await worker.board.add(fresh, (), now_ms)
     return TELL_EVERY_S
