@@ -156,9 +156,7 @@ class PostgresTenants:
     async def put_spending(self, tenant_id: bytes, spending: Spending) -> None:
         """Say what a tenant may spend. Raises NotFound where there is no such tenant."""
         async with self._pools.pipeline() as connection:
-            _require(
-                await connection.fetchval(self._sql["put_spending"], tenant_id, _json.encode(spending))
-            )
+            _require(await connection.fetchval(self._sql["put_spending"], tenant_id, _json.encode(spending)))
 
     async def delete_provider(self, tenant_id: bytes, name: str) -> bool:
         """Remove a provider's account. False where there was none."""

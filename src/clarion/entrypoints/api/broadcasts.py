@@ -136,8 +136,8 @@ async def get_broadcast(call: Call) -> Reply:
 async def pause_broadcast(call: Call) -> Reply:
     """Accept no further members until it is resumed.
 
-    Whoever was accepted before, at most some seconds' worth, still gets her message; whom a rule deferred, or whose best
-    hour is later, at that hour. Its audience stays as it is. Cancelling takes back what waits.
+    Whoever was accepted before, at most some seconds' worth, still gets her message; whom a rule deferred, or whose
+    best hour is later, at that hour. Its audience stays as it is. Cancelling takes back what waits.
     """
     record = await _read_to_steer(call)
     done = await call.services.gateway.region.broadcasts.hold(call.tenant_id, record.broadcast_id)
