@@ -23,6 +23,7 @@ from clarion.delivery.circuit import (
 from clarion.delivery.destinations import ANYWHERE
 from clarion.delivery.figures import MAX_DESTINATIONS, Tally
 from clarion.testing.provider_board import InMemoryProviderBoard
+from clarion.testing.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -51,9 +52,11 @@ async def settle(board: ProviderBoard, key: CircuitKey, report: Report) -> Verdi
 async def probe(board: ProviderBoard, key: CircuitKey, version: int = 0) -> float:
     """Ask for a probe until there is one; the seconds that it took."""
     began = time.monotonic()
-    while (await settle(board, key, Report(wanted=3, version=version))).permits == 0:
-        assert time.monotonic() - began < PATIENCE_S
-        await asyncio.sleep(0.02)
+    await eventually(
+        lambda: settle(board, key, Report(wanted=3, version=version)),
+        lambda found: found.permits > 0,
+        within_s=PATIENCE_S,
+    )
     return time.monotonic() - began
 
 
@@ -90,11 +93,10 @@ async def test_after_a_probe_that_succeeds_the_slow_start_is_shared(board: Provi
     found = await settle(board, key, Report(healthy=1, wanted=100))
     assert (found.circuit.state, found.permits) == ("half_open", FIRST_ALLOWANCE)
     assert (await settle(board, key, Report(wanted=100))).permits == 0
-    began = time.monotonic()
     await settle(board, key, Report(healthy=2))
-    while (found := await settle(board, key, Report(wanted=1))).permits == 0:
-        assert time.monotonic() - began < PATIENCE_S
-        await asyncio.sleep(0.02)
+    found = await eventually(
+        lambda: settle(board, key, Report(wanted=1)), lambda found: found.permits > 0, within_s=PATIENCE_S
+    )
     assert found.circuit.allowance == 2 * FIRST_ALLOWANCE
     await settle(board, key, Report(failures=2))
     assert (await settle(board, key, Report(failures=2))).circuit.state == "open"

@@ -8,10 +8,9 @@ it; (3) another tenant's account of the same provider goes on. The specification
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,16 +56,21 @@ async def test_F10_a_provider_that_is_down_is_left_alone_by_all_workers_and_take
         ids = await sender.campaign(users)
         assert await sender.all_over(N) == {"sent": N}
         open_now = await health(sender, "smtp", "failing")
-        for _ in range(PROBED_S * 5):
-            ids.append((await sender.notify())["notification_id"])
-            await asyncio.sleep(0.2)  # a steady trickle is what makes probes
+        # A steady trickle is what makes probes.
+        until = datetime.now(UTC) + timedelta(seconds=PROBED_S)
+
+        async def is_probed() -> bool:
+            return datetime.now(UTC) > until
+
+        ids += await trickle(sender, is_probed)
         await sender.all_over(len(ids))
 
         await sink.script()
-        ids.append((await sender.notify())["notification_id"])
-        while (await sink.report()).received < N // 4:
-            ids += await sender.campaign(users[:10])
-            await asyncio.sleep(0.2)
+
+        async def is_used() -> bool:
+            return (await sink.report()).received >= N // 4
+
+        ids += await trickle(sender, is_used)
         await health(sender, "smtp", "healthy", "recovering")
         assert await sender.all_over(len(ids)) == {"sent": len(ids)}
 
@@ -79,6 +83,18 @@ async def test_F10_a_provider_that_is_down_is_left_alone_by_all_workers_and_take
     assert await ledger_holds(live.instance.data)
     together = (await sink.report()).received + (await backup.report()).received
     assert together == len(ids), "nothing is lost or doubled"
+
+
+async def trickle(person: Person, is_enough: Callable[[], Awaitable[bool]]) -> list[str]:
+    """Send five messages a second until it is enough; their ids."""
+    ids: list[str] = []
+
+    async def send() -> bool:
+        ids.append((await person.notify())["notification_id"])
+        return await is_enough()
+
+    await eventually(send, every_s=0.2)
+    return ids
 
 
 async def failures(person: Person, ident: str, provider: str) -> list[datetime]:

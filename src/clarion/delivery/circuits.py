@@ -141,21 +141,13 @@ class Circuits:
             if seen is None:
                 seen = self._seen[key] = _Seen(now_ms)
             _note(seen, outcome, healthy=healthy)
-            circuit = self._after(circuit, outcome, seen, now_ms)
+            circuit = _after(circuit, outcome, seen.version, now_ms, is_shared=self._is_shared(now_ms))
         if circuit is before and (circuit is CLOSED or not self._is_shared(now_ms)):
             return
         self._put(key, circuit)
         if circuit.state == "open":
             # Opened here, or a probe came back: the others wait for the news.
             self.pressing.set()
-
-    def _after(self, circuit: Circuit, outcome: Outcome, seen: _Seen, now_ms: int) -> Circuit:
-        if outcome.code == AUTH_CODE:
-            return refuse(circuit, seen.version, now_ms)
-        healthy = bool(health_of(outcome))
-        if healthy and circuit.state != "closed" and self._is_shared(now_ms):
-            return circuit  # the region decides when it may be used again, and how fast
-        return observe(circuit, healthy=healthy, now_ms=now_ms)
 
     def reports(self, now_ms: int) -> dict[CircuitKey, Report]:
         """What the region is to be told, and asked about. What was told is not told again (see `untold`)."""
@@ -227,3 +219,12 @@ def _note(seen: _Seen, outcome: Outcome, *, healthy: bool) -> None:
         seen.failures = 0
     else:
         seen.failures += 1
+
+
+def _after(circuit: Circuit, outcome: Outcome, version: int, now_ms: int, *, is_shared: bool) -> Circuit:
+    if outcome.code == AUTH_CODE:
+        return refuse(circuit, version, now_ms)
+    healthy = bool(health_of(outcome))
+    if healthy and circuit.state != "closed" and is_shared:
+        return circuit  # the region decides when it may be used again, and how fast
+    return observe(circuit, healthy=healthy, now_ms=now_ms)
