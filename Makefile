@@ -20,7 +20,7 @@ up: $(READY) ## Start Clarion with its own stores (Ctrl-C drains and stops)
 	@$(BIN)/clarion up $(ARGS)
 
 test: $(READY) ## Run every test that a fresh machine can run
-	@$(BIN)/pytest -n 4 $(ARGS)
+	@$(BIN)/pytest -n 3 $(ARGS)
 
 # Node comes from the nodejs wheel; what npm does not get is skipped below, with its reason.
 test-contract: $(READY) ## Run the providers against software that others wrote (installed into .oracles)

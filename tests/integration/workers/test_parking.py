@@ -54,7 +54,8 @@ async def test_receipts_beside_unreadable_ones_are_folded(bench: Bench):
 
     view = await bench.caller.call(f"GET /notifications/{sent['ada']}")
     assert view.json()["status"] == "delivered"
-    rubbish, late = await parked(bench, provider)
+    # Several projectors share the inbox: which batch is met first is chance.
+    rubbish, late = sorted(await parked(bench, provider), key=lambda one: one.size)
     assert (rubbish.source, rubbish.size) == ("receipts", len("rubbish"))
     assert rubbish.reason.startswith("ValidationError at receipts.py")
     message = await bench.worker.parking.read(late.parked_id)
