@@ -13,6 +13,8 @@ from clarion.compliance.ports import ConsentRecord, ConsentWord
 from clarion.compliance.suppression import LIFTED_BY_OPT_IN, Suppression
 
 if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
     from clarion.adapters.postgres.pools import Pools
 
 
@@ -26,19 +28,7 @@ class PostgresConsentStore:
     async def record(self, tenant_id: bytes, words: Sequence[ConsentWord]) -> None:
         """Write what users said in one statement; see `ConsentStore.record`."""
         async with self._pools.pipeline() as connection:
-            await connection.execute(
-                self._sql["record_words"],
-                tenant_id,
-                [word.user_id for word in words],
-                [word.channel for word in words],
-                [word.category for word in words],
-                [word.consented for word in words],
-                [word.source for word in words],
-                [word.express for word in words],
-                [word.given_ms for word in words],
-                [word.evidence for word in words],
-                LIFTED_BY_OPT_IN,
-            )
+            await record_words(connection, tenant_id, words)
 
     async def suppress(self, tenant_id: bytes, suppressions: Sequence[Suppression]) -> None:
         """Silence channels in one statement; see `ConsentStore.suppress`."""
@@ -72,3 +62,22 @@ class PostgresConsentStore:
         return {
             user_id: fold(words[user_id], suppressed[user_id]) for user_id in words.keys() | suppressed.keys()
         }
+
+
+async def record_words(
+    connection: PoolConnectionProxy, tenant_id: bytes, words: Sequence[ConsentWord]
+) -> None:
+    """Write what users said, in one statement of the transaction that the connection is in."""
+    await connection.execute(
+        load_queries("consent")["record_words"],
+        tenant_id,
+        [word.user_id for word in words],
+        [word.channel for word in words],
+        [word.category for word in words],
+        [word.consented for word in words],
+        [word.source for word in words],
+        [word.express for word in words],
+        [word.given_ms for word in words],
+        [word.evidence for word in words],
+        LIFTED_BY_OPT_IN,
+    )

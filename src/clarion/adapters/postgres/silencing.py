@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from clarion.adapters.postgres.consent import record_words
 from clarion.compliance.ports import ConsentWord
 from clarion.compliance.suppression import LIFTED_BY_OPT_IN
 from clarion.delivery.receipts import Consequences, Silence
@@ -64,19 +65,7 @@ async def _silence(
 async def _record(
     connection: PoolConnectionProxy, sql: Mapping[str, str], tenant_id: bytes, words: Sequence[ConsentWord]
 ) -> set[str]:
-    await connection.execute(
-        sql["record_words"],
-        tenant_id,
-        [word.user_id for word in words],
-        [word.channel for word in words],
-        [word.category for word in words],
-        [word.consented for word in words],
-        [word.source for word in words],
-        [word.express for word in words],
-        [word.given_ms for word in words],
-        [word.evidence for word in words],
-        LIFTED_BY_OPT_IN,
-    )
+    await record_words(connection, tenant_id, words)
     users = sorted({word.user_id for word in words})
     records = await connection.fetch(sql["names_of_users"], tenant_id, users)
     return {record["external_id"] for record in records}

@@ -36,10 +36,10 @@ class _Violation(msgspec.Struct):
     field: str = ""
 
 
-class _Detail(msgspec.Struct):
+class _Detail(msgspec.Struct, rename="camel"):
     type_: str = msgspec.field(default="", name="@type")
-    errorCode: str = ""  # noqa: N815  Google's name
-    fieldViolations: list[_Violation] = []  # noqa: N815  Google's name
+    error_code: str = ""
+    field_violations: list[_Violation] = []
 
 
 class _Error(msgspec.Struct):
@@ -71,6 +71,6 @@ def read_verdict(reply: HttpReply) -> Verdict | None:
     if answer.error is None:
         return Verdict(answer.name) if answer.name else None
     details = answer.error.details
-    own = next((d.errorCode for d in details if d.type_ == FCM_ERROR and d.errorCode), "")
-    names_token = any(v.field == TOKEN_FIELD for d in details for v in d.fieldViolations)
+    own = next((d.error_code for d in details if d.type_ == FCM_ERROR and d.error_code), "")
+    names_token = any(v.field == TOKEN_FIELD for d in details for v in d.field_violations)
     return Verdict(code=own or answer.error.status, names_token=names_token)

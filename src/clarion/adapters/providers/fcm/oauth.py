@@ -24,6 +24,8 @@ _EARLY_S: Final = 300
 _FORM: Final = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
 _OK: Final = 200
 _OUR_FAULT: Final = frozenset({400, 401, 403})
+_LONGEST_REASON: Final = 60
+"""Of an error's name that is told. RFC 6749's are words such as `invalid_grant`; what is none may hold anything."""
 
 
 class _Grant(msgspec.Struct):
@@ -111,7 +113,8 @@ def _read_grant(reply: HttpReply) -> _Grant:
 def _reason(reply: HttpReply) -> str:
     refusal = peek_body(reply, _Refusal)
     error = refusal.error if refusal else ""
-    return f": {error}" if error.replace("_", "").isalnum() and len(error) <= 60 else ""  # noqa: PLR2004
+    is_word = error.replace("_", "").isalnum() and len(error) <= _LONGEST_REASON
+    return f": {error}" if is_word else ""
 
 
 def _nothing() -> None:

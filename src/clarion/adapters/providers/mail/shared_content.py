@@ -69,7 +69,7 @@ def find_shared(texts: Sequence[str]) -> tuple[list[SharedContent], list[int]]:
     alone = [place for place, text in enumerate(texts) if _GAP in text]
     left = [place for place, text in enumerate(texts) if _GAP not in text]
     for _ in range(MOST_SETS):
-        if len(left) < 2:  # noqa: PLR2004  sharing takes two
+        if len(left) <= 1:
             break
         shared, left = _gather(texts, left)
         if len(shared.members) > 1:
