@@ -13,13 +13,19 @@ ANY_CATEGORY: Final = "*"
 class ConsentState(msgspec.Struct, frozen=True, array_like=True):
     """Current consent of one user: channel masks by category (`*`: all categories).
 
-    `granted[c]` and `denied[c]` never share a bit: the store folds the latest word per (channel, category).
+    `granted[c]` and `denied[c]` never share a bit: the store folds the latest word per (channel, category). Of what is
+    granted, `implied` rests on less than her express word (a purchase, an inquiry), and `proven` on more: a double
+    opt-in that she confirmed, or written consent with its wording on record. What has expired, or waits for its
+    confirmation, is not granted.
+
     `suppressed` holds the channels that nothing but a later express opt-in frees (hard bounce, complaint, STOP).
     """
 
     granted: dict[str, int] = {}
     denied: dict[str, int] = {}
     suppressed: int = 0
+    implied: dict[str, int] = {}
+    proven: dict[str, int] = {}
 
 
 NO_CONSENT: Final = ConsentState()

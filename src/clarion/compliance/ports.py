@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -74,4 +74,49 @@ class Subjects(Protocol):
 
         Unreadable from the moment on that her key is gone.
         """
+        ...
+
+
+class DataSubject(msgspec.Struct, frozen=True):
+    """A user about whom all that is held is to be found. `address_hmacs`: by channel, the keyed hash of her address."""
+
+    tenant_id: bytes
+    user_id: int
+    external_id: str
+    address_hmacs: Mapping[str, bytes] = {}
+
+
+class ErasureTarget(Protocol):
+    """A store that holds something about users, and can be rid of it. `clarion.testing` has the suite for it."""
+
+    @property
+    def name(self) -> str:
+        """What the certificate calls the store, like `postgres.notifications` or `valkey.cards`."""
+        ...
+
+    async def erase(self, subject: DataSubject) -> Mapping[str, int]:
+        """Remove what is held of her; what was removed, by kind. Nothing is left when this returns.
+
+        Asked again it finds nothing more, and that is no error. Raises Transient where it has to be asked again.
+        """
+        ...
+
+
+class Held(msgspec.Struct, frozen=True):
+    """One kind of what a store holds about a user: a file of the export. `rows` are plain values, no ids of ours."""
+
+    name: str
+    rows: Sequence[Mapping[str, object]]
+
+
+class ExportSource(Protocol):
+    """A store that holds something about users, and can show it. `clarion.testing` has the suite that it passes."""
+
+    @property
+    def name(self) -> str:
+        """As `ErasureTarget.name`: what is exported under a name is erased under it."""
+        ...
+
+    def export(self, subject: DataSubject) -> AsyncIterator[Held]:
+        """All that is held of her, in clear, a portion at a time; of one name as many as it takes. Raises Transient."""
         ...

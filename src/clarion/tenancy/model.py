@@ -64,6 +64,30 @@ class QuietHours(msgspec.Struct, frozen=True, array_like=True):
     end_min: int
 
 
+class Sender(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who a tenant is to those it writes to, as laws ask it to be said in messages. "": not told yet."""
+
+    legal_name: str = ""
+    postal_address: str = ""
+    contact: str = ""
+
+
+class ComplianceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a tenant may choose where the law leaves it a choice. The defaults are the closed ones.
+
+    `opt_out_scope`: whether STOP ends every text (`all`) or those of the category that it answers. `default_windows`:
+    whether the windows that are good manners, not law, hold. `require_proof`: whether what needs written consent, or a
+    double opt-in, needs its proof on record too. `retention_days`: by category, for how long messages are kept, less
+    than the region's own time.
+    """
+
+    opt_out_scope: Literal["all", "category"] = "all"
+    default_windows: bool = True
+    require_proof: bool = False
+    sender: Sender = Sender()
+    retention_days: dict[str, int] = {}
+
+
 class Tenant(msgspec.Struct, frozen=True):
     """What every stage needs to know of a tenant. `timezone` serves users whose own is unknown.
 
@@ -85,6 +109,7 @@ class Tenant(msgspec.Struct, frozen=True):
     public_url: str = ""
     tracking: bool = True
     language: str = ""
+    compliance: ComplianceSettings = ComplianceSettings()
 
 
 def environment_of(*, is_test: bool) -> Environment:

@@ -11,7 +11,16 @@ from clarion.adapters.postgres.queries import load_queries
 from clarion.contracts.commands import FallbackStep
 from clarion.kernel.errors import NotFound, Permanent
 from clarion.tenancy.config import ProviderConfig, TemplateInfo, TenantConfig
-from clarion.tenancy.model import Ambiguity, Caps, Category, CategoryClass, QuietHours, Tenant, TenantEntry
+from clarion.tenancy.model import (
+    Ambiguity,
+    Caps,
+    Category,
+    CategoryClass,
+    ComplianceSettings,
+    QuietHours,
+    Tenant,
+    TenantEntry,
+)
 from clarion.tenancy.ports import TenantSeed, Vault
 from clarion.tenancy.routing import RoutingPolicy
 from clarion.tenancy.spending import Prices, Quota, Spending
@@ -72,6 +81,7 @@ _templates = msgspec.json.Decoder(list[_TemplateRow])
 _providers = msgspec.json.Decoder(list[_ProviderRow])
 _spending = msgspec.json.Decoder(Spending)
 _routing = msgspec.json.Decoder(dict[str, RoutingPolicy])
+_compliance = msgspec.json.Decoder(ComplianceSettings)
 
 
 class PostgresTenants:
@@ -126,6 +136,13 @@ class PostgresTenants:
         """Say in which language a tenant speaks by default. Raises NotFound where there is no such tenant."""
         async with self._pools.pipeline() as connection:
             _require(await connection.fetchval(self._sql["put_language"], tenant_id, language))
+
+    async def put_compliance(self, tenant_id: bytes, compliance: ComplianceSettings) -> None:
+        """Say how a tenant complies where it may choose. Raises NotFound where there is no such tenant."""
+        async with self._pools.pipeline() as connection:
+            _require(
+                await connection.fetchval(self._sql["put_compliance"], tenant_id, _json.encode(compliance))
+            )
 
     async def put_provider(self, config: ProviderConfig) -> None:
         """Make or replace a provider's account; its `version` is counted here. Raises NotFound on an unknown tenant."""
@@ -255,6 +272,7 @@ def _tenant(tenant_id: bytes, record: asyncpg.Record) -> Tenant:
         tracking=record["tracking"],
         public_url=record["public_url"],
         language=record["language"],
+        compliance=_compliance.decode(record["compliance"]),
     )
 
 
