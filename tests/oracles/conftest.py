@@ -6,6 +6,9 @@ What PyPI has runs with every `make test`. Tests marked `oracle` need more (npm 
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Generator
+
 import pytest
 
 from tests.oracles.npm import FOLDER
@@ -19,3 +22,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def left_behind() -> Generator[None]:
+    """What others' clients forget to close is found here, where nobody minds, and not in the next module."""
+    yield
+    gc.collect()

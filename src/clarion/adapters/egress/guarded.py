@@ -12,6 +12,7 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 from urllib.parse import SplitResult, urlsplit
@@ -114,23 +115,32 @@ class _Pinned(http.client.HTTPConnection):
         self._addresses = addresses
         self._tls = tls
         self._within_s = within_s
+        self._lock = threading.Lock()
+        self._is_cut = False
 
     def connect(self) -> None:
         """Connect to the first address that answers. Raises OSError."""
         failure = OSError("no address")
         for address in self._addresses:
             try:
-                self.sock = socket.create_connection((address, self.port), self._within_s)
+                connected = socket.create_connection((address, self.port), self._within_s)
                 break
             except OSError as error:
                 failure = error
         else:
             raise failure
         if self._tls is not None:
-            self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host)
+            connected = self._tls.wrap_socket(connected, server_hostname=self.host)
+        with self._lock:
+            if self._is_cut:
+                connected.close()
+                raise OSError("cut while it was being made")
+            self.sock = connected
 
     def cut(self) -> None:
-        """End it, also for a thread that still reads."""
+        """End it, also for a thread that still connects or reads."""
+        with self._lock:
+            self._is_cut = True
         with contextlib.suppress(OSError, AttributeError):
             self.sock.shutdown(socket.SHUT_RDWR)
         self.close()
