@@ -29,7 +29,7 @@ from clarion.adapters.postgres.deliveries import PostgresDeliveryStore
 from clarion.adapters.postgres.devices import PostgresDevices
 from clarion.adapters.postgres.fallbacks import PostgresFallbacks
 from clarion.adapters.postgres.housekeeping import Housekeeping
-from clarion.adapters.postgres.migrate import API_ROLE, PIPELINE_ROLE, Databases, RolePasswords, database_url
+from clarion.adapters.postgres.migrate import PIPELINE_ROLE, Databases, RolePasswords, database_url
 from clarion.adapters.postgres.notifications import PostgresNotifications
 from clarion.adapters.postgres.outbox import PostgresOutbox
 from clarion.adapters.postgres.parking import PostgresParking
@@ -108,7 +108,11 @@ def master_key_of(settings: Settings) -> MasterKey:
 
 def role_passwords(master: MasterKey) -> RolePasswords:
     """The database roles' passwords: they follow from the master key, so that nobody has to keep them."""
-    return RolePasswords(pipeline=master.password(PIPELINE_ROLE), api=master.password(API_ROLE))
+    return RolePasswords(
+        pipeline=master.password(PIPELINE_ROLE),
+        api=master.password(migrate.API_ROLE),
+        audit=master.password(migrate.AUDIT_ROLE),
+    )
 
 
 def role_urls(settings: Settings) -> PostgresUrls:

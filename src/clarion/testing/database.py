@@ -7,7 +7,14 @@ from typing import Final
 import msgspec
 
 from clarion.adapters.globaldb.store import apply_schema
-from clarion.adapters.postgres.migrate import API_ROLE, PIPELINE_ROLE, Databases, RolePasswords, migrate
+from clarion.adapters.postgres.migrate import (
+    API_ROLE,
+    AUDIT_ROLE,
+    PIPELINE_ROLE,
+    Databases,
+    RolePasswords,
+    migrate,
+)
 from clarion.adapters.postgres.pools import PostgresUrls
 from clarion.adapters.sealing.master_key import MasterKey
 
@@ -16,7 +23,11 @@ MASTER_KEY: Final = b"the master key of all the tests!".hex()
 
 _MASTER: Final = MasterKey.from_text(MASTER_KEY)
 
-PASSWORDS: Final = RolePasswords(pipeline=_MASTER.password(PIPELINE_ROLE), api=_MASTER.password(API_ROLE))
+PASSWORDS: Final = RolePasswords(
+    pipeline=_MASTER.password(PIPELINE_ROLE),
+    api=_MASTER.password(API_ROLE),
+    audit=_MASTER.password(AUDIT_ROLE),
+)
 
 
 class PreparedDatabases(msgspec.Struct, frozen=True):

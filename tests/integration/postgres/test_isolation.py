@@ -34,7 +34,7 @@ async def test_no_table_with_a_tenant_lacks_forced_row_level_security(databases:
             assert table["has_policy"], table["relname"]
 
 
-async def test_neither_role_is_a_superuser_and_only_the_pipeline_goes_around_policies(world: World):
+async def test_no_role_is_a_superuser_and_only_the_pipeline_goes_around_policies(world: World):
     async with world.pools.pipeline() as connection:
         roles = await connection.fetch(
             "SELECT rolname, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb FROM pg_roles "
@@ -42,6 +42,7 @@ async def test_neither_role_is_a_superuser_and_only_the_pipeline_goes_around_pol
         )
     assert [tuple(role) for role in roles] == [
         ("clarion_api", False, False, False, False),
+        ("clarion_audit", False, False, False, False),
         ("clarion_pipeline", False, True, False, False),
     ]
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 PIPELINE_ROLE: Final = "clarion_pipeline"
 API_ROLE: Final = "clarion_api"
+AUDIT_ROLE: Final = "clarion_audit"
+"""Can add to the audit log, and nothing else."""
 
 MIGRATIONS: Final = Path(str(files("clarion.adapters.postgres"))) / "migrations"
 _MAINTENANCE: Final = "postgres"
@@ -40,10 +42,11 @@ _RIGHTS: Final = (
 
 
 class RolePasswords(msgspec.Struct, frozen=True):
-    """Passwords of the two roles that Clarion connects as; printable ASCII. They are set anew at every migration."""
+    """Passwords of the roles that Clarion connects as; printable ASCII. They are set anew at every migration."""
 
     pipeline: str
     api: str
+    audit: str
 
 
 class Databases(msgspec.Struct, frozen=True):
@@ -105,6 +108,7 @@ def role_urls(admin_url: str, passwords: RolePasswords, databases: Databases | N
         pipeline=database_url(admin_url, names.regional, (PIPELINE_ROLE, passwords.pipeline)),
         reader=database_url(admin_url, names.regional, (API_ROLE, passwords.api)),
         keys=database_url(admin_url, names.keys, (PIPELINE_ROLE, passwords.pipeline)),
+        audit=database_url(admin_url, names.regional, (AUDIT_ROLE, passwords.audit)),
     )
 
 
@@ -162,9 +166,13 @@ async def _connected(url: str) -> AsyncGenerator[Connection]:
 
 
 async def _ensure_roles(admin: Connection, passwords: RolePasswords) -> None:
-    """Both roles with these passwords; refuses one that is a superuser, because nothing would bind it."""
+    """All roles with these passwords; refuses one that is a superuser, because nothing would bind it."""
     sql = load_queries("migrate")
-    wanted = ((PIPELINE_ROLE, passwords.pipeline, True), (API_ROLE, passwords.api, False))
+    wanted = (
+        (PIPELINE_ROLE, passwords.pipeline, True),
+        (API_ROLE, passwords.api, False),
+        (AUDIT_ROLE, passwords.audit, False),
+    )
     records = await admin.fetch(sql["find_roles"], [role for role, _, _ in wanted])
     found = {record["rolname"]: record for record in records}
     for role, password, bypass in wanted:
@@ -184,7 +192,7 @@ async def _ensure_databases(admin: Connection, names: Databases) -> None:
     """All three databases, open to the roles that work in them and to nobody else."""
     sql = load_queries("migrate")
     who = {
-        names.regional: (PIPELINE_ROLE, API_ROLE),
+        names.regional: (PIPELINE_ROLE, API_ROLE, AUDIT_ROLE),
         names.keys: (PIPELINE_ROLE,),
         names.global_: (PIPELINE_ROLE,),
     }

@@ -21,20 +21,24 @@ ACQUIRE_TIMEOUT_S: Final = 5.0
 
 
 class PostgresUrls(msgspec.Struct, frozen=True):
-    """Where each role connects: `pipeline` and `reader` to the regional database, `keys` to `subject_keys`."""
+    """Where each role connects: `keys` to the database of the users' data keys, all others to the regional one."""
 
     pipeline: str
     reader: str
     keys: str
+    audit: str
 
 
 class Pools:
     """The region's connection pools. Build with `open_pools`, end with `close`."""
 
-    def __init__(self, pipeline: asyncpg.Pool, reader: asyncpg.Pool, keys: asyncpg.Pool) -> None:
+    def __init__(
+        self, pipeline: asyncpg.Pool, reader: asyncpg.Pool, keys: asyncpg.Pool, audit: asyncpg.Pool
+    ) -> None:
         self._pipeline = pipeline
         self._reader = reader
         self._keys = keys
+        self._audit = audit
 
     @asynccontextmanager
     async def pipeline(self) -> AsyncGenerator[PoolConnectionProxy]:
@@ -59,6 +63,17 @@ class Pools:
         async with mapped(), self._keys.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
             yield connection
 
+    @asynccontextmanager
+    async def audit(self, tenant_id: bytes) -> AsyncGenerator[PoolConnectionProxy]:
+        """A transaction that can add to this tenant's audit log, and do nothing else."""
+        async with (
+            mapped(),
+            self._audit.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
+            connection.transaction(),
+        ):
+            await connection.execute("SELECT set_config('app.tenant', $1, true)", tenant_id.hex())
+            yield connection
+
     async def now_ms(self) -> int:
         """The store's clock, in UTC milliseconds."""
         async with self.pipeline() as connection:
@@ -66,7 +81,7 @@ class Pools:
 
     async def close(self) -> None:
         """Close every pool; connections still in use get 5 seconds."""
-        for pool in (self._pipeline, self._reader, self._keys):
+        for pool in (self._pipeline, self._reader, self._keys, self._audit):
             try:
                 await asyncio.wait_for(pool.close(), 5)
             except TimeoutError:
@@ -78,11 +93,12 @@ async def _leave_as_it_is(connection: asyncpg.Connection) -> None:
     del connection
 
 
-async def _open(url: str, size: int, name: str) -> asyncpg.Pool:
+async def _open(url: str, size: int, name: str, *, kept: int = 1) -> asyncpg.Pool:
+    """A pool of at most `size` connections, of which `kept` are made now."""
     async with mapped():
         return await asyncpg.create_pool(
             url,
-            min_size=1,
+            min_size=kept,
             max_size=size,
             init=register_codecs,
             reset=_leave_as_it_is,
@@ -92,8 +108,11 @@ async def _open(url: str, size: int, name: str) -> asyncpg.Pool:
 
 
 async def open_pools(urls: PostgresUrls, *, size: int, name: str) -> Pools:
-    """Connect all three pools; `size` connections at most each. Raises Transient where a server does not answer."""
-    pipeline, reader, keys = await asyncio.gather(
-        _open(urls.pipeline, size, name), _open(urls.reader, size, name), _open(urls.keys, 4, name)
+    """Connect the pools; `size` connections at most each. Raises Transient where a server does not answer."""
+    pipeline, reader, keys, audit = await asyncio.gather(
+        _open(urls.pipeline, size, name),
+        _open(urls.reader, size, name),
+        _open(urls.keys, 4, name),
+        _open(urls.audit, 2, name, kept=0),  # acts of administrators are rare, and most processes see none
     )
-    return Pools(pipeline, reader, keys)
+    return Pools(pipeline, reader, keys, audit)
