@@ -234,7 +234,7 @@ def redact(value: Any, pseudonym: Callable[[str], str], word: str = "set") -> An
     shown: dict[str, Any] = {}
     for name, part in cast("dict[str, Any]", value).items():
         words = name.lower().replace("-", "_").split("_")
-        if name in _PERSONAL:
+        if name in _PERSONAL and not isinstance(part, dict):  # a channel is called email, too
             shown[name] = _cover(part, pseudonym)
         elif name in _FREE:
             shown[name] = "hidden" if part else part

@@ -31,6 +31,7 @@ EVERYTHING: Final = "*"
 
 RESOURCES: Final = (
     "analytics",
+    "audit",
     "broadcasts",
     "categories",
     "compliance",
@@ -38,11 +39,13 @@ RESOURCES: Final = (
     "journeys",
     "keys",
     "links",
+    "members",
     "notifications",
     "personalization",
     "providers",
     "segments",
     "templates",
+    "tenant",
     "users",
 )
 SCOPES: Final = frozenset({EVERYTHING} | {f"{name}:{act}" for name in RESOURCES for act in ("read", "write")})

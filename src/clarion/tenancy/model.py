@@ -126,12 +126,18 @@ class TenantEntry(msgspec.Struct, frozen=True):
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who calls: the tenant comes from here and from nowhere else. `environment` is `live` or `test`."""
+    """Who calls: the tenant comes from here and from nowhere else. `environment` is `live` or `test`.
+
+    `subject`: whom a token says that it speaks for ("": it does not say, or there is none). `member_id`: the member to
+    whom the credential is bound ("": none).
+    """
 
     tenant_id: bytes
     key_id: str
     environment: str
     scopes: frozenset[str]
+    subject: str = ""
+    member_id: str = ""
 
 
 ALL_CHANNELS: Final = mask_of(CHANNELS)

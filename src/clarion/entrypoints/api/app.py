@@ -14,6 +14,7 @@ from litestar import Litestar, Request, Response
 
 from clarion.bootstrap import Gateway
 from clarion.entrypoints.api import (
+    audit,
     broadcasts,
     budgets,
     categories,
@@ -21,6 +22,7 @@ from clarion.entrypoints.api import (
     costs,
     dead_letters,
     devices,
+    erasures,
     events,
     keys,
     links,
@@ -41,6 +43,7 @@ from clarion.entrypoints.api import (
     usage,
     users,
 )
+from clarion.entrypoints.api.auditing import audited
 from clarion.entrypoints.api.body import MAX_BATCH_BYTES
 from clarion.entrypoints.api.edge import Edge, trip_of
 from clarion.entrypoints.api.errors import reply_to_error
@@ -73,6 +76,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *provider_health.ROUTES,
     *routing_policies.ROUTES,
     *compliance.ROUTES,
+    *erasures.ROUTES,
+    *audit.ROUTES,
     *personalization.ROUTES,
     *dead_letters.ROUTES,
     *receipts.ROUTES,
@@ -106,7 +111,7 @@ def create_app(gateway: Gateway) -> Litestar:
         [
             # First, or Litestar makes one of its own, which knows of one method only.
             *(options(path, methods) for path, methods in methods_by_path(routes).items()),
-            *(serve(route, services) for route in routes),
+            *(serve(route, services) for route in audited(routes)),
         ],
         openapi_config=None,
         logging_config=None,

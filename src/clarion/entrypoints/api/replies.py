@@ -24,7 +24,17 @@ class Script(msgspec.Struct):
     """In a route's `answers`: JavaScript."""
 
 
+class Lines(msgspec.Struct):
+    """In a route's `answers`: NDJSON."""
+
+
+class Table(msgspec.Struct):
+    """In a route's `answers`: CSV."""
+
+
 JSON: Final = b"application/json"
+LINES: Final = b"application/x-ndjson"
+CSV: Final = b"text/csv"
 PROBLEM: Final = b"application/problem+json"
 
 # Money leaves as a number with all its digits, not as text.

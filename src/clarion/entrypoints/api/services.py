@@ -9,11 +9,13 @@ from typing import Final
 import msgspec
 
 from clarion.adapters.egress import GuardedFetcher, read_networks
+from clarion.adapters.postgres.audit import PostgresAuditLog
 from clarion.adapters.postgres.idempotency import PostgresIdempotency
 from clarion.adapters.postgres.recipients import PostgresRecipients
 from clarion.adapters.valkey.replays import ValkeyReplays
 from clarion.audience.events import EventPorts
 from clarion.bootstrap import Gateway, Region
+from clarion.compliance.audit import AuditLog
 from clarion.compliance.subscriptions import Subscriptions
 from clarion.delivery.intake import Intake
 from clarion.delivery.links.visits import Visits
@@ -147,6 +149,7 @@ class Services(msgspec.Struct, frozen=True):
     intake: Intake
     replays: ValkeyReplays
     fetcher: GuardedFetcher
+    audit: AuditLog
 
 
 def _authenticator(region: Region, fetcher: GuardedFetcher) -> Authenticator:
@@ -179,4 +182,5 @@ def build_services(gateway: Gateway) -> Services:
         intake=Intake(region.receipts),
         replays=ValkeyReplays(region.valkey),
         fetcher=fetcher,
+        audit=PostgresAuditLog(region.pools),
     )
