@@ -36,6 +36,7 @@ class ValkeyCards:
         self._timeout_s = timeout_s
         self._put = KeyedScript(load_script("cards_put"), (TTL_MS,), timeout_s)
         self._drop = KeyedScript(load_script("cards_drop"), (_TOMBSTONE, guard_ms))
+        self._erase = KeyedScript(load_script("cards_erase"), (_TOMBSTONE, guard_ms))
         self._unlink = KeyedScript(load_script("unlink"), timeout_s=timeout_s)
 
     async def read(self, tenant_id: bytes, external_ids: Sequence[str]) -> list[Card | None]:
@@ -64,6 +65,16 @@ class ValkeyCards:
     async def drop(self, tenant_id: bytes, external_ids: Sequence[str]) -> None:
         """One script call (on a cluster: one a bucket)."""
         await self._run(self._drop, [_place(tenant_id, external_id) for external_id in external_ids])
+
+    async def erase(self, tenant_id: bytes, external_id: str) -> int:
+        """Remove a card, then its tombstone when asked again; 1 where there was something, else 0. Raises Transient."""
+        (found,) = await run_keyed(
+            self._clients.write,
+            self._erase,
+            [_place(tenant_id, external_id)],
+            is_cluster=self._clients.is_cluster,
+        )
+        return int(found)
 
     async def _run(self, script: KeyedScript, calls: Sequence[KeyedCall]) -> None:
         await run_keyed(self._clients.write, script, calls, is_cluster=self._clients.is_cluster)

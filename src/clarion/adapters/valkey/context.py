@@ -65,6 +65,14 @@ class ValkeyContexts:
         calls = [KeyedCall(user_id, _key(user_id)) for user_id in user_ids]
         await run_keyed(self._clients.write, self._unlink, calls, is_cluster=self._clients.is_cluster)
 
+    async def erase(self, user_id: int) -> int:
+        """Remove a user's context; 1 where there was one, else 0. Raises Transient."""
+        call = KeyedCall(user_id, _key(user_id))
+        (found,) = await run_keyed(
+            self._clients.write, self._unlink, [call], is_cluster=self._clients.is_cluster
+        )
+        return int(found)
+
     async def _read_each(self, user_ids: Sequence[int]) -> list[bytes | None]:
         if not user_ids:
             return []

@@ -20,6 +20,7 @@ from clarion.contracts.work import WorkItem, notification_id_of
 from clarion.entrypoints.tuning import settle_memory
 from clarion.entrypoints.workers.broadcasts import run_broadcasts
 from clarion.entrypoints.workers.delivery import run_delivery
+from clarion.entrypoints.workers.erasures import run_erasures
 from clarion.entrypoints.workers.events import run_events
 from clarion.entrypoints.workers.exposition import serve_metrics
 from clarion.entrypoints.workers.projector import run_projector
@@ -39,6 +40,7 @@ ROLES: Final[dict[str, Role]] = {
     "events": run_events,
     "broadcasts": run_broadcasts,
     "segments": run_segments,
+    "erasures": run_erasures,
 }
 
 DRAIN_S: Final = 10.0

@@ -25,3 +25,12 @@ CREATE TABLE IF NOT EXISTS provider_health (
     updated_ms       INT8 NOT NULL,
     PRIMARY KEY (tenant_id, provider, region)
 );
+-- Erasures, as keyed hashes and numbers: kept apart from the regions' data, so that it outlives what their backups restore.
+CREATE TABLE IF NOT EXISTS erasure_ledger (
+    erasure_id   UUID PRIMARY KEY,
+    tenant_id    UUID NOT NULL,
+    region       TEXT NOT NULL,
+    subject      BYTEA NOT NULL,
+    user_ids     INT8[] NOT NULL,
+    requested_ms INT8 NOT NULL
+);

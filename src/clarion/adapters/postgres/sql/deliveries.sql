@@ -42,14 +42,14 @@ WHERE o.global_id = t.global_id AND o.lease_epoch = t.epoch
 RETURNING o.global_id
 
 -- name: fold_conclusions
--- The outcome on the notification's row. A receipt that beat the response is not overwritten.
+-- The outcome on the notification's row. A receipt that beat the response is not overwritten. Of who was erased nothing is said.
 UPDATE notifications n
 SET status = CASE WHEN n.status IN ('delivered', 'engaged', 'failed') THEN n.status ELSE t.status END,
     provider = coalesce(t.provider, n.provider),
-    provider_message_id = coalesce(t.message_id, n.provider_message_id),
+    provider_message_id = CASE WHEN n.erased_at IS NULL THEN coalesce(t.message_id, n.provider_message_id) END,
     provider_cost = CASE WHEN t.attempted = 0 THEN n.provider_cost ELSE coalesce(n.provider_cost, 0) + t.cost / 1000000.0 END,
     attempts = n.attempts + t.attempted,
-    attempt_log = CASE WHEN t.entry IS NULL THEN n.attempt_log ELSE coalesce(n.attempt_log, '[]') || t.entry END,
+    attempt_log = CASE WHEN t.entry IS NULL THEN n.attempt_log WHEN n.erased_at IS NOT NULL THEN '[]' ELSE coalesce(n.attempt_log, '[]') || t.entry END,
     consent_snapshot = coalesce(t.consent, n.consent_snapshot),
     sent_at = CASE WHEN t.status = 'sent' THEN now() ELSE n.sent_at END
 FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::int[], $8::jsonb[], $9::jsonb[])

@@ -61,7 +61,7 @@ SET status = t.status,
     delivered_at = coalesce(n.delivered_at, t.delivered_at),
     engaged_at = coalesce(n.engaged_at, t.engaged_at),
     provider_cost = coalesce(t.cost / 1000000.0, n.provider_cost),
-    attempt_log = CASE WHEN t.entries IS NULL THEN n.attempt_log ELSE coalesce(n.attempt_log, '[]') || t.entries END,
+    attempt_log = CASE WHEN t.entries IS NULL THEN n.attempt_log WHEN n.erased_at IS NOT NULL THEN '[]' ELSE coalesce(n.attempt_log, '[]') || t.entries END,
     attempts = n.attempts + t.unseen,
     provider = coalesce(t.via, n.provider),
     sent_at = CASE WHEN t.unseen = 1 THEN coalesce(n.sent_at, now()) ELSE n.sent_at END
