@@ -130,6 +130,11 @@ class PostgresErasures:
                 await connection.execute(self._sql["reopen_erasures"], ids)
         return len(ids)
 
+    async def count_under_way(self) -> int:
+        """Erasures of all tenants that are not complete. Raises Transient."""
+        async with self._pools.pipeline() as connection:
+            return int(await connection.fetchval(self._sql["count_under_way"]))
+
     async def drop_old_former(self) -> None:
         """Forget former users of whom nothing is kept any more."""
         async with self._pools.pipeline() as connection:

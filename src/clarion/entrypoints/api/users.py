@@ -10,6 +10,7 @@ from msgspec import Meta
 from clarion.audience.devices import owners_of
 from clarion.audience.profile import UserItem, UserProfile
 from clarion.audience.users import Upserted, delete_user, get_user, open_users, upsert_users
+from clarion.compliance.erasure import subject_hash
 from clarion.contracts.responses import ItemError
 from clarion.entrypoints.api import examples
 from clarion.entrypoints.api.body import MAX_BATCH_BYTES, MAX_ITEMS, JsonBody
@@ -196,12 +197,15 @@ def _after(cursor: str) -> int:
 async def remove_user(call: Call) -> Reply:
     """Remove a user with her profile, context and key.
 
-    What waits to be sent to her ends for want of an address.
+    What waits to be sent to her ends for want of an address. What was sent stays: to remove that as well, ask for an
+    erasure, before or afterwards.
     """
     region = call.services.gateway.region
     name = call.param("user_id")
     # The context first: where Valkey is away nothing has happened yet, and the same call does all of it later.
     await region.contexts.drop(list((await region.users.find_ids(call.tenant_id, [name])).values()))
+    subject = subject_hash(call.tenant_id, name, region.sealer.blind)
+    await region.erasures.remember(call.tenant_id, name, subject)
     await delete_user(call.tenant_id, name, region.users, region.keyring)
     await call.services.cards.refresh(call.tenant_id, [name])
     return Reply(204)

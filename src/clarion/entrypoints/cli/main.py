@@ -12,6 +12,7 @@ import typer
 from clarion.entrypoints.cli import (
     broadcast,
     dlq_commands,
+    erase_commands,
     provider_commands,
     template_commands,
     transfer,
@@ -112,6 +113,7 @@ app.add_typer(tenant_app, name="tenant")
 app.add_typer(key_app, name="key")
 app.add_typer(template_commands.app, name="template")
 app.add_typer(dlq_commands.app, name="dlq")
+app.add_typer(erase_commands.app, name="erase")
 app.add_typer(broadcast.app, name="broadcast")
 app.add_typer(provider_commands.app, name="provider")
 app.add_typer(transfer.import_app, name="import")

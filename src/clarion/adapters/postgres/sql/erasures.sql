@@ -95,3 +95,7 @@ WHERE e.completed_at > now() - interval '1 day'
 UPDATE erasures e SET completed_at = NULL, certificate = NULL, rounds = 0, next_at = now()
 WHERE e.erasure_id = ANY ($1::uuid[]) AND e.completed_at IS NOT NULL
   AND NOT EXISTS (SELECT FROM erasures r WHERE r.tenant_id = e.tenant_id AND r.subject = e.subject AND r.completed_at IS NULL)
+
+-- name: count_under_way
+-- Erasures that are not complete.
+SELECT count(*) FROM erasures WHERE completed_at IS NULL
