@@ -30,8 +30,15 @@ LookUp: TypeAlias = Callable[[str], Sequence[str]]
 
 _HTTPS_PORT: Final = 443
 _HTTP_PORT: Final = 80
-_EMBEDDING: Final = tuple(ipaddress.ip_network(text) for text in ("64:ff9b::/96", "2002::/16", "2001::/32"))
-"""IPv6 networks whose addresses stand for IPv4 ones (NAT64, 6to4, Teredo): a way around every rule for those."""
+_CLOSED: Final = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        *("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/23", "::ffff:0:0:0/96", "::/96"),
+        *("192.0.0.0/24", "fec0::/10", "3fff::/20", "5f00::/16"),
+    )
+)
+"""What Python before 3.12.4 takes for public: IPv6 that stands for IPv4 (NAT64, 6to4, Teredo, translated, compatible),
+a way around every rule for that; and what IANA's registries of special addresses say is not reached globally."""
 
 
 def read_networks(text: str) -> list[Network]:
@@ -152,11 +159,10 @@ def look_up_host(host: str) -> list[str]:
 
 
 def _is_public(address: Address) -> bool:
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return _is_public(address.ipv4_mapped)
-        if any(address in network for network in _EMBEDDING):
-            return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return _is_public(address.ipv4_mapped)
+    if any(address in network for network in _CLOSED):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 

@@ -41,6 +41,7 @@ class AddressBook:
         if task is None or now - since > KNOWN_S:
             self._known = {known: entry for known, entry in self._known.items() if now - entry[0] <= KNOWN_S}
             task = asyncio.ensure_future(self._resolve(origin.host, encrypted=origin.encrypted))
+            task.add_done_callback(_note_failure)
             self._known[origin] = (now, task)
         try:
             # Shielded: others wait for the same answer, whatever becomes of this call.
@@ -49,6 +50,12 @@ class AddressBook:
             raise Unavailable(error.detail, "egress") from None
         except Transient as error:
             raise Unavailable(error.detail, "unknown_host") from None
+
+
+def _note_failure(task: asyncio.Task[Sequence[str]]) -> None:
+    """Take note of how a look-up ended, for those who waited may all have given up."""
+    if not task.cancelled():
+        task.exception()
 
 
 class Dialer:
