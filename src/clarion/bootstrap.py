@@ -39,6 +39,7 @@ from clarion.adapters.postgres.erasure_targets import (
     TableTarget,
 )
 from clarion.adapters.postgres.erasures import PostgresErasures
+from clarion.adapters.postgres.exports import PostgresExports
 from clarion.adapters.postgres.fallbacks import PostgresFallbacks
 from clarion.adapters.postgres.housekeeping import Housekeeping
 from clarion.adapters.postgres.migrate import PIPELINE_ROLE, Databases, RolePasswords, database_url
@@ -443,6 +444,7 @@ async def open_erasures(region: Region) -> AsyncGenerator[ErasurePorts]:
                 TableTarget(pools, "postgres.dead_letters", DEAD_LETTERS),
                 NotificationTarget(pools),
                 TableTarget(pools, "postgres.activity", ACTIVITY),
+                PostgresExports(pools, region.keyring, region.sealer),
             ),
             traces=(AllowanceTarget(region.allowances), LogTarget(region.valkey)),
             signer=erasure_signer(master_key_of(settings)),

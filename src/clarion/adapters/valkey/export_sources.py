@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Final
-
 from clarion.adapters.valkey.context import ValkeyContexts
 from clarion.compliance.ports import DataSubject, Held
 
@@ -12,10 +10,13 @@ from clarion.compliance.ports import DataSubject, Held
 class ContextSource:
     """`compliance.ports.ExportSource` of real-time contexts."""
 
-    name: Final = "valkey.contexts"
-
     def __init__(self, contexts: ValkeyContexts) -> None:
         self._contexts = contexts
+
+    @property
+    def name(self) -> str:
+        """As the certificate of an erasure names the store."""
+        return "valkey.contexts"
 
     async def export(self, subject: DataSubject) -> AsyncIterator[Held]:
         """Her context, a field a record; see `ExportSource.export`."""

@@ -14,7 +14,7 @@ from clarion.contracts.responses import ItemError
 from clarion.entrypoints.api.body import NDJSON
 from clarion.entrypoints.api.errors import FieldError, Problem, title_of
 from clarion.entrypoints.api.examples import NAMES
-from clarion.entrypoints.api.replies import Lines, Page, Picture, Script, Table
+from clarion.entrypoints.api.replies import Lines, Page, Picture, Script, Table, Zip
 from clarion.entrypoints.api.routing import ANY_KEY, Route
 from clarion.entrypoints.api.schemas import TEXT, VALUE, VALUE_SCHEMA, exact, lenient_items
 
@@ -30,6 +30,7 @@ _MEDIA: Final[dict[object, str]] = {
     Lines: "application/x-ndjson",
     Table: "text/csv",
     Script: "text/javascript",
+    Zip: "application/zip",
 }
 """What is not JSON, by the type that stands for it in a route's answers."""
 

@@ -32,6 +32,10 @@ class Table(msgspec.Struct):
     """In a route's `answers`: CSV."""
 
 
+class Zip(msgspec.Struct):
+    """In a route's `answers`: a zip archive."""
+
+
 JSON: Final = b"application/json"
 LINES: Final = b"application/x-ndjson"
 CSV: Final = b"text/csv"

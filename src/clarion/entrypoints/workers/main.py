@@ -22,6 +22,7 @@ from clarion.entrypoints.workers.broadcasts import run_broadcasts
 from clarion.entrypoints.workers.delivery import run_delivery
 from clarion.entrypoints.workers.erasures import run_erasures
 from clarion.entrypoints.workers.events import run_events
+from clarion.entrypoints.workers.exports import run_exports
 from clarion.entrypoints.workers.exposition import serve_metrics
 from clarion.entrypoints.workers.projector import run_projector
 from clarion.entrypoints.workers.scheduler import run_scheduler
@@ -41,6 +42,7 @@ ROLES: Final[dict[str, Role]] = {
     "broadcasts": run_broadcasts,
     "segments": run_segments,
     "erasures": run_erasures,
+    "exports": run_exports,
 }
 
 DRAIN_S: Final = 10.0

@@ -1,0 +1,23 @@
+"""What exporting a user takes of a region: for the worker that does it, and for the command that does it by hand."""
+
+from __future__ import annotations
+
+from clarion.adapters.postgres.export_sources import table_sources
+from clarion.adapters.postgres.exports import PostgresExports
+from clarion.adapters.valkey.export_sources import ContextSource
+from clarion.bootstrap import Region
+from clarion.compliance.export import ExportPorts
+
+
+def exports_of(region: Region) -> PostgresExports:
+    """The region's exports and their archives."""
+    return PostgresExports(region.pools, region.keyring, region.sealer)
+
+
+def export_ports(region: Region) -> ExportPorts:
+    """The exports with all sources. A store that comes later has its place here once it passes the suite."""
+    sources = (
+        *table_sources(region.pools, region.keyring, region.sealer),
+        ContextSource(region.contexts),
+    )
+    return ExportPorts(store=exports_of(region), sources=sources, clock=region.clock)
