@@ -17,7 +17,7 @@ from msgspec import Meta
 
 from clarion.kernel.errors import Invalid, Refused
 from clarion.kernel.text import check_storable
-from clarion.tenancy.model import Environment, Principal
+from clarion.tenancy.model import Environment, Principal, Role
 from clarion.tenancy.ports import ApiKeyStore, KeyFinder, StoredKey
 
 KEY_BYTES: Final = 20
@@ -79,12 +79,17 @@ class ParsedKey(msgspec.Struct, frozen=True):
 
 
 class KeyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What somebody asks of a new key. `expires_ms` is UTC ms by the store's clock; None: it does not expire."""
+    """What somebody asks of a new key. `expires_ms` is UTC ms by the store's clock; None: it does not expire.
+
+    `role` takes the place of `scopes`. `member_id`: whose it is; it never may more than she.
+    """
 
     name: Annotated[str, Meta(max_length=200)] = ""
     environment: Environment = "live"
     scopes: list[str] = msgspec.field(default_factory=lambda: [EVERYTHING])
     expires_ms: int | None = None
+    role: Role | None = None
+    member_id: str | None = None
 
 
 def mint_key(environment: Environment, chance: bytes) -> MintedKey:
@@ -143,6 +148,8 @@ async def create_key(
         request.name,
         frozenset(request.scopes),
         request.expires_ms,
+        request.role,
+        request.member_id,
     )
     key_id = await store.create_key(tenant_id, stored, max_live=MAX_LIVE)
     return msgspec.structs.replace(minted, key_id=key_id)

@@ -21,6 +21,7 @@ class TokenIssuer(msgspec.Struct, frozen=True):
     """Who may sign tokens for a tenant. `issuer` and `audience` are what the tokens' `iss` and `aud` must say.
 
     `scopes`: the most that its tokens may do. `key_set`: its keys (JWKS), b"" where they are read from `jwks_url`.
+    `role_claim`: the claim that names a role; `member_claim`: the one that names a member by her e-mail. "": none does.
     """
 
     tenant_id: bytes
@@ -32,6 +33,8 @@ class TokenIssuer(msgspec.Struct, frozen=True):
     scopes: tuple[str, ...]
     jwks_url: str = ""
     key_set: bytes = b""
+    role_claim: str = ""
+    member_claim: str = ""
 
     def __repr__(self) -> str:
         """Without the keys, which may be secrets."""
@@ -43,8 +46,8 @@ def check_issuer(issuer: TokenIssuer, scopes: Collection[str]) -> None:
 
     Raises Invalid with the path of what is wrong.
     """
-    for text, path in ((issuer.name, "name"), (issuer.issuer, "issuer"), (issuer.audience, "audience")):
-        check_storable(text, path)
+    for path in ("name", "issuer", "audience", "role_claim", "member_claim"):
+        check_storable(getattr(issuer, path), path)
     unknown = sorted(set(issuer.scopes) - set(scopes))
     if unknown:
         raise Invalid(f"is no scope: {unknown[0]}; there are {', '.join(sorted(scopes))}", "scopes")

@@ -16,6 +16,9 @@ Environment: TypeAlias = Literal["live", "test"]
 
 TEST: Final = "test"
 
+Role: TypeAlias = Literal["owner", "admin", "developer", "marketer", "analyst", "auditor"]
+"""What a person is to a tenant; `roles.ROLES` says what each may do."""
+
 DAY_S: Final = 86_400
 
 TRACK_CLICKS: Final = 1

@@ -9,7 +9,7 @@ import msgspec
 
 from clarion.tenancy.config import ProviderConfig
 from clarion.tenancy.issuers import TokenIssuer
-from clarion.tenancy.model import Category, Principal, Tenant, TenantEntry
+from clarion.tenancy.model import Category, Principal, Role, Tenant, TenantEntry
 
 
 class TenantDirectory(Protocol):
@@ -37,7 +37,10 @@ class TenantStore(Protocol):
 
 
 class StoredKey(msgspec.Struct, frozen=True):
-    """An API key as the store keeps it: its hash, never its text. `expires_ms` is UTC ms; None: never."""
+    """An API key as the store keeps it: its hash, never its text. `expires_ms` is UTC ms; None: never.
+
+    With `role` it may what the role may, and `scopes` say nothing. With `member_id` no more than she may.
+    """
 
     environment: str
     key_hash: bytes
@@ -45,6 +48,8 @@ class StoredKey(msgspec.Struct, frozen=True):
     name: str
     scopes: frozenset[str]
     expires_ms: int | None
+    role: Role | None = None
+    member_id: str | None = None
 
 
 class KeyRecord(msgspec.Struct, frozen=True):
@@ -58,6 +63,8 @@ class KeyRecord(msgspec.Struct, frozen=True):
     created_ms: int
     expires_ms: int | None
     revoked_ms: int | None
+    role: Role | None = None
+    member_id: str | None = None
 
 
 class KeyFinder(Protocol):

@@ -10,7 +10,7 @@ import base64
 import binascii
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, cast
 
 import msgspec
@@ -23,11 +23,15 @@ from clarion.tenancy.api_keys import EVERYTHING, SCOPES
 from clarion.tenancy.issuers import TokenIssuer
 from clarion.tenancy.key_sets import KeySet, VerifyingKey, canonical
 from clarion.tenancy.model import Principal
+from clarion.tenancy.roles import ROLES, narrow
 
 MAX_TOKEN_BYTES: Final = 8192
 MAX_AUDIENCES: Final = 20
 LEEWAY_S: Final = 30
 """How far the issuer's clock may be off from the store's."""
+
+MAX_SUBJECT: Final = 200
+"""Characters that are kept of whom a token speaks for."""
 
 LAST_S: Final = 253_402_300_799
 """The end of the year 9999: a token that never expires is a mistake."""
@@ -134,9 +138,27 @@ def believe(token: Token, issuer: TokenIssuer, keys: KeySet, now_s: float) -> Pr
         raise TokenRefused("the token is not valid yet")
     if not (issuer.issuer == token.issuer and issuer.audience in token.audiences):
         raise TokenRefused("the token was made out by or to somebody else")
+    told = _all_claims(token)
+    subject = told.get("sub")
     return Principal(
-        issuer.tenant_id, KEY_ID_PREFIX + issuer.name, issuer.environment, _scopes(claims, issuer.scopes)
+        issuer.tenant_id,
+        KEY_ID_PREFIX + issuer.name,
+        issuer.environment,
+        _granted(claims, told, issuer),
+        subject=subject[:MAX_SUBJECT] if isinstance(subject, str) else "",
     )
+
+
+def member_named(token: Token, issuer: TokenIssuer) -> str:
+    """The e-mail, in lower case, of the member that a believed token speaks for. Raises TokenRefused.
+
+    An identity provider that says that it has not verified the address is not believed about it.
+    """
+    told = _all_claims(token)
+    email = told.get(issuer.member_claim)
+    if not isinstance(email, str) or told.get("email_verified", True) is not True:
+        raise TokenRefused("the token names no member")
+    return email.lower()
 
 
 def ends_s(token: Token) -> float:
@@ -153,10 +175,25 @@ def _is_signed(token: Token, key: VerifyingKey) -> bool:
         return False
 
 
-def _scopes(claims: _Claims, allowed: Sequence[str]) -> frozenset[str]:
-    """What the token asks for and its issuer may give: `scope` (words) or `scopes` (a list or words)."""
-    wanted = _words(claims.scope) | _words(claims.scopes)
-    return frozenset(wanted & (SCOPES if EVERYTHING in allowed else set(allowed)))
+def _granted(claims: _Claims, told: Mapping[str, Any], issuer: TokenIssuer) -> frozenset[str]:
+    """What the token asks for and its issuer may give: `scope` (words) or `scopes` (a list or words).
+
+    Where a claim names a role or a member, that decides, and scopes, where there are any, only take away.
+    """
+    allowed = frozenset(issuer.scopes)
+    wanted = frozenset(_words(claims.scope) | _words(claims.scopes))
+    if issuer.role_claim:
+        named = _words(told.get(issuer.role_claim))
+        bound = next((scopes for role, scopes in ROLES.items() if role in named), frozenset[str]())
+        allowed = narrow(allowed, bound)
+    if not wanted and (issuer.role_claim or issuer.member_claim):
+        return allowed
+    return wanted & (SCOPES if EVERYTHING in allowed else allowed)
+
+
+def _all_claims(token: Token) -> dict[str, Any]:
+    """Every claim of a token, also those that have no meaning here."""
+    return msgspec.json.decode(_unpack(token.signed.rpartition(b".")[2]), type=dict[str, Any])
 
 
 def _words(claim: object) -> set[str]:

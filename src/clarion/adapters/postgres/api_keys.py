@@ -9,6 +9,7 @@ from clarion.kernel.errors import Conflict, NotFound
 from clarion.kernel.ids import format_id, parse_id
 from clarion.tenancy.model import Principal
 from clarion.tenancy.ports import KeyRecord, StoredKey
+from clarion.tenancy.roles import ROLES, narrow
 
 if TYPE_CHECKING:
     from clarion.adapters.postgres.pools import Pools
@@ -27,11 +28,14 @@ class PostgresApiKeys:
             record = await connection.fetchrow(self._sql["find_key"], key_hash)
         if record is None:
             return None
+        scopes = ROLES[record["role"]] if record["role"] else frozenset[str](record["scopes"])
+        is_members = record["member_id"] is not None
         return Principal(
             record["tenant_id"],
             format_id(record["key_id"]),
             record["environment"],
-            frozenset(record["scopes"]),
+            narrow(scopes, ROLES[record["member_role"]]) if is_members else scopes,
+            member_id=format_id(record["member_id"]) if is_members else "",
         )
 
     async def create_key(self, tenant_id: bytes, key: StoredKey, *, max_live: int) -> str:
@@ -57,6 +61,8 @@ class PostgresApiKeys:
                 key.name,
                 sorted(key.scopes),
                 key.expires_ms,
+                key.role or "",
+                parse_id(key.member_id) if key.member_id else None,
             )
         return format_id(key_id)
 
@@ -74,6 +80,8 @@ class PostgresApiKeys:
                 record["created_at"],
                 record["expires_at"],
                 record["revoked_at"],
+                record["role"] or None,
+                format_id(record["member_id"]) if record["member_id"] else None,
             )
             for record in records
         ]

@@ -51,6 +51,8 @@ class PostgresTokenIssuers:
                     sorted(issuer.scopes),
                     issuer.jwks_url,
                     sealed,
+                    issuer.role_claim,
+                    issuer.member_claim,
                 )
             except asyncpg.UniqueViolationError:
                 is_new = None  # another tenant's, written a moment ago
@@ -86,6 +88,8 @@ class PostgresTokenIssuers:
             scopes=tuple(record["scopes"]),
             jwks_url=record["jwks_url"],
             key_set=keys,
+            role_claim=record["role_claim"],
+            member_claim=record["member_claim"],
         )
 
 

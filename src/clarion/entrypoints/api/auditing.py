@@ -6,7 +6,7 @@ Closed by default: a route that is no GET and needs a credential is written down
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, Final, cast
 
@@ -78,7 +78,7 @@ def _between(route: Route, reader: Route | None) -> Handler:
     async def handle(call: Call) -> Reply:
         act, before = await _describe(call, reader)
         services = call.services
-        async with recorded(services.audit, call.tenant_id, act, _lost(call)) as ending:
+        async with recorded(services.audit, call.tenant_id, act, tell_lost(call)) as ending:
             reply = await route.handle(call)
             await _tell(call, reply, ending, (reader, before))
         return reply
@@ -86,7 +86,9 @@ def _between(route: Route, reader: Route | None) -> Handler:
     return handle
 
 
-def _lost(call: Call) -> Any:  # noqa: ANN401  a callback of `recorded`
+def tell_lost(call: Call) -> Callable[[Exception], None]:
+    """What is done where the end of an act of this call cannot be written."""
+
     def tell(error: Exception) -> None:
         _log.error("audit_end_lost", request_id=call.trip.request_id, route=call.route.line, exc_info=error)
 

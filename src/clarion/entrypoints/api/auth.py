@@ -67,6 +67,11 @@ class Authenticator:
             if entry.principal is not None and entry.principal.key_id != key_id
         }
 
+    def forget_all(self) -> None:
+        """Believe nothing any more: what people may has just changed."""
+        self.tokens.forget()
+        self._known = {}
+
     async def _ask(self, digest: bytes, text: bytes) -> _Entry:
         """One look-up for all who wait for the same credential."""
         task = self._asking.get(digest)

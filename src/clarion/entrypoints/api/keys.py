@@ -12,23 +12,28 @@ from clarion.contracts.commands import AwareTime
 from clarion.entrypoints.api.body import JsonBody
 from clarion.entrypoints.api.replies import Reply, json_reply
 from clarion.entrypoints.api.routing import ANY_KEY, Call, Route, Spec, route
-from clarion.kernel.errors import NotFound, Refused
+from clarion.kernel.errors import Invalid, NotFound, Refused
 from clarion.kernel.ids import format_id
 from clarion.orchestration.rows import format_time
-from clarion.tenancy.api_keys import EVERYTHING, KEY_BYTES, SCOPES, KeyRequest, create_key
-from clarion.tenancy.model import Environment
+from clarion.tenancy.api_keys import KEY_BYTES, SCOPES, KeyRequest, create_key
+from clarion.tenancy.model import Environment, Role
 from clarion.tenancy.ports import KeyRecord
+from clarion.tenancy.roles import ROLES, covers
 
 Scope = Annotated[str, Meta(extra_json_schema={"enum": sorted(SCOPES)})]
 
 
 class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of `POST /api/v1/keys`. No more than the calling key may itself; without `expires_at` it does not expire."""
+    """Body of `POST /api/v1/keys`. No more than the calling key may itself; without `expires_at` it does not expire.
+
+    Either `scopes`, or a `role`: then it may what the role may, also when that changes.
+    """
 
     name: Annotated[str, Meta(max_length=200)] = ""
     environment: Environment | None = None
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=100)] | None = None
     expires_at: AwareTime | None = None
+    role: Role | None = None
 
 
 class KeyCreated(msgspec.Struct, frozen=True):
@@ -41,10 +46,11 @@ class KeyCreated(msgspec.Struct, frozen=True):
     scopes: list[str]
     last_four: str
     expires_at: str | None
+    role: Role | None
 
 
 class KeyView(msgspec.Struct, frozen=True):
-    """A key as its tenant sees it."""
+    """A key as its tenant sees it. `member_id`: whose it is; it never may more than she. Null: nobody's in person."""
 
     key_id: str
     name: str
@@ -54,6 +60,8 @@ class KeyView(msgspec.Struct, frozen=True):
     created_at: str
     expires_at: str | None
     revoked_at: str | None
+    role: Role | None
+    member_id: str | None
 
 
 class KeyList(msgspec.Struct, frozen=True):
@@ -70,6 +78,7 @@ class WhoAmI(msgspec.Struct, frozen=True):
     key_id: str
     environment: str
     scopes: list[str]
+    member_id: str | None
 
 
 _NEW: Final = JsonBody(NewKey)
@@ -92,9 +101,13 @@ async def post_key(call: Call) -> Reply:
     """
     body = await call.read(_NEW)
     principal = call.principal
-    scopes = sorted(principal.scopes) if body.scopes is None else body.scopes
+    if body.role and body.scopes:
+        raise Invalid("give either `scopes` or `role`", "role")
+    scopes = sorted(
+        ROLES[body.role] if body.role else principal.scopes if body.scopes is None else body.scopes
+    )
     environment: Environment = body.environment or ("test" if principal.environment == "test" else "live")
-    if EVERYTHING not in principal.scopes and not principal.scopes.issuperset(scopes):
+    if not covers(principal.scopes, frozenset(scopes)):
         raise Refused("a key cannot give away what it may not do itself", "scope")
     if environment == "live" and principal.environment != "live":
         raise Refused("a test key cannot make live ones", "environment")
@@ -102,13 +115,20 @@ async def post_key(call: Call) -> Reply:
     region = call.services.gateway.region
     minted = await create_key(
         call.tenant_id,
-        KeyRequest(body.name, environment, scopes, expires_ms),
+        KeyRequest(body.name, environment, scopes, expires_ms, body.role, principal.member_id or None),
         region.keys,
         chance=os.urandom(KEY_BYTES),
         now_ms=region.clock.now_ms(),
     )
     created = KeyCreated(
-        minted.key_id, minted.text, body.name, environment, scopes, minted.last_four, _time(expires_ms)
+        minted.key_id,
+        minted.text,
+        body.name,
+        environment,
+        scopes,
+        minted.last_four,
+        _time(expires_ms),
+        body.role,
     )
     return json_reply(created, 201)
 
@@ -141,6 +161,7 @@ async def show_me(call: Call) -> Reply:
         principal.key_id,
         principal.environment,
         sorted(principal.scopes),
+        principal.member_id or None,
     )
     return json_reply(me)
 
@@ -155,6 +176,8 @@ def _view(record: KeyRecord) -> KeyView:
         format_time(record.created_ms),
         _time(record.expires_ms),
         _time(record.revoked_ms),
+        record.role,
+        record.member_id,
     )
 
 

@@ -11,6 +11,7 @@ import msgspec
 from clarion.adapters.egress import GuardedFetcher, read_networks
 from clarion.adapters.postgres.audit import PostgresAuditLog
 from clarion.adapters.postgres.idempotency import PostgresIdempotency
+from clarion.adapters.postgres.members import PostgresMembers
 from clarion.adapters.postgres.recipients import PostgresRecipients
 from clarion.adapters.valkey.replays import ValkeyReplays
 from clarion.audience.events import EventPorts
@@ -29,6 +30,7 @@ from clarion.entrypoints.api.tokens import PublishedKeys, TokenVerifier
 from clarion.kernel.batch import Coalescer
 from clarion.kernel.errors import ClarionError
 from clarion.orchestration.accept import Answer, Ask, accept
+from clarion.tenancy.members import MemberStore
 from clarion.tenancy.model import Tenant
 from clarion.tenancy.quotas import GiveBack, Take
 
@@ -150,11 +152,12 @@ class Services(msgspec.Struct, frozen=True):
     replays: ValkeyReplays
     fetcher: GuardedFetcher
     audit: AuditLog
+    members: MemberStore
 
 
 def _authenticator(region: Region, fetcher: GuardedFetcher) -> Authenticator:
     published = PublishedKeys(fetcher, region.clock.monotonic)
-    tokens = TokenVerifier(region.token_issuers, published, region.clock)
+    tokens = TokenVerifier(region.token_issuers, PostgresMembers(region.pools), published, region.clock)
     return Authenticator(region.keys, tokens, region.clock.monotonic)
 
 
@@ -183,4 +186,5 @@ def build_services(gateway: Gateway) -> Services:
         replays=ValkeyReplays(region.valkey),
         fetcher=fetcher,
         audit=PostgresAuditLog(region.pools),
+        members=PostgresMembers(region.pools),
     )

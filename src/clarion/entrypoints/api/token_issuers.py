@@ -21,6 +21,7 @@ from clarion.tenancy.model import Environment
 from clarion.tenancy.tokens import KEY_ID_PREFIX
 
 Claim = Annotated[str, Meta(min_length=1, max_length=500)]
+ClaimName = Annotated[str, Meta(max_length=100)]
 
 
 class KeySetBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,7 +35,8 @@ class IssuerBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `issuer` and `audience` are what tokens must say as `iss` and `aud`; together they belong to one tenant. Without
     `audience` it is `urn:clarion:tenant:` and the tenant's id. `scopes`: the most that the tokens may do; a token asks
-    for its own with `scope` or `scopes`.
+    for its own with `scope` or `scopes`. `role_claim`: the claim that names a role, like `role`; `member_claim`: the
+    one that names a member by her e-mail, like `email`. A token without what they ask for may do nothing.
     """
 
     issuer: Claim
@@ -44,6 +46,8 @@ class IssuerBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     environment: Environment | None = None
     keys: KeySetBody | None = None
     jwks_url: Annotated[str, Meta(min_length=1, max_length=2000)] | None = None
+    role_claim: ClaimName = ""
+    member_claim: ClaimName = ""
 
 
 class IssuerKey(msgspec.Struct, frozen=True):
@@ -64,6 +68,8 @@ class IssuerView(msgspec.Struct, frozen=True):
     scopes: list[str]
     jwks_url: str | None
     keys: list[IssuerKey]
+    role_claim: str
+    member_claim: str
 
 
 class IssuerList(msgspec.Struct, frozen=True):
@@ -119,6 +125,8 @@ def _issuer(call: Call, name: str, body: IssuerBody) -> TokenIssuer:
         scopes=tuple(sorted(set(body.scopes))),
         jwks_url=body.jwks_url or "",
         key_set=b"" if body.keys is None else msgspec.json.encode(body.keys),
+        role_claim=body.role_claim,
+        member_claim=body.member_claim,
     )
 
 
@@ -191,6 +199,8 @@ def _view(issuer: TokenIssuer) -> IssuerView:
         list(issuer.scopes),
         issuer.jwks_url or None,
         [IssuerKey(key.kid, key.algorithm) for key in keys],
+        issuer.role_claim,
+        issuer.member_claim,
     )
 
 

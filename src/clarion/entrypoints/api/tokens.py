@@ -12,9 +12,19 @@ from clarion.kernel.clock import Clock
 from clarion.kernel.errors import Invalid, Refused, Transient
 from clarion.tenancy.issuers import TokenIssuer
 from clarion.tenancy.key_sets import Algorithm, KeySet, read_key_set
+from clarion.tenancy.members import MemberFinder
 from clarion.tenancy.model import Principal
 from clarion.tenancy.ports import KeyFetcher, TokenIssuerFinder
-from clarion.tenancy.tokens import Token, believe, choose_issuer, ends_s, read_token
+from clarion.tenancy.roles import ROLES, narrow
+from clarion.tenancy.tokens import (
+    Token,
+    TokenRefused,
+    believe,
+    choose_issuer,
+    ends_s,
+    member_named,
+    read_token,
+)
 
 TRUSTED_S: Final = 2.0
 """How long what the store said about an issuer is believed, as with keys: a deleted one ends no later."""
@@ -115,8 +125,11 @@ class Verified(msgspec.Struct, frozen=True):
 class TokenVerifier:
     """Holds tokens against the issuers that tenants have set up."""
 
-    def __init__(self, finder: TokenIssuerFinder, published: PublishedKeys, clock: Clock) -> None:
+    def __init__(
+        self, finder: TokenIssuerFinder, members: MemberFinder, published: PublishedKeys, clock: Clock
+    ) -> None:
         self.published = published
+        self._members = members
         self._finder = finder
         self._clock = clock
         self._known: dict[str, _Known] = {}
@@ -129,7 +142,17 @@ class TokenVerifier:
         keys = await self._keys(issuer, token, known)
         now_s = self._clock.now_ms() / 1000
         principal = believe(token, issuer, keys, now_s)
+        if issuer.member_claim:
+            principal = await self._as_member(principal, member_named(token, issuer))
         return Verified(principal, ends_s(token) - now_s)
+
+    async def _as_member(self, principal: Principal, email: str) -> Principal:
+        """Who the bearer is as a member: with no more than her role lets her do. Raises TokenRefused."""
+        member = await self._members.find_active(principal.tenant_id, email)
+        if member is None:
+            raise TokenRefused("the token's bearer is no active member")
+        scopes = narrow(principal.scopes, ROLES[member[1]])
+        return msgspec.structs.replace(principal, scopes=scopes, member_id=member[0])
 
     def forget(self) -> None:
         """Ask the store anew about every issuer: one of them was just changed."""
