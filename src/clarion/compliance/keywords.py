@@ -54,17 +54,16 @@ STOP: Final = _spellings(
 START: Final = _spellings("start|unstop|yes|resume|optin|opt in|subscribe|oui|ja|si|sim|tak")
 HELP: Final = _spellings("help|info|aide|hilfe|ayuda|ajuda|aiuto|hulp|pomoc|ヘルプ|مساعدة")
 
-_PHRASES: Final = (
+_PHRASES: Final = _spellings(
     "stop texting|stop messaging|stop sending|stop contacting|stop bothering|stop these|stop this|stop spamming|"
-    "stop it|stop all messages|stop all texts|do not text|don t text|dont text|do not message|don t message|"
-    "dont message|do not contact|don t contact|dont contact|no more texts|no more messages|no more sms|"
+    "stop it|stop all messages|stop all texts|do not text|don't text|dont text|do not message|don't message|"
+    "dont message|do not contact|don't contact|dont contact|no more texts|no more messages|no more sms|"
     "leave me alone|take me off|remove me|remove my number|delete my number|unsubscribe me|opt me out|"
     "opting out|i want to opt out|want to stop|lose my number|wrong number|"
-    "keine sms mehr|keine nachrichten mehr|ne m envoyez plus|ne plus recevoir|plus de sms|"
+    "keine sms mehr|keine nachrichten mehr|ne m'envoyez plus|ne plus recevoir|plus de sms|"
     "no me envien mas|no mas mensajes|no quiero recibir|nao quero receber|nao me envie|"
     "non voglio piu|niente piu messaggi|geen sms meer|geen berichten meer|nie chce"
-    "|"
-).split("|")
+)
 """Wording, within any sentence, that can mean nothing else."""
 
 _STRONG: Final = _spellings(
