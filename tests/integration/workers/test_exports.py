@@ -107,7 +107,8 @@ async def join_segment(worker: Worker, caller: Caller) -> None:
         )
         await connection.execute(
             "INSERT INTO segment_members (segment_id, snapshot, user_id, tenant_id) "
-            "SELECT s.segment_id, 1, u.user_id, s.tenant_id FROM segments s JOIN user_profiles u USING (tenant_id) WHERE s.tenant_id = $1",
+            "SELECT s.segment_id, 1, u.user_id, s.tenant_id "
+            "FROM segments s JOIN user_profiles u USING (tenant_id) WHERE s.tenant_id = $1",
             caller.tenant_id,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+
 from clarion.adapters.valkey.context import ValkeyContexts
 from clarion.compliance.ports import DataSubject, Held
 

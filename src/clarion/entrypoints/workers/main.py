@@ -25,6 +25,7 @@ from clarion.entrypoints.workers.events import run_events
 from clarion.entrypoints.workers.exports import run_exports
 from clarion.entrypoints.workers.exposition import serve_metrics
 from clarion.entrypoints.workers.projector import run_projector
+from clarion.entrypoints.workers.retention import run_retention
 from clarion.entrypoints.workers.scheduler import run_scheduler
 from clarion.entrypoints.workers.segments import run_segments
 from clarion.entrypoints.workers.sweeper import run_sweeper
@@ -43,6 +44,7 @@ ROLES: Final[dict[str, Role]] = {
     "segments": run_segments,
     "erasures": run_erasures,
     "exports": run_exports,
+    "retention": run_retention,
 }
 
 DRAIN_S: Final = 10.0
