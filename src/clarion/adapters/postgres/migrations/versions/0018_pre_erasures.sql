@@ -39,7 +39,7 @@ CREATE INDEX former_users_by_age ON former_users USING brin (left_at);
 ALTER TABLE notifications ADD COLUMN erased_at timestamptz;
 
 -- A restored backup knows less numbers than were given: none is given twice.
-GRANT UPDATE ON SEQUENCE user_seq TO clarion_pipeline;
+GRANT SELECT, UPDATE ON SEQUENCE user_seq TO clarion_pipeline;
 
 DO $$
 DECLARE
