@@ -38,3 +38,9 @@ class GlobalTenants:
         """The tenant of this name, or None."""
         record = await with_retries(lambda: self._pool.fetchrow(self._sql["find_tenant"], name))
         return TenantEntry(record["tenant_id"].bytes, name, record["home_region"]) if record else None
+
+    async def release(self, tenant_id: bytes) -> None:
+        """Give a tenant's name free, and forget how its accounts did. Again it finds nothing more."""
+        ident = uuid.UUID(bytes=tenant_id)
+        for statement in ("forget_accounts", "release_tenant"):
+            await with_retries(lambda sql=self._sql[statement]: self._pool.execute(sql, ident))

@@ -29,6 +29,7 @@ from clarion.entrypoints.workers.retention import run_retention
 from clarion.entrypoints.workers.scheduler import run_scheduler
 from clarion.entrypoints.workers.segments import run_segments
 from clarion.entrypoints.workers.sweeper import run_sweeper
+from clarion.entrypoints.workers.tenants import run_tenants
 from clarion.kernel.errors import ClarionError
 from clarion.settings import Settings, load_settings
 
@@ -45,6 +46,7 @@ ROLES: Final[dict[str, Role]] = {
     "erasures": run_erasures,
     "exports": run_exports,
     "retention": run_retention,
+    "tenants": run_tenants,
 }
 
 DRAIN_S: Final = 10.0
