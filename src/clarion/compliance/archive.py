@@ -67,15 +67,16 @@ _ABOUT: Final = (
 
 
 class Gathered:
-    """What stores gave, by kind, until it is packed."""
+    """What stores gave, by kind, until it is packed. `most`: bytes, compressed."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_GATHERED_BYTES) -> None:
+        self._most = most
         self._kinds: dict[str, _Kind] = {}
 
     def add(self, held: Held) -> None:
         """Take a portion. Raises Permanent where it is more than anybody can be given at once."""
         self._kinds.setdefault(held.name, _Kind()).add(held)
-        if sum(kind.size for kind in self._kinds.values()) > MAX_GATHERED_BYTES:
+        if sum(kind.size for kind in self._kinds.values()) > self._most:
             detail = "more is held about this user than goes into one archive"
             raise Permanent(detail)
 

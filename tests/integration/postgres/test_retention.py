@@ -93,10 +93,10 @@ class Past:
 
 
 _DEAD: Final = (
-    "INSERT INTO dead_letters (global_id, created_at, notification_id, tenant_id, user_id, category, channel, template, "
-    "priority, reason, last_error, crashes, deliveries, attempts, provider, status, lease_epoch, died_at) "
-    "SELECT global_id, created_at, $2, $3, 1, 'marketing', 'email', '', 5, 'deliveries', '', 0, 1, 1, '', 'failed', 1, "
-    "now() FROM notifications WHERE global_id = $1"
+    "INSERT INTO dead_letters (global_id, created_at, notification_id, tenant_id, user_id, category, channel, "
+    "template, priority, reason, last_error, crashes, deliveries, attempts, provider, status, lease_epoch, died_at) "
+    "SELECT global_id, created_at, $2, $3, 1, 'marketing', 'email', '', 5, 'deliveries', '', 0, 1, 1, '', 'failed', "
+    "1, now() FROM notifications WHERE global_id = $1"
 )
 
 

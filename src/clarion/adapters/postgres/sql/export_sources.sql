@@ -92,5 +92,5 @@ WHERE b.tenant_id = $1 AND $2::bigint > 0
 
 -- name: exports
 -- That she, or somebody for her, asked for this before.
-SELECT jsonb_build_object('export_id', e.export_id, 'state', e.state, 'requested_at', e.requested_at, 'expires_at', e.expires_at) AS record
+SELECT jsonb_build_object('export_id', e.export_id, 'state', e.state, 'problem', e.problem, 'requested_at', e.requested_at, 'expires_at', e.expires_at) AS record
 FROM exports e WHERE e.tenant_id = $1 AND e.user_id = $2 AND $3 <> '' ORDER BY e.requested_at
