@@ -8,7 +8,16 @@ from typing import Protocol
 import msgspec
 
 from clarion.compliance.model import ConsentState
-from clarion.compliance.suppression import Suppression
+from clarion.compliance.suppression import (
+    Freed,
+    Listed,
+    Origin,
+    Silenced,
+    Suppression,
+    SuppressionReason,
+    Target,
+    Wanted,
+)
 
 
 class ConsentWord(msgspec.Struct, frozen=True):
@@ -119,4 +128,43 @@ class ExportSource(Protocol):
 
     def export(self, subject: DataSubject) -> AsyncIterator[Held]:
         """All that is held of her, in clear, a portion at a time; of one name as many as it takes. Raises Transient."""
+        ...
+
+
+class Holder(msgspec.Struct, frozen=True, array_like=True):
+    """A user who has an address now. `language` is a tag (BCP 47), "" where it is unknown."""
+
+    external_id: str
+    user_id: int
+    language: str
+
+
+class SuppressionStore(Protocol):
+    """Who is not to be written to, in Postgres."""
+
+    async def silence(
+        self, tenant_id: bytes, targets: Sequence[tuple[Target, SuppressionReason]], origin: Origin
+    ) -> Silenced:
+        """Silence channels of users, and of whoever has an address, now or later; with the users' versions.
+
+        When it returns, every later `consents` sees it. What is silent already stays so, for the graver reason.
+        """
+        ...
+
+    async def free(self, tenant_id: bytes, target: Target, reasons: Sequence[SuppressionReason]) -> Freed:
+        """End what has one of the reasons, or waits to be looked at: of the user, or of all who have the address."""
+        ...
+
+    async def page(self, tenant_id: bytes, wanted: Wanted) -> list[Listed]:
+        """Suppressions and refusals, newest first."""
+        ...
+
+    async def holders(
+        self, tenant_id: bytes, addresses: Sequence[tuple[str, bytes]]
+    ) -> dict[tuple[str, bytes], list[Holder]]:
+        """Who has these (channel, keyed hash) now; absent where nobody has."""
+        ...
+
+    async def last_texted(self, tenant_id: bytes, user_ids: Sequence[int], now_ms: int) -> dict[int, str]:
+        """The category of the last text that each was sent in the last month; absent where there was none."""
         ...

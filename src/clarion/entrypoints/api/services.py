@@ -13,10 +13,12 @@ from clarion.adapters.postgres.audit import PostgresAuditLog
 from clarion.adapters.postgres.idempotency import PostgresIdempotency
 from clarion.adapters.postgres.members import PostgresMembers
 from clarion.adapters.postgres.recipients import PostgresRecipients
+from clarion.adapters.postgres.suppressions import PostgresSuppressions
 from clarion.adapters.valkey.replays import ValkeyReplays
 from clarion.audience.events import EventPorts
 from clarion.bootstrap import Gateway, Region
 from clarion.compliance.audit import AuditLog
+from clarion.compliance.ports import SuppressionStore
 from clarion.compliance.subscriptions import Subscriptions
 from clarion.delivery.intake import Intake
 from clarion.delivery.links.visits import Visits
@@ -147,6 +149,7 @@ class Services(msgspec.Struct, frozen=True):
     visits: Visits
     recipients: PostgresRecipients
     subscriptions: Subscriptions
+    suppressions: SuppressionStore
     recorder: Recorder
     intake: Intake
     replays: ValkeyReplays
@@ -179,6 +182,7 @@ def build_services(gateway: Gateway) -> Services:
         visits=Visits(region.receipts, region.metrics.visits_lost.inc),
         recipients=PostgresRecipients(region.pools),
         subscriptions=Subscriptions(region.seals, region.consents),
+        suppressions=PostgresSuppressions(region.pools),
         recorder=Recorder(
             EventPorts(region.events, region.users, region.keyring, region.sealer, region.clock)
         ),
