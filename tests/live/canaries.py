@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from redis.asyncio import Redis
-
 from clarion.adapters.embedded import DataDirectory, store_urls
 from clarion.adapters.embedded.binaries import postgres_binary
 from clarion.adapters.postgres.migrate import Databases, database_url
+from clarion.adapters.valkey.client import connect
 from clarion.testing.instance import Instance
 
 DATABASES: Final = (Databases().regional, Databases().keys, Databases().global_)
@@ -92,20 +91,23 @@ async def keyspace(instance: Instance) -> bytes:
     """All names and values that Valkey holds, one after another."""
     url = store_urls(DataDirectory.existing(instance.data)).valkey
     assert url is not None
-    readers = {
-        b"string": ("GET",),
-        b"hash": ("HGETALL",),
-        b"list": ("LRANGE", 0, -1),
-        b"set": ("SMEMBERS",),
-        b"zset": ("ZRANGE", 0, -1),
-        b"stream": ("XRANGE", "-", "+"),
+    readers: dict[bytes, tuple[str, tuple[str | int, ...]]] = {
+        b"string": ("GET", ()),
+        b"hash": ("HGETALL", ()),
+        b"list": ("LRANGE", (0, -1)),
+        b"set": ("SMEMBERS", ()),
+        b"zset": ("ZRANGE", (0, -1)),
+        b"stream": ("XRANGE", ("-", "+")),
     }
     parts: list[bytes] = []
-    client = Redis.from_url(url.replace("valkey://", "redis://"))
+    clients = await connect(url)
+    ask = clients.read.execute_command
     try:
-        async for key in client.scan_iter(count=1000):
-            command, *rest = readers[await client.type(key)]
-            parts += [key, repr(await client.execute_command(command, key, *rest)).encode()]
+        for key in await ask("KEYS", "*"):
+            kind: bytes = await ask("TYPE", key)
+            if kind != b"none":  # it has expired meanwhile
+                command, rest = readers[kind]
+                parts += [key, repr(await ask(command, key, *rest)).encode()]
     finally:
-        await client.aclose()
+        await clients.close()
     return b"\n".join(parts)

@@ -31,7 +31,7 @@ from tests.live.support import Person, fetch, move_in
 class Canaries:
     """Words that nobody else says, by where they were put."""
 
-    words: dict[str, str] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict[str, str])
 
     def make(self, place: str) -> str:
         """A new one."""
