@@ -2,7 +2,7 @@
 # ARGS reaches the program: make up ARGS="--port 9090", make test ARGS="tests/unit -k caps".
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-contract lint bench clients contract reference docs fmt lock clean
+.PHONY: help up test test-contract lint attack bench clients contract reference docs fmt lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -23,7 +23,10 @@ test: $(READY) ## Run every test that a fresh machine can run
 	@$(BIN)/pytest -n 3 $(ARGS)
 
 # Node comes from the nodejs wheel; what npm does not get is skipped below, with its reason.
-test-contract: $(READY) ## Run the providers against software that others wrote (installed into .oracles)
+test-attack: $(READY) ## Attack: five corpora, and 50000 requests of one tenant about another (the suite sends fewer)
+	@CLARION_ISLAND_REQUESTS=50000 $(BIN)/pytest tests/attacks -n 0 -s $(ARGS)
+
+contract: $(READY) ## Run the providers against software that others wrote (installed into .oracles)
 	@$(BIN)/python -m tools.oracles .oracles
 	@CLARION_ORACLES=$(CURDIR)/.oracles $(BIN)/pytest tests/oracles -n 0 -v -rs $(ARGS)
 
