@@ -42,6 +42,12 @@ class PostgresTenantDeletion:
         async with self._pools.pipeline() as connection:
             return [_deletion(record) for record in await connection.fetch(self._sql["under_way"])]
 
+    async def removed(self, tenant_id: bytes) -> int:
+        """How many rows of a tenant were removed so far."""
+        async with self._pools.pipeline() as connection:
+            record = await connection.fetchrow(self._sql["find_deletion"], tenant_id)
+        return record["removed"] if record else 0
+
     async def users(self, tenant_id: bytes, most: int) -> list[DyingUser]:
         """Users who are left; see `TenantRows.users`."""
         async with self._pools.pipeline() as connection:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from clarion.entrypoints.cli import (
+    audit_commands,
     broadcast,
     dlq_commands,
     erase_commands,
@@ -113,6 +114,7 @@ app.add_typer(tenant_app, name="tenant")
 app.add_typer(key_app, name="key")
 app.add_typer(template_commands.app, name="template")
 app.add_typer(dlq_commands.app, name="dlq")
+app.add_typer(audit_commands.app, name="audit")
 app.add_typer(erase_commands.app, name="erase")
 app.add_typer(broadcast.app, name="broadcast")
 app.add_typer(provider_commands.app, name="provider")
@@ -155,6 +157,20 @@ def tenant_list(data: DataOption = DEFAULT_DATA) -> None:
     from clarion.entrypoints.cli.tenants import print_tenants
 
     print_tenants(data)
+
+
+@tenant_app.command("delete")
+def tenant_delete(
+    name: Annotated[str, typer.Argument(help="The tenant's name.")],
+    confirm: Annotated[str, typer.Option(help="The name once more: there is no way back.")],
+    reason: Annotated[str, typer.Option(help="Why, for the audit log.")] = "",
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """Delete a tenant with all that it has, and wait until nothing of it is left."""
+    from clarion.entrypoints.cli.tenants import DeleteOptions, delete_tenant
+
+    removed = asyncio.run(delete_tenant(DeleteOptions(data, name, confirm, reason)))
+    typer.echo(f"tenant {name} is gone: {removed:,} rows were removed; its audit log stays")
 
 
 @key_app.command("create")

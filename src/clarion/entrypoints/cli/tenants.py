@@ -18,19 +18,24 @@ from clarion.adapters.globaldb.store import close_global_pool, open_global_pool
 from clarion.adapters.globaldb.tenants import GlobalTenants
 from clarion.adapters.postgres.api_keys import PostgresApiKeys
 from clarion.adapters.postgres.pools import Pools, open_pools
+from clarion.adapters.postgres.tenant_deletion import PostgresTenantDeletion
 from clarion.adapters.postgres.tenants import PostgresTenants
 from clarion.adapters.sealing.sealers import AesVault
-from clarion.bootstrap import global_url_of, master_key_of, role_urls
+from clarion.bootstrap import global_url_of, master_key_of, open_region, role_urls
 from clarion.entrypoints.cli.instance import borrowed_settings, find_tenant
+from clarion.entrypoints.cli.operator import as_operator
+from clarion.entrypoints.workers.tenants import remains_of
 from clarion.kernel.errors import NotFound
 from clarion.kernel.ids import format_id, make_ids
 from clarion.settings import Settings
 from clarion.tenancy.api_keys import KEY_BYTES, KeyRequest, create_key
+from clarion.tenancy.deletion import check_confirmation, sweep
 from clarion.tenancy.model import Environment, TenantEntry
 from clarion.tenancy.ports import KeyRecord
 from clarion.tenancy.provision import NewTenant, create_tenant
 
 DAY_MS: Final = 86_400_000
+SWEEP_EVERY_S: Final = 0.05
 ID_WIDTH: Final = 36
 """A UUID's characters."""
 
@@ -79,13 +84,15 @@ async def add_tenant(data: Path, name: str, timezone: str = "UTC") -> NewAccount
             )
         finally:
             await close_global_pool(directory)
-        key = await create_key(
-            tenant.tenant_id,
-            KeyRequest(name="first"),
-            PostgresApiKeys(pools),
-            chance=os.urandom(KEY_BYTES),
-            now_ms=now_ms,
-        )
+        facts = {"name": name, "timezone": timezone}
+        async with as_operator(pools, tenant.tenant_id, ("create_tenant", "tenant"), facts=facts):
+            key = await create_key(
+                tenant.tenant_id,
+                KeyRequest(name="first"),
+                PostgresApiKeys(pools),
+                chance=os.urandom(KEY_BYTES),
+                now_ms=now_ms,
+            )
     return NewAccount(format_id(tenant.tenant_id), name, key.text)
 
 
@@ -93,7 +100,41 @@ async def set_quota(data: Path, tenant: str, per_day: int | None) -> None:
     """Let a tenant have so many notifications accepted a day; None: any number. Raises NotFound."""
     async with _opened(data) as (settings, pools):
         tenant_id = await _find(settings, pools, tenant)
-        await PostgresTenants(pools, AesVault(master_key_of(settings))).put_quota(tenant_id, per_day)
+        async with as_operator(pools, tenant_id, ("put_quota", "tenant"), facts={"per_day": per_day}):
+            await PostgresTenants(pools, AesVault(master_key_of(settings))).put_quota(tenant_id, per_day)
+
+
+class DeleteOptions(msgspec.Struct, frozen=True):
+    """Which tenant to delete, its name once more, and why."""
+
+    data: Path
+    tenant: str
+    confirm: str
+    reason: str
+
+
+async def delete_tenant(options: DeleteOptions) -> int:
+    """Delete a tenant to the end; how many rows it had. Raises NotFound, Invalid where `confirm` is another name.
+
+    Killed, it is gone on with by any worker.
+    """
+    check_confirmation(options.tenant, options.confirm)
+    async with borrowed_settings(options.data) as settings, open_region(settings, "cli") as region:
+        tenant_id = await _find(settings, region.pools, options.tenant)
+        rows = PostgresTenantDeletion(region.pools)
+        act = ("delete_tenant", "tenant")
+        async with as_operator(region.pools, tenant_id, act, reason=options.reason):
+            deletion = await rows.begin(tenant_id, options.tenant)
+        directory = await open_global_pool(global_url_of(settings), size=1, name="clarion-cli")
+        try:
+            remains = remains_of(region, GlobalTenants(directory))
+            while True:
+                if await sweep(deletion, rows, remains, await region.pools.now_ms()):
+                    break
+                await asyncio.sleep(SWEEP_EVERY_S)
+        finally:
+            await close_global_pool(directory)
+        return await rows.removed(tenant_id)
 
 
 async def list_tenants(data: Path) -> list[TenantEntry]:
@@ -115,7 +156,10 @@ async def add_key(data: Path, options: KeyOptions) -> str:
             now_ms + options.days * DAY_MS if options.days else None,
         )
         keys = PostgresApiKeys(pools)
-        minted = await create_key(tenant_id, request, keys, chance=os.urandom(KEY_BYTES), now_ms=now_ms)
+        facts = {"name": options.name, "environment": options.environment, "scopes": options.scopes}
+        async with as_operator(pools, tenant_id, ("create_key", "keys"), facts=facts) as ending:
+            minted = await create_key(tenant_id, request, keys, chance=os.urandom(KEY_BYTES), now_ms=now_ms)
+            ending.target = f"keys/{minted.key_id}"
     return minted.text
 
 
@@ -128,8 +172,12 @@ async def list_keys(data: Path, tenant: str) -> list[KeyRecord]:
 async def revoke_key(data: Path, tenant: str, key_id: str) -> None:
     """End a key now. Raises NotFound where the tenant has no such key."""
     async with _opened(data) as (settings, pools):
-        if not await PostgresApiKeys(pools).revoke_key(await _find(settings, pools, tenant), key_id):
-            raise NotFound(f"{tenant} has no key {key_id}; `clarion key list --tenant {tenant}` shows them")
+        tenant_id = await _find(settings, pools, tenant)
+        async with as_operator(pools, tenant_id, ("revoke_key", f"keys/{key_id}")):
+            if not await PostgresApiKeys(pools).revoke_key(tenant_id, key_id):
+                raise NotFound(
+                    f"{tenant} has no key {key_id}; `clarion key list --tenant {tenant}` shows them"
+                )
 
 
 async def _find(settings: Settings, pools: Pools, name: str) -> bytes:

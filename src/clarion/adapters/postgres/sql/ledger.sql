@@ -1,13 +1,14 @@
 -- name: compare_promises
--- Per tenant and day: what was promised and what is there, where the two differ. The low 64 bits of the ids are summed on both sides.
+-- Per tenant and day: what was promised and what is there, where the two differ. Of tenants that are being deleted nothing is promised
+-- any more. The low 64 bits of the ids are summed on both sides.
 WITH promised AS (
     SELECT tenant_id, day, sum(deliveries)::bigint AS deliveries, sum(id_sum) AS id_sum
-    FROM accept_batches GROUP BY tenant_id, day
+    FROM accept_batches WHERE tenant_id NOT IN (SELECT tenant_id FROM tenant_deletions) GROUP BY tenant_id, day
 ), kept AS (
     SELECT tenant_id, (created_at AT TIME ZONE 'UTC')::date AS day, count(*) AS deliveries,
            sum(('x' || right(replace(global_id::text, '-', ''), 16))::bit(64)::bigint::numeric
                + CASE WHEN get_byte(uuid_send(global_id), 8) >= 128 THEN 18446744073709551616 ELSE 0 END) AS id_sum
-    FROM notifications GROUP BY 1, 2
+    FROM notifications WHERE tenant_id NOT IN (SELECT tenant_id FROM tenant_deletions) GROUP BY 1, 2
 )
 SELECT coalesce(p.tenant_id, k.tenant_id) AS tenant_id, coalesce(p.day, k.day) AS day,
        coalesce(p.deliveries, 0) AS promised, coalesce(k.deliveries, 0) AS kept,
@@ -33,6 +34,7 @@ FROM open_deliveries
 SELECT n.global_id, n.status, 'not terminal, and nobody will send it' AS problem
 FROM notifications n LEFT JOIN open_deliveries o USING (global_id)
 WHERE n.status IN ('queued', 'ml_scheduled', 'scheduled', 'deferred', 'retrying') AND o.global_id IS NULL
+  AND n.tenant_id NOT IN (SELECT tenant_id FROM tenant_deletions)
 UNION ALL
 SELECT n.global_id, n.status, 'terminal, and still open'
 FROM open_deliveries o JOIN notifications n USING (global_id)
@@ -48,5 +50,5 @@ WHERE d.redriven_at IS NULL
 UNION ALL
 SELECT o.global_id, o.state, 'open without a notification'
 FROM open_deliveries o LEFT JOIN notifications n USING (global_id)
-WHERE n.global_id IS NULL
+WHERE n.global_id IS NULL AND o.tenant_id NOT IN (SELECT tenant_id FROM tenant_deletions)
 LIMIT 100
