@@ -139,6 +139,7 @@ class ErasurePorts(msgspec.Struct, frozen=True):
     """What erasing needs. `targets` in the order in which they are asked; the users' keys come first.
 
     `traces`: asked once, when nothing is left: what removes the traces of removed things from a store's own log.
+    `settle_ms`: how long to wait between two rounds.
     """
 
     region: str
@@ -148,6 +149,7 @@ class ErasurePorts(msgspec.Struct, frozen=True):
     traces: Sequence[ErasureTarget]
     signer: Signer
     clock: Clock
+    settle_ms: int = SETTLE_MS
 
 
 def subject_hash(tenant_id: bytes, external_id: str, blind: Callable[[bytes, bytes], bytes]) -> bytes:
@@ -170,7 +172,7 @@ async def carry_on(erasure: Erasure, ports: ErasurePorts) -> Erasure:
         return await _postpone(erasure, problem, ports)
     erasure = msgspec.structs.replace(erasure, rounds=erasure.rounds + 1, problem="")
     if removed or erasure.rounds == 1:
-        await ports.store.note(erasure, SETTLE_MS)
+        await ports.store.note(erasure, ports.settle_ms)
         return erasure
     erasure, _, problem = await _ask(erasure, ports.traces, ports.clock)
     if problem:
