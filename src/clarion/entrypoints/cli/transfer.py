@@ -93,6 +93,19 @@ def export_users(
     raise typer.Exit(run_export(ExportOptions(data, tenant, format, output)))
 
 
+@export_app.command("user")
+def export_one_user(
+    user: Annotated[str, typer.Argument(help="The user's id.")],
+    output: Annotated[Path | None, typer.Argument(help="Where to; USER.zip without it.")] = None,
+    tenant: TenantOption = "default",
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """Write everything that is held about one user, from every store: a zip of JSON and CSV."""
+    from clarion.entrypoints.cli.export_user import ExportUserOptions, export_user
+
+    raise typer.Exit(export_user(ExportUserOptions(data, tenant, user, output)))
+
+
 def _renamed(pairs: list[str]) -> dict[str, str]:
     renamed: dict[str, str] = {}
     for pair in pairs:
