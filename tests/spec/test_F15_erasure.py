@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,8 +24,9 @@ from clarion.entrypoints.cli.erase import verify_certificate
 from clarion.testing.instance import Instance, clarion_up
 from clarion.testing.smtp import SmtpSink
 from clarion.testing.waiting import eventually
+from tests.chaos.support import slow
 from tests.live.canaries import dump, restore, search
-from tests.live.support import Person, fetch, move_in
+from tests.live.support import Person, fetch, move_in, notification
 
 
 @dataclass
@@ -136,3 +138,25 @@ async def test_F15_nothing_is_left_of_an_erased_user_nor_comes_back_with_a_backu
     again = await completed(tenant, shown["erasure_id"])
     assert again["origin"] == "restore"
     assert await search(instance, words) == []
+
+
+async def test_F15_nothing_is_sent_to_her_after_the_certificate(tenant: Person, sink: SmtpSink):
+    """Forty messages through a slow server: what has begun arrives, what waits does not."""
+    await tenant.users(2)
+    await sink.script(slow(1000))
+    body = {"notifications": [notification(user_id="user-0") for _ in range(40)]}
+    accepted = (await tenant.insist("POST /notifications/batch", body))["results"]
+    await sink.wait_for(1)
+
+    await erase(tenant, "user-0")
+
+    arrived = (await sink.report()).received
+    statuses = Counter([await tenant.status(one["notification_id"]) for one in accepted])
+    assert set(statuses) <= {"sent", "cancelled", "blocked"}
+    assert statuses["sent"] == arrived < 40
+    with pytest.raises(TimeoutError):
+        await sink.wait_for(arrived + 1, timeout_s=1.5)
+    refused = await tenant.call("POST /notifications", notification(user_id="user-0"))
+    assert refused.status == 422
+    other = await tenant.notify(user_id="user-1")
+    assert await tenant.ends(other["notification_id"]) == "sent"
