@@ -33,6 +33,7 @@ NAMES: Final = (
     "receipts",
     "route",
     "arbitrage",
+    "erasure",
 )
 MODULES: Final = {"import": "import_users"}
 """Where a bench is not in the module of its name, which Python has for itself."""
