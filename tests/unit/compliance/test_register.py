@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from clarion.compliance.register import make_register
 from clarion.compliance.residency import EEA_AND_UK, residency_of
-from clarion.compliance.retention import KEPT
+from clarion.compliance.retention import KEPT, REGION_DAYS
 from clarion.tenancy.config import ProviderConfig, TenantConfig
 from clarion.tenancy.model import DEFAULT_CATEGORIES, ComplianceSettings, Sender, Tenant
 
@@ -66,3 +68,10 @@ def test_residency_is_asked_for_or_follows_from_the_country(asked: str, country:
 
 def test_the_countries_are_the_thirty_of_the_eea_and_the_uk():
     assert len(EEA_AND_UK) == 31
+
+
+def test_the_page_on_retention_says_what_is_kept():
+    page = Path(__file__).parents[3] / "docs" / "how-to" / "retention.md"
+    cells = [line.strip("| ").split(" | ") for line in page.read_text().splitlines() if line.startswith("| ")]
+    days = {None: "–", REGION_DAYS: "`CLARION_RETENTION_DAYS`"}
+    assert cells[1:] == [[one.what, days.get(one.days, str(one.days)), one.until] for one in KEPT]
