@@ -16,14 +16,14 @@ from clarion.adapters.providers.apns import build_apns
 from clarion.adapters.providers.base import Outside
 from clarion.adapters.providers.fcm import build_fcm
 from clarion.adapters.providers.mailgun import build_mailgun, read_mailgun
-from clarion.adapters.providers.plivo import build_plivo, read_plivo
+from clarion.adapters.providers.plivo import answer_plivo, build_plivo, read_plivo
 from clarion.adapters.providers.sandbox import build_sandbox, read_sandbox
 from clarion.adapters.providers.sendgrid import build_sendgrid, read_sendgrid
 from clarion.adapters.providers.ses import build_ses, read_ses
 from clarion.adapters.providers.smtp import build_smtp, read_smtp
-from clarion.adapters.providers.twilio import build_twilio, read_twilio
+from clarion.adapters.providers.twilio import answer_twilio, build_twilio, read_twilio
 from clarion.adapters.providers.vonage import build_vonage, read_vonage
-from clarion.adapters.providers.webhooks import WebhookReader
+from clarion.adapters.providers.webhooks import TextAnswer, WebhookReader
 from clarion.adapters.providers.webpush import build_webpush, read_webpush
 from clarion.delivery.ports import Provider
 from clarion.kernel.errors import Invalid
@@ -74,6 +74,11 @@ _READERS: Final[Mapping[str, WebhookReader]] = MappingProxyType(
 )
 
 
+_TEXT_ANSWERS: Final[Mapping[str, TextAnswer]] = MappingProxyType(
+    {"plivo": answer_plivo, "twilio": answer_twilio}
+)
+
+
 def build_provider(config: ProviderConfig, outside: Outside) -> Provider:
     """The provider of a configuration. Opens no connection: that is left to the first `send`.
 
@@ -99,6 +104,11 @@ def find_reader(kind: str) -> WebhookReader | None:
         return reader
     entry_point = _installed(READER_GROUP).get(kind)
     return None if entry_point is None else cast("WebhookReader", _object_of(entry_point))
+
+
+def find_text_answer(kind: str) -> TextAnswer | None:
+    """What answers a text message in the answer to its webhook; None where the vendor takes no answer there."""
+    return _TEXT_ANSWERS.get(kind)
 
 
 def _load(kind: str) -> ProviderFactory:

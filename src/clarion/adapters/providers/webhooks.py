@@ -72,11 +72,33 @@ class Feedback(msgspec.Struct, frozen=True, gc=False):
     address: str = ""
 
 
+class Inbound(msgspec.Struct, frozen=True):
+    """A text message from somebody. Numbers are E.164.
+
+    `intent`: what the vendor took it for, where it says so. `is_answered`: the vendor confirms it itself.
+    """
+
+    sender: str
+    recipient: str
+    text: str
+    message_id: str
+    intent: Literal["stop", "start", "help"] | None = None
+    is_answered: bool = False
+
+
 class WebhookRead(msgspec.Struct, frozen=True):
-    """What a call came to. `replay_key` is used up by it ("": repeats are told by their events alone)."""
+    """What a call came to. `replay_key` is used up by it ("": repeats are told by their events alone).
+
+    `inbound`: None unless the call brings a text message.
+    """
 
     feedback: Sequence[Feedback]
     replay_key: str = ""
+    inbound: Inbound | None = None
+
+
+TextAnswer: TypeAlias = Callable[[Inbound, str], bytes]
+"""The XML that answers the call which brought a text message with one ("": with none)."""
 
 
 class WebhookReader(Protocol):

@@ -146,7 +146,7 @@ _REMOVAL: Final = JsonBody(SuppressionRemoval)
 async def list_suppressions(call: Call) -> Reply:
     """Who is not written to, and why: bounces, complaints, STOPs, unsubscribes, and what you added yourself."""
     asked = call.query(SuppressionQuery)
-    ports = _ports(call)
+    ports = ports_of(call)
     user_id = None
     if asked.user_id is not None:
         user_id = (await ports.subjects.find_ids(call.tenant_id, [asked.user_id])).get(asked.user_id)
@@ -231,20 +231,21 @@ async def delete_suppression(call: Call) -> Reply:
     """
     body = await call.read(_REMOVAL)
     request = SuppressionRequest(channel=body.channel, user_id=body.user_id, address=body.address)
-    freed = await remove_suppression(call.tenant_id, request, _ports(call))
+    freed = await remove_suppression(call.tenant_id, request, ports_of(call))
     await call.services.cards.refresh(call.tenant_id, freed.people)
     return json_reply(SuppressionRemoved(freed.count))
 
 
 async def _add(call: Call, requests: list[SuppressionRequest]) -> list[ClarionError | None]:
     config = await call.services.gateway.region.configs.get(call.tenant_id)
-    added = await add_suppressions(call.tenant_id, requests, config.categories, _ports(call))
+    added = await add_suppressions(call.tenant_id, requests, config.categories, ports_of(call))
     if added.people:
         await call.services.cards.refresh(call.tenant_id, added.people)
     return list(added.errors)
 
 
-def _ports(call: Call) -> SuppressionPorts:
+def ports_of(call: Call) -> SuppressionPorts:
+    """What it takes to read and write the list of the call's tenant."""
     region, tenant_id = call.services.gateway.region, call.tenant_id
     return SuppressionPorts(
         region.seals,

@@ -34,6 +34,7 @@ from clarion.entrypoints.api.body import JsonBody, read_body
 from clarion.entrypoints.api.errors import HttpError
 from clarion.entrypoints.api.replies import Reply, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
+from clarion.entrypoints.hooks.inbound import answer_text, take_text
 from clarion.kernel.errors import Invalid, NotFound, Refused, Transient
 from clarion.kernel.ids import UUID_BYTES, format_id, parse_id
 from clarion.tenancy.config import ProviderConfig
@@ -115,10 +116,15 @@ async def _take(call: Call) -> Reply:
     if account is None or reader is None:
         raise NotFound("there is no such account")
     read = await _prove(call, account, reader, raw)
-    received = len(read.feedback)
-    if not await _is_taken(call, read):
+    taken = ReceiptsTaken(len(read.feedback) + (read.inbound is not None))
+    is_new = not await _is_taken(call, read)
+    if read.inbound is not None:
+        text = await take_text(call, account, read.inbound) if is_new else ""
+        await _note(call, read)
+        return answer_text(account, read.inbound, text) or json_reply(taken)
+    if is_new:
         await _keep(call, account, read)
-    return json_reply(ReceiptsTaken(received))
+    return json_reply(taken)
 
 
 def _tenant_of(call: Call, name: str) -> bytes:
@@ -191,9 +197,14 @@ async def _keep(call: Call, account: ProviderConfig, read: WebhookRead) -> None:
     for start in range(0, len(receipts), PER_ARRIVAL):
         part = receipts[start : start + PER_ARRIVAL]
         await call.services.intake.take(Arrival(account.tenant_id, account.name, part))
+    await _note(call, read)
+
+
+async def _note(call: Call, read: WebhookRead) -> None:
+    """Remember that a call was taken, where that can be told from the call."""
     if read.replay_key:
         with contextlib.suppress(Transient):
-            await call.services.replays.note(account.tenant_id, read.replay_key)
+            await call.services.replays.note(call.tenant_id, read.replay_key)
 
 
 def _receipt(account: ProviderConfig, feedback: Feedback, sealer: Sealer) -> Receipt:
@@ -227,7 +238,8 @@ async def take_receipts(call: Call) -> Reply:
     """Take a provider's receipts.
 
     The body is the provider's own webhook, and its signature is checked; a sandbox's is described here. Receipts may
-    come late, repeated and in any order: a delivery's status only advances.
+    come late, repeated and in any order: a delivery's status only advances. Text messages that come in are taken here,
+    too: STOP, START and HELP are done, and answered in the vendor's XML.
     """
     return await _take(call)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from clarion.adapters.providers.plivo.inbound import answer_plivo
 from clarion.adapters.providers.plivo.provider import PlivoProvider, build_plivo
 from clarion.adapters.providers.plivo.receipts import read_plivo
 
-__all__ = ["PlivoProvider", "build_plivo", "read_plivo"]
+__all__ = ["PlivoProvider", "answer_plivo", "build_plivo", "read_plivo"]

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from clarion.adapters.providers.plivo.inbound import read_inbound
 from clarion.adapters.providers.proof import refuse, with_opt_out
 from clarion.adapters.providers.sms.webhook import (
     fields_of,
@@ -49,6 +50,8 @@ async def read_plivo(call: WebhookCall, account: ProviderConfig, fetch: Fetch, /
     del fetch
     nonce = _check(call, secrets_of(account, "auth_token"))
     fields = fields_of(call)
+    if "Text" in fields and "Status" not in fields:
+        return WebhookRead([], nonce, read_inbound(fields))
     feedback = _feedback(call, fields)
     if feedback is None:
         return WebhookRead([], nonce)

@@ -26,6 +26,7 @@ from clarion.adapters.providers.sms.webhook import (
     text_field,
 )
 from clarion.adapters.providers.twilio.errors import OPTED_OUT
+from clarion.adapters.providers.twilio.inbound import read_inbound
 from clarion.adapters.providers.webhooks import Feedback, FeedbackKind, Fetch, WebhookCall, WebhookRead
 from clarion.tenancy.config import ProviderConfig
 
@@ -58,6 +59,8 @@ async def read_twilio(call: WebhookCall, account: ProviderConfig, fetch: Fetch, 
     status = text_field(fields, "MessageStatus") or text_field(fields, "SmsStatus")
     kind = _KINDS.get(status)
     sid = text_field(fields, "MessageSid") or text_field(fields, "SmsSid")
+    if status == "received":
+        return WebhookRead([], f"text:{sid}", read_inbound(fields, sid))
     if kind is None or not sid:
         return WebhookRead([])
     error = text_field(fields, "ErrorCode") if kind == "failed" else ""

@@ -34,7 +34,14 @@ from clarion.adapters.providers.sms.webhook import (
     time_of,
 )
 from clarion.adapters.providers.vonage.errors import DEAD_NUMBERS, OPTED_OUT
-from clarion.adapters.providers.webhooks import Feedback, FeedbackKind, Fetch, WebhookCall, WebhookRead
+from clarion.adapters.providers.webhooks import (
+    Feedback,
+    FeedbackKind,
+    Fetch,
+    Inbound,
+    WebhookCall,
+    WebhookRead,
+)
 from clarion.kernel.errors import Transient
 from clarion.tenancy.config import ProviderConfig
 
@@ -89,6 +96,9 @@ async def read_vonage(call: WebhookCall, account: ProviderConfig, fetch: Fetch, 
     else:
         fields = fields_of(call)
         replay_key = _check_sig(call, account, fields)
+    inbound = _inbound(fields)
+    if inbound is not None:
+        return WebhookRead([], replay_key, inbound)
     feedback = _messages_feedback(call, fields) if "message_uuid" in fields else _sms_feedback(call, fields)
     if feedback is None:
         return WebhookRead([], replay_key)
@@ -165,6 +175,18 @@ def sign_fields(fields: Mapping[str, Any], secret: str, method: str) -> str:
     if method == "md5hash":
         return hashlib.md5(f"{text}{secret}".encode(), usedforsecurity=False).hexdigest()
     return hmac.new(secret.encode(), text.encode(), method).hexdigest()
+
+
+def _inbound(fields: Mapping[str, Any]) -> Inbound | None:
+    """The text message of a call, of either API; None where it brings none."""
+    if "text" not in fields or "status" in fields:
+        return None
+    return Inbound(
+        number_from(text_field(fields, "msisdn") or text_field(fields, "from")),
+        number_from(text_field(fields, "to")),
+        text_field(fields, "text"),
+        text_field(fields, "message_uuid") or text_field(fields, "messageId"),
+    )
 
 
 def _messages_feedback(call: WebhookCall, fields: Mapping[str, Any]) -> Feedback | None:
