@@ -21,6 +21,7 @@ ELSEWHERE: Final = {
     "take_receipts_by_get": "a provider signs it: tests/integration/api/test_receipts.py",
     "get_dead_letter": "nothing dies here: tests/integration/api/test_dead_letters.py",
     "delete_dead_letter": "nothing dies here: tests/integration/api/test_dead_letters.py",
+    "get_export_archive": "a worker gathers it: tests/integration/workers/test_exports.py",
     "list_members": "a worker takes the snapshot: tests/integration/api/test_segments.py",
     "ask_unsubscribe": "a message brings its token: tests/integration/api/test_links.py",
     "unsubscribe": "a message brings its token: tests/integration/api/test_links.py",
