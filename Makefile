@@ -44,8 +44,9 @@ bench: $(READY) ## Measure the figures of the design and write bench/results.jso
 contract: $(READY) ## Hold the API against /openapi.json with 5000 cases and more
 	CLARION_CONTRACT_THOROUGH=1 $(BIN)/pytest tests/contract/test_openapi.py -q --timeout 900
 
-reference: $(READY) ## Write the page of scopes anew, from the routes
-	$(BIN)/python -m clarion.entrypoints.api.reference > docs/reference/scopes.md
+reference: $(READY) ## Write the pages of scopes and roles anew, from the routes
+	$(BIN)/python -m clarion.entrypoints.api.reference scopes > docs/reference/scopes.md
+	$(BIN)/python -m clarion.entrypoints.api.reference roles > docs/reference/roles.md
 
 docs: $(READY) ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict

@@ -18,6 +18,7 @@ from clarion.entrypoints.api.tokens import FRESH_S, KEPT_S, RETRY_S, PublishedKe
 from clarion.kernel.errors import Transient
 from clarion.kernel.ids import format_id
 from clarion.tenancy.issuers import TokenIssuer
+from clarion.tenancy.roles import ROLES
 from clarion.testing.http import HttpAnswer
 from clarion.testing.stores import SharedStores
 from tests.integration.api.support import Api, Caller, notification, running_api
@@ -335,3 +336,38 @@ async def test_every_algorithm_can_be_set_up(api: Api, caller: Caller):
         assert answer.status in {200, 201}, answer.body
         said = {"iss": LOGIN, "aud": audience, "exp": now_ms(api) // 1000 + 60}
         assert (await call(api, sign(algorithm, said).decode())).status == 200, algorithm
+
+
+async def test_a_role_in_a_token_may_what_the_role_may_within_its_issuer(api: Api, caller: Caller):
+    login = Login()
+    body = setup(login, scopes=["users:read", "users:write", "keys:read"], role_claim="role")
+    assert (await caller.call("PUT /token-issuers/login", body)).json()["role_claim"] == "role"
+
+    async def scopes(**said: Any) -> list[str]:
+        return (await call(api, login.token(caller, now_ms(api), **said))).json()["scopes"]
+
+    assert await scopes(scope="", role="developer") == ["keys:read", "users:read", "users:write"]
+    assert await scopes(scope="users:write", role=["other", "auditor"]) == []
+    assert await scopes(scope="users:read", role="auditor") == ["users:read"]
+    assert await scopes(scope="users:read", role="emperor") == []
+    assert await scopes(scope="users:read") == []
+
+
+async def test_a_token_that_names_a_member_acts_for_her(api: Api, caller: Caller):
+    login = Login()
+    await caller.call("PUT /token-issuers/login", setup(login, member_claim="email"))
+    body = {"email": "grace@example.com", "role": "analyst"}
+    invited = (await caller.call("POST /members", body)).json()
+
+    def token(email: str = "Grace@Example.com", **said: Any) -> str:
+        return login.token(caller, now_ms(api), scope="", sub="auth0|7", email=email, **said)
+
+    assert (await call(api, token())).status == 401  # she has not accepted
+    accept = "POST /api/v1/invitations/accept"
+    assert (await api.client().request(accept, {"token": invited["invitation_token"]})).status == 201
+    me = (await call(api, token(jti="2"))).json()
+    assert (me["member_id"], set(me["scopes"])) == (invited["member_id"], ROLES["analyst"])
+    assert (await call(api, token("eve@example.com"))).status == 401
+    assert (await call(api, token(email_verified=False))).status == 401
+    assert (await caller.call(f"DELETE /members/{invited['member_id']}")).status == 204
+    assert (await call(api, token(jti="2"))).status == 401

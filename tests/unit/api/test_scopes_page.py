@@ -6,7 +6,7 @@ from pathlib import Path
 
 from clarion.entrypoints.api.app import ROUTES
 from clarion.entrypoints.api.openapi import describe
-from clarion.entrypoints.api.reference import scopes_page
+from clarion.entrypoints.api.reference import roles_page, scopes_page
 from clarion.tenancy.api_keys import SCOPES
 
 PAGE = Path(__file__).parents[3] / "docs/reference/scopes.md"
@@ -14,6 +14,11 @@ PAGE = Path(__file__).parents[3] / "docs/reference/scopes.md"
 
 def test_the_page_of_scopes_is_that_of_the_routes():
     assert PAGE.read_text(encoding="utf-8") == scopes_page(ROUTES), "run `make reference`"
+
+
+def test_the_page_of_roles_is_that_of_the_routes():
+    page = PAGE.with_name("roles.md")
+    assert page.read_text(encoding="utf-8") == roles_page(ROUTES), "run `make reference`"
 
 
 def test_every_scope_that_a_route_asks_for_can_be_had():

@@ -1,4 +1,4 @@
-"""The page of scopes, made of the routes: `python -m clarion.entrypoints.api.reference > docs/reference/scopes.md`."""
+"""The pages of scopes and of roles, made of the routes: `python -m clarion.entrypoints.api.reference scopes|roles`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 from clarion.entrypoints.api.app import ROUTES
 from clarion.entrypoints.api.routing import ANY_KEY, Route
 from clarion.tenancy.api_keys import EVERYTHING, SCOPES
+from clarion.tenancy.roles import ROLES, covers
 
 _HEAD: Final = f"""# Scopes
 
@@ -40,9 +41,35 @@ def scopes_page(routes: Sequence[Route]) -> str:
     return _HEAD + rows + _TAIL.format(any_key=_listed(any_key, ", "), public=_listed(public, ", "))
 
 
+_ROLES_HEAD: Final = """# Roles
+
+<!-- Made from the routes by `make reference`; a test holds it to them. -->
+
+What a member may do, or a key that was given a role in place of scopes. An `owner` may do everything. How people become
+members: [members and roles](../how-to/members.md).
+
+"""
+
+
+def roles_page(routes: Sequence[Route]) -> str:
+    """The page in Markdown: every route that asks for a scope, with the roles that have it."""
+    head = f"| Route | Scope | {' | '.join(ROLES)} |\n|---|---|{'---|' * len(ROLES)}\n"
+    rows = "".join(
+        f"| `{route.line}` | `{route.spec.scope}` | {' | '.join(_marks(route.spec.scope))} |\n"
+        for route in sorted(routes, key=lambda route: route.line.split(" ")[::-1])
+        if route.spec.scope
+    )
+    return _ROLES_HEAD + head + rows
+
+
+def _marks(scope: str) -> list[str]:
+    return ["✓" if covers(scopes, frozenset({scope})) else "" for scopes in ROLES.values()]
+
+
 def _listed(lines: Iterable[str], between: str = "<br>") -> str:
     return between.join(f"`{line}`" for line in sorted(lines, key=lambda line: line.split(" ")[::-1]))
 
 
 if __name__ == "__main__":
-    sys.stdout.write(scopes_page(ROUTES))
+    page = roles_page if "roles" in sys.argv[1:] else scopes_page
+    sys.stdout.write(page(ROUTES))
