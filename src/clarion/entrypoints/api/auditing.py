@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from litestar import Request
 
-from clarion.compliance.audit import MAX_FACTS, Act, Ending, recorded, redact
+from clarion.compliance.audit import MAX_FACTS, Act, Ending, recorded, redact, stand_in
 from clarion.entrypoints.api.replies import Reply
 from clarion.entrypoints.api.routing import Call, Handler, Route
 from clarion.kernel.errors import ClarionError, Invalid
@@ -66,11 +66,19 @@ def audited(routes: Iterable[Route]) -> list[Route]:
 
 
 def _find_reader(route: Route, known: Mapping[str, Route]) -> Route | None:
-    """The route that shows what an act changes: under the same path, or above an action's (`…/{id}/pause`)."""
-    if not (route.method == "POST" and not route.path.rpartition("}/")[0]):
-        path = route.path if route.method != "POST" else route.path.rpartition("/")[0]
-        return known.get(f"GET {path}")
-    return None
+    """The route that shows what an act changes: under the same path, or above an action's (`…/{id}/pause`).
+
+    A list that is read by the page shows one page of much else: it is none.
+    """
+    path = route.path
+    if route.method == "POST":
+        if "}/" not in path:
+            return None
+        path = path.rpartition("/")[0]
+    reader = known.get(f"GET {path}")
+    query = reader.spec.query if reader else None
+    is_paged = query is not None and "cursor" in query.__struct_fields__
+    return None if is_paged else reader
 
 
 def _between(route: Route, reader: Route | None) -> Handler:
@@ -179,7 +187,7 @@ def _kept(call: Call, value: Any, word: str) -> Any:  # noqa: ANN401  JSON in an
 
 def pseudonym(call: Call, text: str) -> str:
     """What stands for a person: the same for the same text of one tenant, and nothing without the master key."""
-    return "~" + call.services.gateway.region.sealer.blind(call.tenant_id, text.encode())[:12].hex()
+    return stand_in(call.services.gateway.region.sealer.blind(call.tenant_id, text.encode()))
 
 
 def actor_of(principal: Principal) -> str:

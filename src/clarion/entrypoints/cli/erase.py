@@ -12,7 +12,8 @@ import msgspec
 import typer
 
 from clarion.adapters.sealing.signatures import is_signed
-from clarion.bootstrap import Region, erasure_signer, master_key_of, open_erasures, open_region
+from clarion.bootstrap import Region, master_key_of, open_region
+from clarion.compliance.audit import stand_in
 from clarion.compliance.erasure import (
     Erasure,
     ErasurePorts,
@@ -22,6 +23,8 @@ from clarion.compliance.erasure import (
     subject_hash,
 )
 from clarion.entrypoints.cli.instance import borrowed_settings, find_tenant
+from clarion.entrypoints.cli.operator import as_operator
+from clarion.entrypoints.erasing import erasure_signer, open_erasures
 from clarion.kernel.errors import Invalid, NotFound, Permanent
 from clarion.kernel.ids import make_ids
 
@@ -88,9 +91,11 @@ async def _erase(options: EraseOptions) -> Erasure:
         tenant_id = await find_tenant(region.tenants, region.settings.region, options.tenant)
         subject = subject_hash(tenant_id, options.user_id, region.sealer.blind)
         fresh = make_ids(1, region.clock.now_ms())
-        erasure_id = await region.erasures.request(tenant_id, fresh, subject, options.user_id)
-        if erasure_id is None:
-            raise NotFound("there is no such user, and there was none")
+        user = stand_in(region.sealer.blind(tenant_id, options.user_id.encode()))
+        async with as_operator(region.pools, tenant_id, ("request_erasure", f"users/{user}")):
+            erasure_id = await region.erasures.request(tenant_id, fresh, subject, options.user_id)
+            if erasure_id is None:
+                raise NotFound("there is no such user, and there was none")
         while True:
             found = await region.erasures.read(tenant_id, erasure_id)
             if found is None:
