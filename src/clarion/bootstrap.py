@@ -15,7 +15,6 @@ import msgspec
 
 from clarion.adapters.egress import EgressGuard, read_networks
 from clarion.adapters.eventlog.streams import StreamsEventLog
-from clarion.adapters.globaldb.erasure_ledger import GlobalErasureLedger
 from clarion.adapters.globaldb.provider_health import GlobalProviderHealth
 from clarion.adapters.globaldb.store import close_global_pool, open_global_pool
 from clarion.adapters.postgres import migrate
@@ -28,18 +27,7 @@ from clarion.adapters.postgres.costs import PostgresCosts
 from clarion.adapters.postgres.dead_letters import PostgresDeadLetters
 from clarion.adapters.postgres.deliveries import PostgresDeliveryStore
 from clarion.adapters.postgres.devices import PostgresDevices
-from clarion.adapters.postgres.erasure_targets import (
-    ACTIVITY,
-    DEAD_LETTERS,
-    PROFILE,
-    AudienceTarget,
-    DeliveryTarget,
-    KeyTarget,
-    NotificationTarget,
-    TableTarget,
-)
 from clarion.adapters.postgres.erasures import PostgresErasures
-from clarion.adapters.postgres.exports import PostgresExports
 from clarion.adapters.postgres.fallbacks import PostgresFallbacks
 from clarion.adapters.postgres.housekeeping import Housekeeping
 from clarion.adapters.postgres.migrate import PIPELINE_ROLE, Databases, RolePasswords, database_url
@@ -62,14 +50,12 @@ from clarion.adapters.providers.http.transport import Transport
 from clarion.adapters.providers.pool import Providers
 from clarion.adapters.sealing.master_key import MasterKey
 from clarion.adapters.sealing.sealers import AesSealer, AesVault
-from clarion.adapters.sealing.signatures import Ed25519Signer
 from clarion.adapters.telemetry.metrics import Metrics
 from clarion.adapters.telemetry.traces import Traces
 from clarion.adapters.trial import ChildTrialRenderer
 from clarion.adapters.valkey.cards import ValkeyCards
 from clarion.adapters.valkey.client import ValkeyClients, connect
 from clarion.adapters.valkey.context import ValkeyContexts
-from clarion.adapters.valkey.erasure_targets import AllowanceTarget, CardTarget, ContextTarget, LogTarget
 from clarion.adapters.valkey.paces import ValkeyPaces
 from clarion.adapters.valkey.provider_board import ValkeyProviderBoard
 from clarion.adapters.valkey.queue import ValkeyQueue
@@ -81,7 +67,6 @@ from clarion.audience.keyring import Keyring, check_master_key
 from clarion.audience.ports import AudienceReader
 from clarion.audience.seals import Seals
 from clarion.audience.segments import SegmentAudience, SegmentPorts, Sources
-from clarion.compliance.erasure import ErasurePorts
 from clarion.delivery.circuits import Circuits
 from clarion.delivery.compose import ComposePorts, MessageComposer
 from clarion.delivery.figures import Figures
@@ -264,7 +249,6 @@ class Worker(msgspec.Struct, frozen=True):
     limiter: ValkeyRateLimiter
     board: ValkeyProviderBoard
     health: GlobalProviderHealth
-    erasures: ErasurePorts
 
 
 @asynccontextmanager
@@ -418,42 +402,6 @@ async def _open_health(settings: Settings, role: str) -> AsyncGenerator[GlobalPr
         await close_global_pool(pool)
 
 
-def erasure_signer(master: MasterKey) -> Ed25519Signer:
-    """What signs the certificates of erasures."""
-    return Ed25519Signer(master, "erasures")
-
-
-@asynccontextmanager
-async def open_erasures(region: Region) -> AsyncGenerator[ErasurePorts]:
-    """What erasing users of a region needs; closed when the block ends. The ledger connects when it is first asked."""
-    settings, pools = region.settings, region.pools
-    ledger = await open_global_pool(global_url_of(settings), size=1, name="clarion-erasures")
-    try:
-        yield ErasurePorts(
-            region=settings.region,
-            store=region.erasures,
-            ledger=GlobalErasureLedger(ledger, settings.region),
-            # Keys first; then nobody can address her any more; then what waits to be sent, and what was sent.
-            targets=(
-                KeyTarget(pools),
-                TableTarget(pools, "postgres.profile", PROFILE),
-                CardTarget(region.card_cache),
-                ContextTarget(region.contexts),
-                AudienceTarget(pools),
-                DeliveryTarget(pools, region.queue, region.clock),
-                TableTarget(pools, "postgres.dead_letters", DEAD_LETTERS),
-                NotificationTarget(pools),
-                TableTarget(pools, "postgres.activity", ACTIVITY),
-                PostgresExports(pools, region.keyring, region.sealer),
-            ),
-            traces=(AllowanceTarget(region.allowances), LogTarget(region.valkey)),
-            signer=erasure_signer(master_key_of(settings)),
-            clock=region.clock,
-        )
-    finally:
-        await close_global_pool(ledger)
-
-
 def _router(region: str, providers: Providers, pacing: Pacing) -> Router:
     def services_of(account: ProviderConfig) -> frozenset[str]:
         return providers.get(account).capabilities.services
@@ -511,7 +459,6 @@ async def open_worker(
     async with (
         open_region(settings, "worker") as region,
         _open_health(settings, "worker") as health,
-        open_erasures(region) as erasures,
     ):
         transport = Transport(EgressGuard(read_networks(settings.egress_allow)).resolve)
         providers = Providers(region.receipts, region.clock, transport)
@@ -543,7 +490,6 @@ async def open_worker(
                 limiter=ValkeyRateLimiter(region.valkey),
                 board=ValkeyProviderBoard(region.valkey),
                 health=health,
-                erasures=erasures,
             )
         finally:
             await providers.close()

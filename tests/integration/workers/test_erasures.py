@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import pytest
+import pytest_asyncio
 
 from clarion.adapters.postgres.queries import load_queries
 from clarion.bootstrap import Worker
-from clarion.compliance.erasure import LedgerEntry, replay
+from clarion.compliance.erasure import ErasurePorts, LedgerEntry, replay
 from clarion.delivery.model import Receipt
+from clarion.entrypoints.erasing import open_erasures
 from clarion.entrypoints.workers.erasures import step
 from clarion.kernel.errors import Transient
 from clarion.testing.waiting import eventually
@@ -23,11 +27,18 @@ from tests.integration.workers.support import Bench, packed
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.fixture
-def bench(caller: Caller, worker: Worker) -> Bench:
-    """A worker who does not wait between rounds: nothing is under way when these tests ask again."""
-    erasures = msgspec.structs.replace(worker.erasures, settle_ms=0)
-    return Bench(caller, msgspec.structs.replace(worker, erasures=erasures))
+@dataclass(frozen=True)
+class Erasing(Bench):
+    """A tenant, and a worker who erases."""
+
+    ports: ErasurePorts
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def bench(caller: Caller, worker: Worker) -> AsyncGenerator[Erasing]:
+    """The worker does not wait between rounds: nothing is under way when these tests ask again."""
+    async with open_erasures(worker.region) as ports:
+        yield Erasing(caller, worker, msgspec.structs.replace(ports, settle_ms=0))
 
 
 async def erase(caller: Caller, user_id: str = "ada") -> str:
@@ -43,17 +54,17 @@ async def show(caller: Caller, erasure_id: str) -> dict[str, Any]:
     return answer.json()
 
 
-async def complete(bench: Bench, erasure_id: str) -> dict[str, Any]:
+async def complete(bench: Erasing, erasure_id: str) -> dict[str, Any]:
     """The erasure, once it is complete."""
 
     async def go_on() -> dict[str, Any]:
-        await step(bench.worker)
+        await step(bench.ports)
         return await show(bench.caller, erasure_id)
 
     return await eventually(go_on, lambda shown: shown["status"] == "completed")
 
 
-async def test_an_erased_user_is_gone_with_what_was_said_to_her(bench: Bench):
+async def test_an_erased_user_is_gone_with_what_was_said_to_her(bench: Erasing):
     secret = f"secret-{secrets.token_hex(8)}"
     await bench.caller.user("ada", attributes={"word": secret})
     sent = await bench.caller.notify(data={"subject": secret, "body": secret}, metadata={"note": secret})
@@ -76,7 +87,7 @@ async def test_an_erased_user_is_gone_with_what_was_said_to_her(bench: Bench):
     assert b'"ada"' not in msgspec.json.encode(shown)
 
 
-async def test_asked_twice_it_is_one_erasure_before_and_after(bench: Bench):
+async def test_asked_twice_it_is_one_erasure_before_and_after(bench: Erasing):
     await bench.caller.user("ada")
     first, second = await asyncio.gather(erase(bench.caller), erase(bench.caller))
     assert first == second
@@ -84,13 +95,13 @@ async def test_asked_twice_it_is_one_erasure_before_and_after(bench: Bench):
     assert await erase(bench.caller) == first
 
 
-async def test_whom_nobody_knows_cannot_be_erased(bench: Bench):
+async def test_whom_nobody_knows_cannot_be_erased(bench: Erasing):
     answer = await bench.caller.call("POST /compliance/erasures", {"user_id": "nobody"})
     assert answer.status == 422
     assert answer.json()["errors"][0]["path"] == "user_id"
 
 
-async def test_a_user_who_was_deleted_before_is_erased_with_what_was_said_to_her(bench: Bench):
+async def test_a_user_who_was_deleted_before_is_erased_with_what_was_said_to_her(bench: Erasing):
     secret = f"secret-{secrets.token_hex(8)}"
     await bench.caller.user("ada")
     sent = await bench.caller.notify(data={"subject": secret, "body": secret})
@@ -105,7 +116,7 @@ async def test_a_user_who_was_deleted_before_is_erased_with_what_was_said_to_her
     assert (await bench.caller.call("GET /users/ada")).status == 404
 
 
-async def words_of(bench: Bench, notification_id: str) -> str:
+async def words_of(bench: Erasing, notification_id: str) -> str:
     """The rows of a notification, as text."""
     query = "SELECT n::text AS row FROM notifications n WHERE notification_id = $1"
     rows = await bench.query(query, packed(notification_id))
@@ -113,7 +124,7 @@ async def words_of(bench: Bench, notification_id: str) -> str:
     return " ".join(row["row"] for row in rows)
 
 
-async def test_another_tenants_user_of_the_same_name_stays(bench: Bench, other: Caller):
+async def test_another_tenants_user_of_the_same_name_stays(bench: Erasing, other: Caller):
     await bench.caller.user("ada")
     await other.user("ada")
     erasure_id = await erase(bench.caller)
@@ -123,7 +134,7 @@ async def test_another_tenants_user_of_the_same_name_stays(bench: Bench, other: 
     assert (await other.call("GET /compliance/erasures")).json()["erasures"] == []
 
 
-async def test_what_waits_is_cancelled_and_the_ledger_of_promises_holds(bench: Bench):
+async def test_what_waits_is_cancelled_and_the_ledger_of_promises_holds(bench: Erasing):
     sent = await bench.send("ada")
     await complete(bench, await erase(bench.caller))
     assert await bench.open_items() == []
@@ -135,7 +146,7 @@ async def test_what_waits_is_cancelled_and_the_ledger_of_promises_holds(bench: B
     assert rows[0]["rows"] == 1
 
 
-async def test_the_certificate_waits_for_what_a_worker_has_begun(bench: Bench):
+async def test_the_certificate_waits_for_what_a_worker_has_begun(bench: Erasing):
     await bench.send("ada")
     await bench.query(
         "UPDATE open_deliveries SET state = 'sending', leased_until = now() + interval '1 minute', lease_epoch = 1 "
@@ -145,7 +156,7 @@ async def test_the_certificate_waits_for_what_a_worker_has_begun(bench: Bench):
     erasure_id = await erase(bench.caller)
 
     async def go_on() -> dict[str, Any]:
-        await step(bench.worker)
+        await step(bench.ports)
         return await show(bench.caller, erasure_id)
 
     waiting = await eventually(go_on, lambda shown: shown["problem"] is not None)
@@ -161,7 +172,7 @@ async def test_the_certificate_waits_for_what_a_worker_has_begun(bench: Bench):
     assert await bench.statuses() == {"unknown": 1}
 
 
-async def test_what_a_late_receipt_says_of_an_erased_user_is_not_kept(bench: Bench):
+async def test_what_a_late_receipt_says_of_an_erased_user_is_not_kept(bench: Erasing):
     sent = await bench.send("ada")
     await bench.handle()
     await complete(bench, await erase(bench.caller))
@@ -181,7 +192,7 @@ async def test_what_a_late_receipt_says_of_an_erased_user_is_not_kept(bench: Ben
     assert late not in await words_of(bench, sent["ada"])
 
 
-async def test_an_objection_outlives_the_user(bench: Bench):
+async def test_an_objection_outlives_the_user(bench: Erasing):
     await bench.caller.user("ada")
     await bench.query(
         "INSERT INTO suppressions (tenant_id, user_id, channel, reason) "
@@ -211,11 +222,10 @@ class NoLedger:
         raise Transient(f"the global store is away: no {limit} entries after {after.hex()}")
 
 
-async def test_nothing_is_removed_before_it_is_in_the_ledger(bench: Bench):
+async def test_nothing_is_removed_before_it_is_in_the_ledger(bench: Erasing):
     await bench.caller.user("ada")
     erasure_id = await erase(bench.caller)
-    away = msgspec.structs.replace(bench.worker.erasures, ledger=NoLedger())
-    cut_off = msgspec.structs.replace(bench.worker, erasures=away)
+    cut_off = msgspec.structs.replace(bench.ports, ledger=NoLedger())
 
     async def go_on() -> dict[str, Any]:
         await step(cut_off)
@@ -227,7 +237,7 @@ async def test_nothing_is_removed_before_it_is_in_the_ledger(bench: Bench):
     assert (await complete(bench, erasure_id))["problem"] is None
 
 
-async def test_what_came_back_in_a_hung_process_is_erased_again(bench: Bench):
+async def test_what_came_back_in_a_hung_process_is_erased_again(bench: Erasing):
     sent = await bench.send("ada")
     erasure_id = await erase(bench.caller)
     await complete(bench, erasure_id)
@@ -243,11 +253,11 @@ async def test_what_came_back_in_a_hung_process_is_erased_again(bench: Bench):
     assert late not in await words_of(bench, sent["ada"])
 
 
-async def test_a_replay_of_everything_gives_each_erasure_a_new_certificate(bench: Bench):
+async def test_a_replay_of_everything_gives_each_erasure_a_new_certificate(bench: Erasing):
     await bench.caller.user("ada")
     erasure_id = await erase(bench.caller)
     first = await complete(bench, erasure_id)
-    assert await replay(bench.worker.erasures, everything=True) >= 1
+    assert await replay(bench.ports, everything=True) >= 1
     again = await complete(bench, erasure_id)
     assert (first["origin"], again["origin"]) == ("request", "restore")
     assert again["certificate"]["signature"] != first["certificate"]["signature"]
@@ -263,7 +273,7 @@ NOT_ERASED = {
 }
 
 
-async def test_every_table_that_names_users_is_erased_or_excused(bench: Bench):
+async def test_every_table_that_names_users_is_erased_or_excused(bench: Erasing):
     tables = await bench.query(
         "SELECT DISTINCT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
         "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') "

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from clarion.compliance.erasure import carry_on, replay
+from clarion.entrypoints.erasing import open_erasures
 from clarion.entrypoints.workers.lane import run_lane
 from clarion.kernel.ids import format_id
 
 if TYPE_CHECKING:
+    from clarion.adapters.postgres.erasures import PostgresErasures
     from clarion.bootstrap import Worker
-    from clarion.compliance.erasure import Erasure
+    from clarion.compliance.erasure import Erasure, ErasurePorts
 
 TAKE: Final = 4
 LEASE_MS: Final = 90_000
@@ -29,17 +31,18 @@ _log = structlog.get_logger("erasures")
 
 async def run_erasures(worker: Worker, stop: asyncio.Event) -> None:
     """Erase until `stop` is set. Several workers share the erasures."""
-    await asyncio.gather(
-        run_lane("erasures", partial(step, worker), stop),
-        run_lane("erasures-replay", partial(_replay, worker), stop),
-        run_lane("erasures-watch", partial(_watch, worker), stop),
-    )
+    async with open_erasures(worker.region) as ports:
+        await asyncio.gather(
+            run_lane("erasures", partial(step, ports), stop),
+            run_lane("erasures-replay", partial(_replay, ports), stop),
+            run_lane("erasures-watch", partial(_watch, worker.region.erasures), stop),
+        )
 
 
-async def step(worker: Worker) -> float:
+async def step(ports: ErasurePorts) -> float:
     """Go on with a few erasures, one round each; the seconds to the next step."""
-    erasures = await worker.erasures.store.take(TAKE, LEASE_MS)
-    rounds = (carry_on(one, worker.erasures) for one in erasures)
+    erasures = await ports.store.take(TAKE, LEASE_MS)
+    rounds = (carry_on(one, ports) for one in erasures)
     outcomes = await asyncio.gather(*rounds, return_exceptions=True)
     for outcome in outcomes:
         if not isinstance(outcome, BaseException):
@@ -59,16 +62,16 @@ def _tell(erasure: Erasure) -> None:
         _log.warning("erasure_waits", erasure=ident, reason=erasure.problem)
 
 
-async def _replay(worker: Worker) -> float:
-    opened = await replay(worker.erasures)
+async def _replay(ports: ErasurePorts) -> float:
+    opened = await replay(ports)
     if opened:
         _log.warning("erasures_restored", erasures=opened)
     return REPLAY_EVERY_S
 
 
-async def _watch(worker: Worker) -> float:
-    returned = await worker.region.erasures.reopen_returned()
+async def _watch(erasures: PostgresErasures) -> float:
+    returned = await erasures.reopen_returned()
     if returned:
         _log.warning("erasures_reopened", erasures=returned)
-    await worker.region.erasures.drop_old_former()
+    await erasures.drop_old_former()
     return WATCH_EVERY_S
