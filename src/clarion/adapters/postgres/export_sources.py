@@ -103,8 +103,16 @@ def _open_device(record: dict[str, Any], subject: DataSubject, unseal: Unseal) -
 
 
 def _open_evidence(record: dict[str, Any], subject: DataSubject, unseal: Unseal) -> dict[str, Any]:
-    clear = unseal(record.pop("evidence"), evidence_context(subject.user_id, subject.tenant_id))
-    return {**record, "evidence": None if clear is None else _plain(clear)}
+    """Whatever of a word is sealed, in clear; a hash stays what it is, and evidence that does not open is gone."""
+    context = evidence_context(subject.user_id, subject.tenant_id)
+    for name, value in record.items():
+        if isinstance(value, str) and value.startswith(_HEX):
+            clear = unseal(value, context)
+            if clear is not None:
+                record[name] = _plain(clear)
+            elif name == "evidence":
+                record[name] = None
+    return record
 
 
 def _open_event(record: dict[str, Any], subject: DataSubject, unseal: Unseal) -> dict[str, Any]:

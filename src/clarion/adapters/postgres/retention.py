@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
@@ -76,9 +75,3 @@ class PostgresRetention:
         async with self._pools.pipeline() as connection:
             await connection.execute(self._sql["note_cleared"], *where)
         return cleared
-
-    async def settled(self, tenant_id: bytes) -> Sequence[tuple[date, int]]:
-        """How many deliveries were dropped with each of a tenant's days."""
-        async with self._pools.reader(tenant_id) as connection:
-            records = await connection.fetch(self._sql["settled_days"])
-        return [(record["day"], record["deliveries"]) for record in records]

@@ -44,7 +44,3 @@ SELECT $1, $2, least($4, (SELECT min(n.created_at) FROM notifications n
                           WHERE n.tenant_id = $1 AND n.category = $2 AND n.created_at >= $3 AND n.created_at < $4
                                 AND (n.payload <> '{}' OR n.personalization <> '{}' OR n.metadata <> '{}')))
 ON CONFLICT (tenant_id, category) DO UPDATE SET cleared_until = excluded.cleared_until
-
--- name: settled_days
--- A tenant's days whose rows are gone, and how many those were.
-SELECT day, deliveries FROM settled_days ORDER BY day
