@@ -21,22 +21,26 @@ from clarion.tenancy.model import Category
 Cell: TypeAlias = tuple[str, str]
 """A category (`*`: anything at all) on a channel."""
 
+Via: TypeAlias = Literal["one_click", "unsubscribe_page", "preference_page"]
+"""How words come from a message."""
+
 _json: Final = msgspec.json.Encoder()
 
 
 class Subscriber(msgspec.Struct, frozen=True):
-    """Who speaks, and from which message. `preferences`: by category (`*`: all), the channels she switched off."""
+    """Who speaks. `preferences`: by category (`*`: all), the channels she switched off; `language`: a tag, or ""."""
 
     tenant_id: bytes
     user_id: int
     external_id: str
     preferences: dict[str, int] = {}
+    language: str = ""
 
 
 class Source(msgspec.Struct, frozen=True):
     """How she said it: `via` becomes the word's `source`, the rest its evidence, sealed with her key."""
 
-    via: Literal["one_click", "unsubscribe_page", "preference_page"]
+    via: Via
     delivery_id: str
     user_agent: str = ""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from clarion.contracts.channels import CHANNELS, mask_of
 from clarion.contracts.commands import FallbackStep
@@ -32,13 +33,20 @@ class Caps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     per_channel_day: dict[str, int] = {}
 
 
+class CategoryWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a category is called where readers choose among them, in one language."""
+
+    title: Annotated[str, Meta(min_length=1, max_length=100)]
+    description: Annotated[str, Meta(max_length=500)] = ""
+
+
 class Category(msgspec.Struct, frozen=True):
     """A kind of message. Its class decides what may stop it: `transactional` skips quiet hours and caps.
 
     `ttl_s`: seconds after the accept when an unsent message expires. `channels`: mask of channels it may use.
     `max_channels`: how many channels `optimal` may take (further ones need a score above the threshold). `tracking`:
     mask of TRACK_CLICKS and TRACK_OPENS; what is followed only where its tenant lets anything be. `fallback`: the
-    chain of those of its messages whose request names none.
+    chain of those of its messages whose request names none. `words`: how readers see it called, by language.
     """
 
     name: str
@@ -50,6 +58,7 @@ class Category(msgspec.Struct, frozen=True):
     max_channels: int = 1
     tracking: int = 0
     fallback: tuple[FallbackStep, ...] = ()
+    words: dict[str, CategoryWords] = {}
 
 
 DEFAULT_CATEGORIES: Final = (

@@ -29,7 +29,13 @@ class PostgresRecipients:
             record = await connection.fetchrow(self._sql["read_recipient"], tenant_id, user_id)
         if record is None:
             return None
-        return Subscriber(tenant_id, user_id, record["external_id"], _masks.decode(record["preferences"]))
+        return Subscriber(
+            tenant_id,
+            user_id,
+            record["external_id"],
+            _masks.decode(record["preferences"]),
+            record["language"],
+        )
 
     async def write_preferences(self, who: Subscriber, preferences: dict[str, int]) -> None:
         """Replace what she switched off (masks by category). Raises Transient."""

@@ -16,6 +16,7 @@ from clarion.tenancy.model import (
     Caps,
     Category,
     CategoryClass,
+    CategoryWords,
     ComplianceSettings,
     QuietHours,
     Tenant,
@@ -47,6 +48,7 @@ class _CategoryRow(msgspec.Struct, array_like=True):
     max_channels: int
     tracking: int
     fallback: tuple[FallbackStep, ...]
+    words: dict[str, CategoryWords]
 
 
 class _TemplateRow(msgspec.Struct, array_like=True):
@@ -256,6 +258,7 @@ def _category_columns(category: Category) -> tuple[Any, ...]:
         category.max_channels,
         category.tracking,
         _json.encode(category.fallback),
+        _json.encode(category.words),
     )
 
 

@@ -23,6 +23,7 @@ from clarion.tenancy.model import (
     Caps,
     Category,
     CategoryClass,
+    CategoryWords,
 )
 
 MAX_TTL_S: Final = 30 * DAY_S
@@ -30,6 +31,9 @@ NOT_NAMES: Final = frozenset({"*", "all"})
 """They stand for every category, in consent and in preferences."""
 
 Limit = Annotated[int, Meta(ge=0, le=1_000_000)]
+
+
+LanguageTag = Annotated[str, Meta(pattern=r"\A[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z")]
 
 
 class CategoryCaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,7 +56,8 @@ class CategoryBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     `ttl`: seconds after which an unsent message is worthless. `on_ambiguity`: whether a message of which nobody knows
     if it was sent is sent again (`retry`) or left (`park`); without it marketing is left, all others are sent again.
     `max_channels`: how many channels `optimal` may take. `fallback`: the channels that its notifications go on to,
-    where their request names none.
+    where their request names none. `words`: how it is called where readers choose what they get, by language (`en`,
+    `pt-BR`); without any, by its name.
     """
 
     class_: CategoryClass = msgspec.field(name="class")
@@ -65,6 +70,7 @@ class CategoryBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_channels: Annotated[int, Meta(ge=1, le=len(CHANNELS))] = 1
     tracking: Tracking = Tracking()
     fallback: Fallback = []
+    words: Annotated[dict[LanguageTag, CategoryWords], Meta(max_length=50)] = {}
 
 
 class CategoryView(msgspec.Struct, frozen=True):
@@ -79,6 +85,7 @@ class CategoryView(msgspec.Struct, frozen=True):
     max_channels: int
     tracking: Tracking
     fallback: list[FallbackStep]
+    words: dict[str, CategoryWords]
 
 
 class CategoryList(msgspec.Struct, frozen=True):
@@ -105,6 +112,7 @@ _BODY: Final = JsonBody(CategoryBody)
                 "max_channels": 1,
                 "tracking": {"clicks": False, "opens": False},
                 "fallback": [],
+                "words": {"en": {"title": "Offers", "description": "What is cheaper this week."}},
             },
         },
     ),
@@ -128,6 +136,7 @@ async def put_category(call: Call) -> Reply:
         max_channels=body.max_channels,
         tracking=TRACK_CLICKS * body.tracking.clicks | TRACK_OPENS * body.tracking.opens,
         fallback=tuple(body.fallback),
+        words=dict(body.words),
     )
     region = call.services.gateway.region
     await region.tenants.put_category(call.tenant_id, category)
@@ -169,6 +178,7 @@ def _view(category: Category) -> CategoryView:
         category.max_channels,
         Tracking(bool(category.tracking & TRACK_CLICKS), bool(category.tracking & TRACK_OPENS)),
         list(category.fallback),
+        category.words,
     )
 
 

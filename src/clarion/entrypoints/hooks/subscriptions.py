@@ -6,12 +6,13 @@ GET never acts. A link in a mail is followed by scanners, previews and prefetche
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from email.parser import BytesParser
 from typing import Final, TypeAlias
 from urllib.parse import parse_qs
 
-from clarion.compliance.subscriptions import Cell, Source, Subscriber
+from clarion.compliance.subscriptions import Cell, Source, Subscriber, Via
 from clarion.contracts.work import channel_of
 from clarion.delivery.links.maker import PREFERENCES_PATH
 from clarion.delivery.links.tokens import Claim, LinkKind
@@ -19,7 +20,8 @@ from clarion.entrypoints.api.body import read_body
 from clarion.entrypoints.api.replies import Page, Reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
 from clarion.entrypoints.hooks import pages
-from clarion.entrypoints.hooks.tracking import read_claim
+from clarion.entrypoints.hooks.phrases import Speech
+from clarion.entrypoints.hooks.tracking import accepted_speech, read_claim
 from clarion.kernel.errors import NotFound, Transient
 from clarion.kernel.ids import format_id
 from clarion.tenancy.config import TenantConfig
@@ -41,14 +43,19 @@ async def _serve(call: Call, kind: LinkKind, answer: Answer) -> Reply:
     """The answer for who holds a token of this kind."""
     claim = read_claim(call, kind)
     if claim is None:
-        return pages.no_such_link()
+        return pages.no_such_link(_speech(call))
     try:
         config = await call.services.gateway.region.configs.get(claim.recipient.tenant_id)
         return await answer(call, claim, config)
     except NotFound:
-        return pages.no_such_link()
+        return pages.no_such_link(_speech(call))
     except Transient:
-        return pages.come_back_later()
+        return pages.come_back_later(_speech(call))
+
+
+def _speech(call: Call, who: Subscriber | None = None, config: TenantConfig | None = None) -> Speech:
+    """The language to answer in: her own, what her browser accepts, her tenant's."""
+    return accepted_speech(call, who.language if who else "", config.tenant.language if config else "")
 
 
 async def _subscriber(call: Call, claim: Claim) -> Subscriber | None:
@@ -60,8 +67,10 @@ async def ask_unsubscribe(call: Call) -> Reply:
     """Ask whether to unsubscribe. Changes nothing, however often it is asked."""
 
     async def answer(call: Call, claim: Claim, config: TenantConfig) -> Reply:
-        del call
-        return _ask(claim, config)
+        who = None
+        with contextlib.suppress(Transient):  # it is only about the language
+            who = await _subscriber(call, claim)
+        return _ask(_speech(call, who, config), claim, config)
 
     return await _serve(call, LinkKind.UNSUBSCRIBE, answer)
 
@@ -78,21 +87,16 @@ async def unsubscribe(call: Call) -> Reply:
     async def answer(call: Call, claim: Claim, config: TenantConfig) -> Reply:
         scope = fields.get("scope", [""])[-1]
         cell = None if scope == "all" else _stopped(claim)
-        if cell and not _can_stop(cell, config):
-            return _ask(claim, config)
         who = await _subscriber(call, claim)
+        speech = _speech(call, who, config)
+        if cell and not _can_stop(cell, config):
+            return _ask(speech, claim, config)
         if who is not None:
-            source = Source(
-                "unsubscribe_page" if scope else "one_click",
-                format_id(claim.recipient.delivery_id),
-                _agent(call),
-            )
-            if await call.services.subscriptions.unsubscribe(who, cell, source):
+            via: Via = "unsubscribe_page" if scope else "one_click"
+            if await call.services.subscriptions.unsubscribe(who, cell, _source(call, claim, via)):
                 await call.services.cards.refresh(who.tenant_id, [who.external_id])
-        what = (
-            f"{cell[0]} by {pages.CHANNEL_WORDS[cell[1]]}" if cell else "messages but what your account needs"
-        )
-        return pages.say_unsubscribed(config.tenant.name, what, _preferences_url(call, claim))
+        stopped = (_title(speech, cell[0], config), cell[1]) if cell else None
+        return pages.say_unsubscribed(speech, config.tenant.name, stopped, _preferences_url(call, claim))
 
     return await _serve(call, LinkKind.UNSUBSCRIBE, answer)
 
@@ -112,42 +116,63 @@ async def write_preferences(call: Call) -> Reply:
     """Keep what its reader wants.
 
     The body is a form: `kind` names a category that was shown (`*`: anything at all), `on` a box that is ticked
-    (`email:news`). What was shown and is not ticked is refused.
+    (`email:news`). What was shown and is not ticked is refused. `everything=off` refuses all, whatever is ticked.
     """
     fields = await _form(call)
 
     async def answer(call: Call, claim: Claim, config: TenantConfig) -> Reply:
         who = await _subscriber(call, claim)
         if who is None:
-            return pages.no_such_link()
-        services = call.services
-        shown = set(fields.get("kind", []))
-        choices = await services.subscriptions.choices(who, config.categories)
-        preferences = await services.subscriptions.choose(
-            who,
-            [choice for choice in choices if choice.category in shown],
-            pages.cells_of(fields.get("on", [])),
-            Source("preference_page", format_id(claim.recipient.delivery_id), _agent(call)),
-        )
-        if preferences != who.preferences:
-            await services.recipients.write_preferences(who, preferences)
-        await services.cards.refresh(who.tenant_id, [who.external_id])
+            return pages.no_such_link(_speech(call, None, config))
+        if "off" in fields.get("everything", []):
+            await call.services.subscriptions.unsubscribe(who, None, _source(call, claim, "preference_page"))
+        else:
+            await _choose(call, claim, who, config, fields)
+        await call.services.cards.refresh(who.tenant_id, [who.external_id])
         return await _show(call, claim, config, is_saved=True)
 
     return await _serve(call, LinkKind.PREFERENCES, answer)
 
 
+async def _choose(call: Call, claim: Claim, who: Subscriber, config: TenantConfig, fields: Fields) -> None:
+    """Keep what was ticked, of what was shown."""
+    services = call.services
+    shown = set(fields.get("kind", []))
+    choices = await services.subscriptions.choices(who, config.categories)
+    preferences = await services.subscriptions.choose(
+        who,
+        [choice for choice in choices if choice.category in shown],
+        pages.cells_of(fields.get("on", [])),
+        _source(call, claim, "preference_page"),
+    )
+    if preferences != who.preferences:
+        await services.recipients.write_preferences(who, preferences)
+
+
 async def _show(call: Call, claim: Claim, config: TenantConfig, *, is_saved: bool) -> Reply:
     who = await _subscriber(call, claim)
+    speech = _speech(call, who, config)
     if who is None:
-        return pages.no_such_link()
+        return pages.no_such_link(speech)
     choices = await call.services.subscriptions.choices(who, config.categories)
-    return pages.show_preferences(config.tenant.name, choices, is_saved=is_saved)
+    return pages.show_preferences(speech, config.tenant.name, choices, config.categories, is_saved=is_saved)
 
 
-def _ask(claim: Claim, config: TenantConfig) -> Reply:
+def _ask(speech: Speech, claim: Claim, config: TenantConfig) -> Reply:
     category, channel = cell = _stopped(claim)
-    return pages.ask_to_unsubscribe(config.tenant.name, category, channel, can_stop=_can_stop(cell, config))
+    kind = _title(speech, category, config)
+    return pages.ask_to_unsubscribe(
+        speech, config.tenant.name, kind, channel, can_stop=_can_stop(cell, config)
+    )
+
+
+def _title(speech: Speech, category: str, config: TenantConfig) -> str:
+    words, _ = pages.words_of(speech, category, config.categories)
+    return words.title
+
+
+def _source(call: Call, claim: Claim, via: Via) -> Source:
+    return Source(via, format_id(claim.recipient.delivery_id), _agent(call))
 
 
 def _can_stop(cell: Cell, config: TenantConfig) -> bool:

@@ -11,6 +11,7 @@ from clarion.delivery.links.visits import VisitKind, visit_kind
 from clarion.entrypoints.api.replies import Header, Page, Picture, Reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
 from clarion.entrypoints.hooks.pages import no_such_link
+from clarion.entrypoints.hooks.phrases import Speech, choose_speech
 
 _PIXEL: Final = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 _GIF: Final = b"image/gif"
@@ -21,6 +22,12 @@ def read_claim(call: Call, kind: LinkKind) -> Claim | None:
     """What the token in the path says; None where it is none of this kind."""
     region = call.services.gateway.region
     return region.links.read(kind, call.request.scope["path_params"]["token"], region.clock.now_ms())
+
+
+def accepted_speech(call: Call, own: str = "", tenants: str = "") -> Speech:
+    """The language to answer a reader in: her own, what her browser accepts, her tenant's (tags; "": unknown)."""
+    accepted = call.trip.headers.get(b"accept-language", b"").decode("latin-1")
+    return choose_speech(own, tenants, accepted=accepted)
 
 
 def _note(call: Call, claim: Claim, kind: VisitKind) -> None:
@@ -34,7 +41,7 @@ async def _redirect(call: Call) -> Reply:
     # Signed by us, and looked at once more: whatever went wrong, this leads to a web address or nowhere.
     target = clean_target(claim.detail) if claim else ""
     if claim is None or not target:
-        return no_such_link()
+        return no_such_link(accepted_speech(call))
     _note(call, claim, "clicked")
     return Reply(302, b"", ((b"location", target.encode()), (b"content-length", b"0"), _NOT_INDEXED))
 
@@ -42,7 +49,7 @@ async def _redirect(call: Call) -> Reply:
 async def _show_pixel(call: Call) -> Reply:
     claim = read_claim(call, LinkKind.OPEN)
     if claim is None:
-        return no_such_link()
+        return no_such_link(accepted_speech(call))
     _note(call, claim, "opened")
     return Reply(200, _PIXEL, (_NOT_INDEXED,), _GIF)
 

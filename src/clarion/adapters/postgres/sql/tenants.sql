@@ -7,8 +7,9 @@ RETURNING true
 
 -- name: insert_categories
 -- The categories that it starts with.
-INSERT INTO categories (tenant_id, name, class, ttl_s, on_ambiguity, caps, channels, max_channels, tracking, fallback)
-SELECT $1, * FROM unnest($2::text[], $3::text[], $4::int[], $5::text[], $6::jsonb[], $7::smallint[], $8::smallint[], $9::smallint[], $10::jsonb[])
+INSERT INTO categories (tenant_id, name, class, ttl_s, on_ambiguity, caps, channels, max_channels, tracking, fallback, words)
+SELECT $1, * FROM unnest($2::text[], $3::text[], $4::int[], $5::text[], $6::jsonb[], $7::smallint[], $8::smallint[], $9::smallint[], $10::jsonb[],
+                         $11::jsonb[])
 
 -- name: insert_providers
 -- The providers that it starts with; they need no credentials.
@@ -19,12 +20,12 @@ INSERT INTO providers (tenant_id, name, kind, channel) SELECT $1, * FROM unnest(
 WITH bumped AS (
     UPDATE tenant_settings SET config_version = config_version + 1 WHERE tenant_id = $1 RETURNING tenant_id, config_version
 ), written AS (
-    INSERT INTO categories (tenant_id, name, class, ttl_s, on_ambiguity, caps, channels, max_channels, tracking, fallback)
-    SELECT tenant_id, $2, $3, $4, $5, $6, $7, $8, $9, $10 FROM bumped
+    INSERT INTO categories (tenant_id, name, class, ttl_s, on_ambiguity, caps, channels, max_channels, tracking, fallback, words)
+    SELECT tenant_id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM bumped
     ON CONFLICT (tenant_id, name) DO UPDATE
     SET class = excluded.class, ttl_s = excluded.ttl_s, on_ambiguity = excluded.on_ambiguity, caps = excluded.caps,
         channels = excluded.channels, max_channels = excluded.max_channels, tracking = excluded.tracking,
-        fallback = excluded.fallback
+        fallback = excluded.fallback, words = excluded.words
 )
 SELECT config_version FROM bumped
 
@@ -74,7 +75,7 @@ UPDATE tenant_settings s SET config_version = config_version + 1 FROM gone WHERE
 SELECT s.name, s.timezone, s.country, s.quiet_hours, s.rate_per_s, s.rate_burst, s.daily_quota, s.tracking, s.public_url, s.language, s.spending, s.routing,
        s.compliance, s.config_version,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(c.name, c.class, c.ttl_s, c.on_ambiguity, c.caps, c.channels, c.max_channels,
-                                                    c.tracking, c.fallback)
+                                                    c.tracking, c.fallback, c.words)
                                   ORDER BY c.name), '[]')
         FROM categories c WHERE c.tenant_id = s.tenant_id) AS categories,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(t.name, t.version, t.category, t.channels, t.has_schema)), '[]')
