@@ -165,7 +165,9 @@ def consequences_of(
             continue
         tenant = found.setdefault(who.tenant_id, Consequences([], []))
         is_stop = receipt.kind == "unsubscribed" and who.channel == "sms"
-        reason = "stop" if is_stop else _SILENCED_BY.get(receipt.kind)
+        # A vendor that refuses the number says so with a code of its own.
+        stop: SuppressionReason = "provider_block" if receipt.code else "stop"
+        reason = stop if is_stop else _SILENCED_BY.get(receipt.kind)
         if reason is not None:
             tenant.silences.append(Silence(who.user_id, who.channel, reason, receipt.address_hmac))
         else:
