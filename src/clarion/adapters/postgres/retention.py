@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CLEARED_AT_ONCE: Final = 1_000
 RETIRE_TIMEOUT_S: Final = 900.0
-"""Weighing a day reads all of its ids: 30 million rows take a minute."""
+"""Weighing a day reads all of its ids: 3 µs a row on a busy machine, so 30 million rows take 100 s."""
 
 
 class Span(msgspec.Struct, frozen=True):
