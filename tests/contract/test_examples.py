@@ -1,7 +1,7 @@
 """Every example of `/openapi.json` runs as it is shown: each operation once, on a tenant who has nothing yet.
 
-What is set up comes first (PUT), then what is done (POST), what is looked at (GET), and last what is removed (DELETE),
-the newest first. Places of a path without an example of their own hold what an earlier answer gave.
+What is set up comes first (PUT), then what is done (POST) and changed (PATCH), what is looked at (GET), and last what
+is removed (DELETE), the newest first. Places of a path without an example of their own hold what an earlier answer gave.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tests.e2e.api.support import ApiProcess
 from tests.integration.api.support import Caller
 
 MAKING: Final = ("put", "post")
-ORDER: Final = (*MAKING, "get", "delete")
+ORDER: Final = (*MAKING, "patch", "get", "delete")
 
 ELSEWHERE: Final = {
     "take_receipts": "a provider signs it: tests/integration/api/test_receipts.py",
@@ -22,6 +22,8 @@ ELSEWHERE: Final = {
     "get_dead_letter": "nothing dies here: tests/integration/api/test_dead_letters.py",
     "delete_dead_letter": "nothing dies here: tests/integration/api/test_dead_letters.py",
     "get_export_archive": "a worker gathers it: tests/integration/workers/test_exports.py",
+    "accept_invitation": "the inviter gives her token: tests/integration/api/test_members.py",
+    "delete_tenant": "it would end the others: tests/integration/workers/test_tenant_deletion.py",
     "list_members": "a worker takes the snapshot: tests/integration/api/test_segments.py",
     "ask_unsubscribe": "a message brings its token: tests/integration/api/test_links.py",
     "unsubscribe": "a message brings its token: tests/integration/api/test_links.py",

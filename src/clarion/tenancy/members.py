@@ -12,6 +12,7 @@ from msgspec import Meta
 from clarion.kernel.errors import Invalid
 from clarion.kernel.text import check_storable
 from clarion.tenancy.model import Role
+from clarion.tenancy.ports import StoredKey
 
 Status: TypeAlias = Literal["invited", "active", "suspended"]
 
@@ -69,8 +70,8 @@ class MemberStore(MemberFinder, Protocol):
         """Whose open invitation has a token of this hash."""
         ...
 
-    async def accept(self, token_hash: bytes) -> bool:
-        """Make a member of the invited. False where the invitation is not open (any more)."""
+    async def accept(self, invited: Invited, token_hash: bytes, key: StoredKey) -> bool:
+        """Make a member of the invited, with a first key, in one transaction. False where it is not open any more."""
         ...
 
     async def update(self, tenant_id: bytes, member_id: str, role: Role, status: Status) -> Member:

@@ -23,6 +23,11 @@ def test_what_is_served_is_what_is_written_down():
         assert (plain.handle is not served.handle) == is_audited(plain)
 
 
+def test_every_operation_has_a_name_of_its_own():
+    names = [route.handle.__name__ for route in ROUTES if route.method != "HEAD"]
+    assert len(names) == len(set(names))
+
+
 def test_exceptions_are_routes():
     assert UNAUDITED.keys() <= {route.line for route in ROUTES}
 

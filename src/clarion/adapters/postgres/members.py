@@ -9,6 +9,7 @@ from clarion.kernel.errors import Conflict, NotFound
 from clarion.kernel.ids import format_id, parse_id
 from clarion.tenancy.members import INVITED_S, Invited, Member, Status, loses_owner
 from clarion.tenancy.model import Role
+from clarion.tenancy.ports import StoredKey
 
 if TYPE_CHECKING:
     import asyncpg
@@ -51,10 +52,23 @@ class PostgresMembers:
             record = await connection.fetchrow(self._sql["find_invitation"], token_hash)
         return Invited(record["tenant_id"], _member(record)) if record else None
 
-    async def accept(self, token_hash: bytes) -> bool:
+    async def accept(self, invited: Invited, token_hash: bytes, key: StoredKey) -> bool:
         """Make a member of the invited; see `MemberStore.accept`."""
-        async with self._pools.pipeline() as connection:
-            return await connection.fetchval(self._sql["accept"], token_hash) is not None
+        async with self._pools.pipeline() as connection, connection.transaction():
+            member_id = await connection.fetchval(self._sql["accept"], token_hash)
+            if member_id is None:
+                return False
+            await connection.execute(
+                self._sql["insert_key"],
+                invited.tenant_id,
+                key.environment,
+                key.key_hash,
+                key.last_four,
+                key.name,
+                sorted(key.scopes),
+                member_id,
+            )
+        return True
 
     async def update(self, tenant_id: bytes, member_id: str, role: Role, status: Status) -> Member:
         """Give another role or status; see `MemberStore.update`."""

@@ -14,18 +14,18 @@ from clarion.entrypoints.api.auditing import tell_lost
 from clarion.entrypoints.api.body import JsonBody
 from clarion.entrypoints.api.replies import Reply, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
-from clarion.kernel.errors import Invalid, NotFound, Refused
+from clarion.kernel.errors import Conflict, NotFound, Refused
 from clarion.orchestration.rows import format_time
-from clarion.tenancy.api_keys import KEY_BYTES, KeyRequest, create_key
+from clarion.tenancy.api_keys import EVERYTHING, KEY_BYTES, MintedKey, mint_key
 from clarion.tenancy.members import (
     TOKEN_BYTES,
     Email,
-    Invited,
     Member,
     clean_email,
     hash_token,
 )
 from clarion.tenancy.model import TEST, Role
+from clarion.tenancy.ports import StoredKey
 from clarion.tenancy.roles import ROLES, covers
 
 _EXAMPLE: Final = {"email": "grace@example.com", "role": "marketer"}
@@ -120,7 +120,7 @@ async def invite_member(call: Call) -> Reply:
 @route(
     "GET /api/v1/members", Spec(tag="members", scope="members:read", rate="read", answers={200: MemberList})
 )
-async def list_members(call: Call) -> Reply:
+async def list_tenant_members(call: Call) -> Reply:
     """All members, and those who are invited."""
     members = await call.services.members.list_members(call.tenant_id)
     return json_reply(MemberList([_view(member) for member in members]))
@@ -157,7 +157,7 @@ async def change_member(call: Call) -> Reply:
     role, status = change.role or member.role, change.status or member.status
     _keep_within(call, role)
     if member.status == "invited" and change.status:
-        raise Invalid("she has not accepted her invitation yet", "status")
+        raise Conflict("she has not accepted her invitation yet")
     changed = await call.services.members.update(call.tenant_id, member.member_id, role, status)
     call.services.authenticator.forget_all()
     return json_reply(_view(changed))
@@ -203,24 +203,19 @@ async def accept_invitation(call: Call) -> Reply:
         request_id=call.trip.request_id,
     )
     async with recorded(call.services.audit, invited.tenant_id, act, tell_lost(call)) as ending:
-        if not await call.services.members.accept(token_hash):
+        key = mint_key("live", os.urandom(KEY_BYTES))
+        if not await call.services.members.accept(invited, token_hash, _first_key(key, member)):
             raise NotFound("the invitation was accepted or taken back a moment ago")
-        key = await _first_key(call, invited)
         ending.facts["status"] = 201
-    return json_reply(MemberJoined(member.member_id, member.role, key), 201)
+    return json_reply(MemberJoined(member.member_id, member.role, key.text), 201)
 
 
-async def _first_key(call: Call, invited: Invited) -> str:
-    """The text of a member's first key: it may what her role may, now and later."""
-    region, member = call.services.gateway.region, invited.member
-    minted = await create_key(
-        invited.tenant_id,
-        KeyRequest(f"member {member.member_id}", member_id=member.member_id),
-        region.keys,
-        chance=os.urandom(KEY_BYTES),
-        now_ms=region.clock.now_ms(),
+def _first_key(minted: MintedKey, member: Member) -> StoredKey:
+    """A member's first key as it is kept: it may what her role may, now and later."""
+    name = f"member {member.member_id}"
+    return StoredKey(
+        minted.environment, minted.key_hash, minted.last_four, name, frozenset({EVERYTHING}), None
     )
-    return minted.text
 
 
 async def _find(call: Call) -> Member:
@@ -257,7 +252,7 @@ def _time(at_ms: int | None) -> str | None:
 
 ROUTES: Final[tuple[Route, ...]] = (
     invite_member,
-    list_members,
+    list_tenant_members,
     get_member,
     change_member,
     remove_member,

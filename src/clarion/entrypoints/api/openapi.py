@@ -50,6 +50,7 @@ _SAID: Final = {
 _ABOUT: Final = """Tell users things, and prove what became of it.
 
 Errors are RFC 9457 problems. Times are ISO 8601 with an offset. Unknown fields are refused, with their path.
+Administrative calls stand in the audit log; `X-Audit-Reason` (at most 500 characters) says there why.
 """
 
 _REPLAY_HEADER: Final = {

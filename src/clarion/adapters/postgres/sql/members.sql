@@ -29,6 +29,11 @@ UPDATE members SET status = 'active', invitation = NULL, invited_until = NULL
 WHERE invitation = $1 AND status = 'invited' AND invited_until > now()
 RETURNING member_id
 
+-- name: insert_key
+-- Her first key, by its hash.
+INSERT INTO api_keys (key_id, tenant_id, environment, key_hash, last_four, name, scopes, member_id)
+VALUES (gen_random_uuid(), $1, $2, $3, $4, $5, $6, $7)
+
 -- name: other_owners
 -- Owners beside this one who can act.
 SELECT count(*) FROM members WHERE tenant_id = $1 AND member_id <> $2 AND role = 'owner' AND status = 'active'
