@@ -1,7 +1,8 @@
 """Every example of `/openapi.json` runs as it is shown: each operation once, on a tenant who has nothing yet.
 
 What is set up comes first (PUT), then what is done (POST) and changed (PATCH), what is looked at (GET), and last what
-is removed (DELETE), the newest first. Places of a path without an example of their own hold what an earlier answer gave.
+is removed (DELETE), the newest first. Places of a path without an example of their own hold what an earlier answer
+gave.
 """
 
 from __future__ import annotations
