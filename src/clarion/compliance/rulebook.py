@@ -1,292 +1,276 @@
-"""The rules as data: what the laws of every place that a user may be in ask of one kind of message, taken together.
+"""The rule table, read: what the laws of all the places where a user may be ask of a message, as one.
 
-    rules/*.toml ─▶ Rulebook ─▶ terms_of(places, class, day) ─▶ Terms: consent, windows, caps, content, by channel
-                                                                  │
-                                          decide (the mask of a batch)   claim (one message)   explain
+    Whereabouts ──Atlas.plausible──▶ Places ──Rulebook.law──▶ Law ─┬─ refusals(law, category, consent)     masks
+                                                                   ├─ law.terms[channel].hours ─ forbidden  [U, H]
+                                                                   └─ law.terms[channel].caps, .content     lists
 
-A rule holds for its jurisdictions, channels and class from a day on. Of those that hold at once the strictest counts,
-aspect by aspect: consent where any asks for it, a window only where all are open, the smallest cap, all content. So
-another jurisdiction never loosens anything. `law = false` marks good manners, which a tenant may leave to its own quiet
-hours (`ComplianceSettings.default_windows`).
+A `Law` is the strictest of its rows: the most consent that any asks for, hours that all of them leave open, every cap,
+all that any wants said. There are few of them (places × classes), they are kept, and users share them.
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
-from functools import lru_cache
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from functools import cache, lru_cache
 from importlib.resources import files
-from typing import Final, Literal, TypeAlias
+from typing import Final, NamedTuple
 
-import msgspec
-
-from clarion.compliance.jurisdictions import ELSEWHERE, Places
+from clarion.compliance.jurisdictions import UNKNOWN, Atlas, Places
 from clarion.compliance.model import ANY_CATEGORY, ConsentState
-from clarion.compliance.windows import ALWAYS, CLOSED_DAY, OPEN_DAY, Span, Week, intersect
-from clarion.contracts.channels import CHANNELS
-from clarion.kernel.errors import Permanent
-from clarion.kernel.local_time import DAY_MINUTES, DAY_MS
-from clarion.tenancy.model import CategoryClass, ComplianceSettings
+from clarion.compliance.opening_hours import OpenHours, open_hours, together
+from clarion.compliance.rule_rows import (
+    CONSENTS,
+    ELSEWHERE,
+    EVERYWHERE,
+    Consent,
+    LegalCap,
+    Row,
+    RuleSet,
+    read_rule_set,
+)
+from clarion.compliance.rules import Rule
+from clarion.contracts.channels import CHANNEL_INDEX, CHANNELS
+from clarion.tenancy.model import Category, CategoryClass, ComplianceSettings
 
-Consent: TypeAlias = Literal["none", "any", "express", "double_opt_in", "written"]
-"""What a rule asks for. `any`: her word, or what stands for it (a purchase, an inquiry, a soft opt-in)."""
-
-PROVABLE: Final = frozenset(("double_opt_in", "written"))
-"""Consent that has to be proven: with `ComplianceSettings.require_proof` only its proof is enough."""
-
-EVERYWHERE: Final = "*"
-_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_EPOCH: Final = date(1970, 1, 1)
-
-
-class Cap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """At most `count` messages to one person in any `hours` hours."""
-
-    count: int
-    hours: int
+_COUNTRY: Final = 2  # letters
+_CACHED: Final = 16_384
+_EXPRESS: Final = CONSENTS.index("express")
+_WRITTEN: Final = CONSENTS.index("written")
 
 
-class RuleText(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"class_": "class"}):
-    """A rule as it is written. `windows`: `all` or a weekday → `HH:MM-HH:MM` or `closed`; `holidays = "closed"`."""
+class Capped(NamedTuple):
+    """A cap of a law, and the rule that sets it."""
 
-    id: str
-    jurisdictions: tuple[str, ...]
-    channels: tuple[str, ...]
-    class_: CategoryClass
+    rule_id: str
+    cap: LegalCap
+
+
+class Duty(NamedTuple):
+    """What a message has to hold (`postal_address`, `unsubscribe`, …), and the rule that wants it."""
+
+    rule_id: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Terms:
+    """What a law asks of one channel.
+
+    `consent` is the most that any rule asks for, by `consent_rule` ("": none asks). `express_rule`: the rule by which a
+    purchase or an inquiry does not do for it ("": it does). `proof_rule`: the rule for which it must be proven, too.
+    `suppression_rule`, `refusal_rule`: by which a suppressed channel, or a refusal, stops it ("": it does not).
+    `hours`: when it may go (None: at any time), made of `opening`, rule by rule. `rule_ids`: of all rows in it.
+    """
+
+    channel: str
     consent: Consent
-    source: str
-    effective_from: date
-    stopped_by: tuple[str, ...]
-    windows: Mapping[str, str] = {}
-    law: bool = True
-    cap: Cap | None = None
-    must_contain: tuple[str, ...] = ()
+    consent_rule: str
+    express_rule: str
+    proof_rule: str
+    suppression_rule: str
+    refusal_rule: str
+    hours: OpenHours | None
+    opening: tuple[OpenHours, ...]
+    caps: tuple[Capped, ...]
+    content: tuple[Duty, ...]
+    rule_ids: tuple[str, ...]
 
 
-class RuleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A file of rules. One of them says the version of the whole set."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Law:
+    """What holds for messages of one class in some jurisdictions: `terms` by channel, in canonical order.
 
-    rule: tuple[RuleText, ...]
-    version: str = ""
-
-
-class Terms(msgspec.Struct, frozen=True):
-    """What is asked of a message on one channel, by all jurisdictions together. `rules`: the ids of those that hold.
-
-    `week`: when the law allows it; `manners`: when law and good manners do. `window_rules`: the ids of the rules that
-    have windows. `needs_consent`: some rule asks for consent; `takes_implied`: all that do are content with less than
-    her express word; `needs_proof`: the rule that wants proof of it, or "".
+    The masks say the same by channel: what a suppression (`suppressible`) or a refusal (`refusable`) stops, what needs a
+    grant, what an express one, what a proven one. `version` is that of the rule set.
     """
 
-    rules: tuple[str, ...] = ()
-    needs_consent: bool = False
-    takes_implied: bool = True
-    needs_proof: str = ""
-    week: Week = ALWAYS
-    manners: Week = ALWAYS
-    window_rules: tuple[str, ...] = ()
-    cap: Cap | None = None
-    must_contain: tuple[str, ...] = ()
-    stopped_by: tuple[str, ...] = ()
-
-    def window(self, settings: ComplianceSettings) -> Week:
-        """The week that holds for a tenant."""
-        return self.manners if settings.default_windows else self.week
+    version: str
+    terms: tuple[Terms, ...]
+    suppressible: int
+    refusable: int
+    needs_grant: int
+    needs_express: int
+    needs_proof: int
 
 
-NO_TERMS: Final = Terms()
+class Refusal(NamedTuple):
+    """Why consent forbids a message: what is told (`suppressed`, …), and the rule of the table by which."""
 
-
-class TermsOf(msgspec.Struct, frozen=True):
-    """The terms of one class of messages by channel, and the channels (masks) on which a grant has to be more.
-
-    `express`: an implied grant is not enough. `provable`: with `require_proof` only a proven one is.
-    """
-
-    by_channel: Mapping[str, Terms]
-    express: int
-    provable: int
-    is_timed: bool
-
-    def unmet(self, category: str, consent: ConsentState, settings: ComplianceSettings) -> int:
-        """Mask of the channels whose grant is not what the rules ask for. Those without any grant are not in it."""
-        granted = consent.granted.get(category, 0) | consent.granted.get(ANY_CATEGORY, 0)
-        if not (granted and (self.express or (self.provable and settings.require_proof))):
-            return 0
-        implied = consent.implied.get(category, 0) | consent.implied.get(ANY_CATEGORY, 0)
-        unmet = granted & implied & self.express & ~_express(category, consent)
-        if settings.require_proof:
-            proven = consent.proven.get(category, 0) | consent.proven.get(ANY_CATEGORY, 0)
-            unmet |= granted & self.provable & ~proven
-        return unmet
-
-
-def _express(category: str, consent: ConsentState) -> int:
-    """Mask of the channels that are granted by a word of the category, or of all, that is more than implied."""
-    express = 0
-    for name in (category, ANY_CATEGORY):
-        express |= consent.granted.get(name, 0) & ~consent.implied.get(name, 0)
-    return express
+    reason: Rule
+    rule_id: str
 
 
 class Rulebook:
-    """The rules of one version. Pure; terms are worked out once for each set of places and day on which one changes."""
+    """A rule set, ready to be asked. Immutable; what it has worked out it keeps."""
 
-    def __init__(
-        self, version: str, rules: Sequence[RuleText], holidays: Mapping[str, frozenset[int]]
-    ) -> None:
-        """`holidays`: days since 1970 by jurisdiction."""
-        self.version = version
-        self.rules = tuple(rules)
-        self._holidays = holidays
-        self._by_id = {rule.id: rule for rule in rules}
-        self._changes = sorted({_days(rule.effective_from) for rule in rules})
-        self._terms = lru_cache(maxsize=4096)(self._work_out)
+    def __init__(self, rules: RuleSet) -> None:
+        self.version = rules.version
+        self.rows = rules.rows
+        self.atlas = Atlas(rules.atlas, rules.states)
+        self._rules = rules
+        self._named = {place for row in rules.rows for place in row.places}
+        self._named |= {c for name, members in rules.groups.items() if name in self._named for c in members}
+        self._exceptions = frozenset(name for row in rules.rows for name in row.except_categories)
+        self._since = sorted({_start_ms(row) for row in rules.rows})
+        self._opening = {row.id: self._open_hours(row) for row in rules.rows if row.hours}
+        self._by_id = {row.id: row for row in rules.rows}
+        self._law = lru_cache(_CACHED)(self._make)
 
-    def rule(self, rule_id: str) -> RuleText:
-        """A rule by its id. Raises KeyError."""
+    def row(self, rule_id: str) -> Row:
+        """The row of an id: its source, what it asks for. Raises KeyError where there is none."""
         return self._by_id[rule_id]
 
-    def terms_of(self, jurisdictions: tuple[str, ...], class_: CategoryClass, at_ms: int) -> TermsOf:
-        """What all these jurisdictions (`Places.jurisdictions`) ask of a class of messages at an instant (UTC ms)."""
-        return self._terms(jurisdictions, class_, self._era(at_ms // DAY_MS))
+    def law(self, places: Places, category: Category, settings: ComplianceSettings, at_ms: int) -> Law:
+        """What is in force at an instant (UTC ms) for a tenant's messages of a category to somebody in `places`."""
+        return self._law(
+            places.jurisdictions,
+            category.class_,
+            category.name if category.name in self._exceptions else "",
+            bisect_right(self._since, at_ms),
+            (settings.default_windows, settings.require_proof),
+        )
 
-    def holding(
-        self, jurisdictions: Iterable[str], class_: CategoryClass, channel: str, at_ms: int
-    ) -> list[RuleText]:
-        """The rules that hold for one channel, by id."""
-        return self._holding(frozenset(jurisdictions), class_, channel, at_ms // DAY_MS)
+    def applying(self, jurisdictions: Iterable[str]) -> list[Row]:
+        """The rows that hold in any of these jurisdictions, whatever the time, in the order of the table."""
+        labels = [self._labels(jurisdiction) for jurisdiction in jurisdictions]
+        return [row for row in self.rows if any(held is None or held & set(row.places) for held in labels)]
 
-    def _era(self, day: int) -> int:
-        """The last day up to `day` on which any rule began."""
-        return max((change for change in self._changes if change <= day), default=self._changes[0])
+    def _labels(self, jurisdiction: str) -> set[str] | None:
+        """All names by which rows may mean a jurisdiction; None: whatever their names are."""
+        if jurisdiction == UNKNOWN:
+            return None
+        country = jurisdiction[:_COUNTRY]
+        labels = {EVERYWHERE, country, jurisdiction}
+        labels |= {name for name, members in self._rules.groups.items() if country in members}
+        if jurisdiction == f"{country}-*":
+            labels |= {name for name in self._named if name.startswith(f"{country}-")}
+        return labels if country in self._named else labels | {ELSEWHERE}
 
-    def _work_out(self, jurisdictions: tuple[str, ...], class_: CategoryClass, day: int) -> TermsOf:
-        places = frozenset(jurisdictions)
-        by_channel = {
-            channel: self._merge(self._holding(places, class_, channel, day), places) for channel in CHANNELS
-        }
-        express = provable = 0
-        for bit, channel in enumerate(CHANNELS):
-            terms = by_channel[channel]
-            express |= (terms.needs_consent and not terms.takes_implied) << bit
-            provable |= bool(terms.needs_proof) << bit
-        is_timed = any(not terms.manners.is_open for terms in by_channel.values())
-        return TermsOf(by_channel, express, provable, is_timed)
+    def _open_hours(self, row: Row) -> OpenHours:
+        closed = self._rules.holidays.get(row.holidays, frozenset())
+        return open_hours(
+            row.id, row.hours, frozenset(day.toordinal() - _EPOCH.toordinal() for day in closed)
+        )
 
-    def _holding(
-        self, places: frozenset[str], class_: CategoryClass, channel: str, day: int
-    ) -> list[RuleText]:
-        return [
-            rule
-            for rule in self.rules
-            if rule.class_ == class_
-            and channel in rule.channels
-            and _days(rule.effective_from) <= day
-            and (rule.jurisdictions == (EVERYWHERE,) or not places.isdisjoint(rule.jurisdictions))
+    def _make(
+        self,
+        jurisdictions: tuple[str, ...],
+        class_: CategoryClass,
+        excepted: str,
+        epoch: int,
+        choices: tuple[bool, bool],
+    ) -> Law:
+        until = self._since[epoch - 1] if epoch else -1
+        rows = [
+            row
+            for row in self.applying(jurisdictions)
+            if class_ in row.classes and excepted not in row.except_categories and _start_ms(row) <= until
         ]
+        terms = tuple(
+            self._terms(channel, [row for row in rows if channel in row.channels], choices)
+            for channel in CHANNELS
+        )
+        return Law(
+            version=self.version,
+            terms=terms,
+            suppressible=_mask(terms, lambda t: t.suppression_rule),
+            refusable=_mask(terms, lambda t: t.refusal_rule),
+            needs_grant=_mask(terms, lambda t: t.consent_rule),
+            needs_express=_mask(terms, lambda t: t.express_rule),
+            needs_proof=_mask(terms, lambda t: t.proof_rule),
+        )
 
-    def _merge(self, rules: Sequence[RuleText], places: frozenset[str]) -> Terms:
-        """The strictest of all, aspect by aspect."""
-        if not rules:
-            return NO_TERMS
-        asking = [rule for rule in rules if rule.consent != "none"]
-        timed = [(rule, self._week(rule, places)) for rule in rules if rule.windows]
-        caps = [rule.cap for rule in rules if rule.cap is not None]
+    def _terms(self, channel: str, rows: list[Row], choices: tuple[bool, bool]) -> Terms:
+        default_windows, require_proof = choices
+        asking = [row for row in rows if row.consent != "none"]
+        most = max(asking, key=lambda row: CONSENTS.index(row.consent), default=None)
+        strict = [row for row in asking if not row.accepts or CONSENTS.index(row.consent) >= _EXPRESS]
+        proving = [row for row in asking if require_proof and CONSENTS.index(row.consent) >= _WRITTEN]
+        opening = tuple(
+            self._opening[row.id] for row in rows if row.hours and (row.law or default_windows)
+        )
         return Terms(
-            rules=tuple(rule.id for rule in rules),
-            needs_consent=bool(asking),
-            takes_implied=all(rule.consent == "any" for rule in asking),
-            needs_proof=next((rule.id for rule in asking if rule.consent in PROVABLE), ""),
-            week=intersect([ALWAYS, *(week for rule, week in timed if rule.law)]),
-            manners=intersect([ALWAYS, *(week for _, week in timed)]),
-            window_rules=tuple(rule.id for rule, _ in timed),
-            cap=min(caps, key=lambda cap: cap.count / cap.hours, default=None),
-            must_contain=_merged(rule.must_contain for rule in rules),
-            stopped_by=_merged(rule.stopped_by for rule in rules),
+            channel=channel,
+            consent="none" if most is None else most.consent,
+            consent_rule="" if most is None else most.id,
+            express_rule=_first([row for row in strict if not row.accepts]),
+            proof_rule=_first(proving),
+            suppression_rule=_first([row for row in rows if "suppression" in row.stopped_by]),
+            refusal_rule=_first([row for row in rows if "refusal" in row.stopped_by]),
+            hours=together(opening),
+            opening=opening,
+            caps=tuple(Capped(row.id, cap) for row in rows for cap in row.caps),
+            content=tuple(Duty(row.id, item) for row in rows for item in row.content),
+            rule_ids=tuple(row.id for row in rows),
         )
 
-    def _week(self, rule: RuleText, places: frozenset[str]) -> Week:
-        week = read_windows(rule.windows)
-        if rule.windows.get("holidays") != "closed":
-            return week
-        closed = frozenset[int]().union(
-            *(self._holidays.get(place, frozenset()) for place in places.intersection(rule.jurisdictions))
-        )
-        return Week(week.days, closed)
+
+def load_rulebook(texts: Mapping[str, str]) -> Rulebook:
+    """The rulebook of these files, text by file name. Raises ValueError where they are not what they should be."""
+    return Rulebook(read_rule_set(texts))
 
 
-def read_windows(windows: Mapping[str, str]) -> Week:
-    """The week of a rule, without its holidays. Raises ValueError where it cannot be read."""
-    unknown = windows.keys() - {"all", "holidays", *_WEEKDAYS}
-    if unknown:
-        msg = f"there is no such day: {', '.join(sorted(unknown))}"
-        raise ValueError(msg)
-    usual = _span(windows["all"]) if "all" in windows else OPEN_DAY
-    return Week(tuple(_span(windows[day]) if day in windows else usual for day in _WEEKDAYS))
+@cache
+def bundled_rulebook() -> Rulebook:
+    """The rules that this release comes with: data that is part of the program, as its modules are."""
+    folder = files("clarion.compliance").joinpath("rules")
+    return load_rulebook(
+        {file.name: file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".toml")}
+    )
 
 
-def _span(text: str) -> Span:
-    if text == "closed":
-        return CLOSED_DAY
-    begin, _, end = text.partition("-")
-    span = (_minutes(begin), _minutes(end))
-    if not 0 <= span[0] < span[1] <= DAY_MINUTES:
-        msg = f"{text!r} is no time of a day that ends after it begins"
-        raise ValueError(msg)
-    return span
+def refusals(law: Law, category: str, consent: ConsentState) -> tuple[int, int, int]:
+    """Masks of the channels that `consent` takes from messages of a category under a law, by what is told of it.
+
+    In order: `SUPPRESSED`, `CONSENT_DENIED`, `CONSENT_MISSING`. A channel may be in several. No suppression, and no
+    denial, ever takes a channel out of these masks.
+    """
+    denied = consent.denied.get(category, 0) | consent.denied.get(ANY_CATEGORY, 0)
+    if not law.needs_grant:
+        return consent.suppressed & law.suppressible, denied & law.refusable, 0
+    named, every = consent.granted.get(category, 0), consent.granted.get(ANY_CATEGORY, 0)
+    missing = law.needs_grant & ~(named | every)
+    if law.needs_express and consent.implied:
+        express = named & ~consent.implied.get(category, 0) | every & ~consent.implied.get(ANY_CATEGORY, 0)
+        missing |= law.needs_express & ~express
+    if law.needs_proof:
+        proven = consent.proven.get(category, 0) | consent.proven.get(ANY_CATEGORY, 0)
+        missing |= law.needs_proof & ~proven
+    return consent.suppressed & law.suppressible, denied & law.refusable, missing
 
 
-def _minutes(text: str) -> int:
-    hours, _, minutes = text.partition(":")
-    return int(hours) * 60 + int(minutes)
+def refuses(law: Law, channel: str, category: str, consent: ConsentState) -> Refusal | None:
+    """Why consent forbids a message of a category on a channel; None where it has nothing against it."""
+    index = CHANNEL_INDEX[channel]
+    suppressed, denied, missing = (mask >> index & 1 for mask in refusals(law, category, consent))
+    terms = law.terms[index]
+    if suppressed:
+        return Refusal(Rule.SUPPRESSED, terms.suppression_rule)
+    if denied:
+        return Refusal(Rule.CONSENT_DENIED, terms.refusal_rule)
+    if not missing:
+        return None
+    granted = consent.granted.get(category, 0) | consent.granted.get(ANY_CATEGORY, 0)
+    if not granted >> index & 1:
+        return Refusal(Rule.CONSENT_MISSING, terms.consent_rule)
+    return Refusal(Rule.CONSENT_MISSING, terms.proof_rule or terms.express_rule)
 
 
-def _days(day: date) -> int:
-    return (day - _EPOCH).days
+_EPOCH: Final = datetime.fromtimestamp(0, UTC).date()
 
 
-def _merged(lists: Iterable[Sequence[str]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(item for items in lists for item in items))
+def _start_ms(row: Row) -> int:
+    return int(datetime.combine(row.effective_from, time(), UTC).timestamp() * 1000)
 
 
-def read_rulebook(texts: Mapping[str, str], holidays: Mapping[str, Sequence[date]]) -> Rulebook:
-    """The rulebook of these files (TOML by name). Raises Permanent with the file and what is wrong with it."""
-    version = ""
-    rules: dict[str, RuleText] = {}
-    for name, text in sorted(texts.items()):
-        try:
-            file = msgspec.convert(tomllib.loads(text), RuleFile)
-            for rule in file.rule:
-                read_windows(rule.windows)
-        except (tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
-            raise Permanent(f"the rules in {name} cannot be read: {error}") from error
-        twice = [rule.id for rule in file.rule if rule.id in rules]
-        if twice:
-            raise Permanent(f"the rules in {name} cannot be read: {twice[0]} is there twice")
-        rules |= {rule.id: rule for rule in file.rule}
-        version = version or file.version
-    if not version:
-        raise Permanent("no file of the rules says their version")
-    days = {place: frozenset(_days(day) for day in listed) for place, listed in holidays.items()}
-    return Rulebook(version, list(rules.values()), days)
+def _first(rows: list[Row]) -> str:
+    return rows[0].id if rows else ""
 
 
-@lru_cache(maxsize=1)
-def rulebook() -> Rulebook:
-    """The rulebook of this release."""
-    folder = files("clarion.compliance") / "rules"
-    texts = {file.name: file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".toml")}
-    holidays = tomllib.loads(texts.pop("holidays.toml"))
-    return read_rulebook(texts, holidays)
+def _mask(terms: Iterable[Terms], rule_of: Callable[[Terms], str]) -> int:
+    return sum(1 << CHANNEL_INDEX[entry.channel] for entry in terms if rule_of(entry))
 
 
-def strictest(class_: CategoryClass, at_ms: int) -> TermsOf:
-    """The terms for somebody of whom nothing is known, whatever her tenant."""
-    return rulebook().terms_of((ELSEWHERE,), class_, at_ms)
-
-
-def terms_at(places: Places, class_: CategoryClass, at_ms: int) -> TermsOf:
-    """The present rulebook's terms for these places."""
-    return rulebook().terms_of(places.jurisdictions, class_, at_ms)
