@@ -189,6 +189,8 @@ async def test_the_list_of_one_tenant_is_no_list_of_anothers(api: Api, caller: C
     assert answer.status == 403
 
 
-@pytest.mark.parametrize("cursor", ["x", "AAAA", "MTox%00", "LTE6eA==", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTp4"])
+@pytest.mark.parametrize(
+    "cursor", ["x", "%C3%97", "AAAA", "MTox%00", "LTE6eA==", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTp4"]
+)
 async def test_a_cursor_that_is_none_is_refused(caller: Caller, cursor: str):
     assert (await caller.call(f"GET /suppressions?cursor={cursor}")).status == 400

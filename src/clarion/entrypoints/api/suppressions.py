@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -286,7 +285,7 @@ def _place(cursor: str) -> tuple[int, str] | None:
         return None
     try:
         at_us, colon, key = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, or no text in it
         at_us, colon, key = "", "", ""
     if not (colon and at_us.isascii() and at_us.isdecimal() and int(at_us) < 1 << 62 and "\0" not in key):
         raise Invalid("is no cursor: take `next_cursor` of the page before as it is", "cursor")
