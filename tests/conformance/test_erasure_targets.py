@@ -253,6 +253,14 @@ async def valkey(stores: SharedStores) -> AsyncGenerator[ValkeyClients]:
     await opened.close()
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def nodes(cluster_url: str) -> AsyncGenerator[ValkeyClients]:
+    """A cluster of three."""
+    opened = await connect(cluster_url)
+    yield opened
+    await opened.close()
+
+
 class TestErasureTargets(ErasureTargetConformance):
     """The suite over each of them."""
 
@@ -260,3 +268,12 @@ class TestErasureTargets(ErasureTargetConformance):
     def world(self, request: pytest.FixtureRequest, pools: Pools, valkey: ValkeyClients) -> ErasureWorld:
         """A store with nothing of this test in it."""
         return WORLDS[request.param](pools, valkey)
+
+
+class TestErasureTargetsOnACluster(ErasureTargetConformance):
+    """What Valkey holds, where each of its nodes holds a part."""
+
+    @pytest.fixture(params=["allowances", "cards", "contexts"])
+    def world(self, request: pytest.FixtureRequest, pools: Pools, nodes: ValkeyClients) -> ErasureWorld:
+        """A store with nothing of this test in it."""
+        return WORLDS[request.param](pools, nodes)

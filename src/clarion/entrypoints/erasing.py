@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
+from clarion.adapters.egress import EgressGuard, read_networks
 from clarion.adapters.globaldb.erasure_ledger import GlobalErasureLedger
 from clarion.adapters.globaldb.store import close_global_pool, open_global_pool
 from clarion.adapters.postgres.erasure_targets import (
@@ -17,13 +18,22 @@ from clarion.adapters.postgres.erasure_targets import (
     NotificationTarget,
     TableTarget,
 )
+from clarion.adapters.providers.base import Outside
+from clarion.adapters.providers.forgetting import VendorTarget
+from clarion.adapters.providers.http.exchange import HttpTransport
+from clarion.adapters.providers.http.transport import Transport
+from clarion.adapters.providers.registry import build_provider
 from clarion.adapters.sealing.master_key import MasterKey
 from clarion.adapters.sealing.signatures import Ed25519Signer
 from clarion.adapters.valkey.erasure_targets import AllowanceTarget, CardTarget, ContextTarget, LogTarget
+from clarion.audience.seals import SealedOf
 from clarion.bootstrap import Region, global_url_of, master_key_of
 from clarion.compliance.erasure import ErasurePorts
-from clarion.compliance.ports import ErasureTarget
+from clarion.compliance.ports import DataSubject, ErasureTarget
+from clarion.delivery.model import Receipt
 from clarion.entrypoints.exporting import exports_of
+from clarion.kernel.errors import Permanent
+from clarion.tenancy.config import ProviderConfig
 
 
 def erasure_signer(master: MasterKey) -> Ed25519Signer:
@@ -31,10 +41,39 @@ def erasure_signer(master: MasterKey) -> Ed25519Signer:
     return Ed25519Signer(master, "erasures")
 
 
+def vendor_target(region: Region, transport: HttpTransport) -> VendorTarget:
+    """The lists of the tenant's vendors."""
+
+    async def find_email(subject: DataSubject) -> str:
+        row = await region.users.read(subject.tenant_id, subject.external_id) if subject.external_id else None
+        if row is None or row.user_id != subject.user_id:
+            return ""
+        sealed = SealedOf(row.user_id, subject.tenant_id, row.sealed)
+        (profile,) = await region.seals.open_profiles([sealed])
+        return "" if profile is None else profile.email
+
+    async def find_accounts(tenant_id: bytes) -> Sequence[ProviderConfig]:
+        return (await region.configs.get(tenant_id)).providers
+
+    outside = Outside(region.clock, NoReceipts(), transport)
+    return VendorTarget(
+        find_email, find_accounts, lambda account: build_provider(account, outside), transport
+    )
+
+
+class NoReceipts:
+    """A sink for accounts that send nothing."""
+
+    async def put(self, receipts: Sequence[Receipt]) -> None:
+        """Refuse: nothing that is asked here is reported on."""
+        raise Permanent(f"{len(receipts)} receipts for an account that sends nothing")
+
+
 def erasure_targets(region: Region) -> tuple[ErasureTarget, ...]:
     """All stores, in the order in which they are asked. A further one has its place here once it passes the suite.
 
-    Keys first; then nobody can address her any more; then what waits to be sent, and what was sent.
+    Keys first; then nobody can address her any more; then what waits to be sent, and what was sent. Before all of them
+    come the vendors, who have to be told her address.
     """
     pools = region.pools
     return (
@@ -55,16 +94,18 @@ def erasure_targets(region: Region) -> tuple[ErasureTarget, ...]:
 async def open_erasures(region: Region) -> AsyncGenerator[ErasurePorts]:
     """What erasing users of a region needs; closed when the block ends. The ledger connects when it is first asked."""
     settings = region.settings
+    transport = Transport(EgressGuard(read_networks(settings.egress_allow)).resolve)
     ledger = await open_global_pool(global_url_of(settings), size=1, name="clarion-erasures")
     try:
         yield ErasurePorts(
             region=settings.region,
             store=region.erasures,
             ledger=GlobalErasureLedger(ledger, settings.region),
-            targets=erasure_targets(region),
+            targets=(vendor_target(region, transport), *erasure_targets(region)),
             traces=(AllowanceTarget(region.allowances), LogTarget(region.valkey)),
             signer=erasure_signer(master_key_of(settings)),
             clock=region.clock,
         )
     finally:
+        await transport.close()
         await close_global_pool(ledger)

@@ -18,12 +18,12 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Final, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 from msgspec.structs import replace
 
-from clarion.adapters.providers.http.exchange import HttpTransport
+from clarion.adapters.providers.http.exchange import HttpRequest, HttpTransport
 from clarion.delivery.model import Capabilities, Message, Outcome, OutcomeKind, RateLimits, Receipt
 from clarion.kernel.clock import Clock
 from clarion.kernel.errors import Ambiguous, ClarionError, Invalid, Permanent, Throttled, Transient
@@ -76,6 +76,15 @@ class Outside(msgspec.Struct, frozen=True):
     clock: Clock
     receipts: ReceiptSink
     transport: HttpTransport
+
+
+@runtime_checkable
+class KeepsLists(Protocol):
+    """A provider whose vendor keeps lists of addresses (bounces, complaints), and lets an address be taken off."""
+
+    def unlisting(self, address: str) -> Sequence[HttpRequest]:
+        """The calls that take an address off, one a list. They may be made twice; 404: it was not there."""
+        ...
 
 
 class Flight:

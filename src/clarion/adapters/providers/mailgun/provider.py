@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -27,6 +28,9 @@ _SUCCESSES: Final = range(200, 300)
 _QUEUED: Final = "Queued"
 
 
+_LISTS: Final = ("bounces", "complaints", "unsubscribes", "whitelists")
+
+
 class _Queued(msgspec.Struct):
     id: str
     message: str
@@ -41,12 +45,18 @@ class MailgunProvider(MailProvider):
 
     def __init__(self, config: ProviderConfig, account: MailgunAccount) -> None:
         super().__init__(config, account.mail)
-        self._url = f"{account.mail.endpoint}/v3/{account.domain}/messages"
+        self._base = f"{account.mail.endpoint}/v3/{account.domain}"
+        self._url = f"{self._base}/messages"
         self._authorization = account.authorization
         # The domain may have tracking on: it would rewrite links that Clarion signed, and add a second pixel.
         self._common = [("from", account.mail.sender.header), ("o:tracking", "no")]
         self._domain = account.mail.sender.domain
         self._now_ms = account.mail.outside.clock.now_ms
+
+    def unlisting(self, address: str) -> Sequence[HttpRequest]:
+        """The calls that take an address off the domain's lists; see `base.KeepsLists`."""
+        who, headers = quote(address, safe=""), {"Authorization": self._authorization}
+        return [HttpRequest("DELETE", f"{self._base}/{name}/{who}", headers) for name in _LISTS]
 
     def _gap(self, name: str) -> str:
         return f"%recipient.{name}%"

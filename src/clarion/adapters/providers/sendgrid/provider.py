@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -19,6 +21,14 @@ from clarion.tenancy.config import ProviderConfig
 
 DELIVERY_ARGUMENT: Final = "clarion_delivery"
 """The custom argument that events give back."""
+
+_LISTS: Final = (
+    "suppression/bounces",
+    "suppression/blocks",
+    "suppression/invalid_emails",
+    "suppression/spam_reports",
+    "asm/suppressions/global",
+)
 
 _ACCEPTED: Final = 202
 
@@ -37,13 +47,19 @@ class SendGridProvider(MailProvider):
 
     def __init__(self, config: ProviderConfig, account: SendGridAccount) -> None:
         super().__init__(config, account.mail)
-        self._url = f"{account.mail.endpoint}/v3/mail/send"
+        self._base = f"{account.mail.endpoint}/v3"
+        self._url = f"{self._base}/mail/send"
         self._headers = {"Authorization": f"Bearer {account.api_key}", "Content-Type": "application/json"}
         self._common: dict[str, Any] = {"from": _party(account.mail.sender), "tracking_settings": _UNTRACKED}
         if account.ip_pool:
             self._common["ip_pool_name"] = account.ip_pool
         self._domain = account.mail.sender.domain
         self._now_ms = account.mail.outside.clock.now_ms
+
+    def unlisting(self, address: str) -> Sequence[HttpRequest]:
+        """The calls that take an address off the account's lists; see `base.KeepsLists`."""
+        who, headers = quote(address, safe=""), {"Authorization": self._headers["Authorization"]}
+        return [HttpRequest("DELETE", f"{self._base}/{name}/{who}", headers) for name in _LISTS]
 
     def _gap(self, name: str) -> str:
         return f"-clarion-{name}-"
