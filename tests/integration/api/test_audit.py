@@ -6,12 +6,14 @@ import csv
 import io
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
 
 from clarion.adapters.postgres.audit import PostgresAuditLog
 from clarion.compliance.audit import verify_audit_chain
 from clarion.testing.http import HttpAnswer
+from clarion.testing.stores import SharedStores
 from tests.integration.api.support import Api, Caller
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -157,3 +159,22 @@ async def test_a_large_body_is_told_by_its_hash(caller: Caller):
     (only,) = await acts(caller)
     assert only["request"]["bytes"] > 40_000
     assert len(only["request"]["sha256"]) == 64
+
+
+async def test_an_act_that_cannot_be_written_down_does_not_happen(caller: Caller, stores: SharedStores):
+    connection = await asyncpg.connect(stores.postgres_url.rpartition("/")[0] + "/clarion")
+    # The last number that there is: no entry can come after it.
+    await connection.execute(
+        "INSERT INTO audit_log "
+        "VALUES ($1, 9223372036854775807, now(), 0, '', '', '', 'begun', '', '', '', '{}', '', '')",
+        caller.tenant_id.hex(),
+    )
+    try:
+        assert (await caller.call("PUT /categories/offers", CATEGORY)).status >= 400
+        assert (await caller.call("GET /categories/offers")).status == 404
+        assert (await caller.user()) == "ada"  # what is no administrative act goes on
+    finally:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL session_replication_role = replica")
+            await connection.execute("DELETE FROM audit_log WHERE tenant_id = $1", caller.tenant_id.hex())
+        await connection.close()
