@@ -1,144 +1,123 @@
-"""Where a user may be, as far as anybody knows: the jurisdictions whose rules she is under, and the zones of her clock.
+"""Where a user may be: whose laws and which clocks a message to her has to respect.
 
-What is known rarely agrees: a profile says France, a number begins with +1, a phone shows Chicago's time. Each of them
-may be true, so that each counts, and a message must be allowed in all of them. Nothing known: the tenant's own country,
-and without one the strictest rules there are.
+Nothing that is known of a user says for certain where she reads. Her profile names a country and a state, her number
+and her time zone have countries of their own. Each of these that is plausible has its say: what one of them forbids is
+forbidden, so knowing another place never loosens anything.
+
+A jurisdiction is a country (ISO 3166-1 alpha-2, `DE`), a state of a country whose states have rules (`US-FL`), such a
+country with the state unknown (`US-*`: all of its states), or `??`: a place that nobody knows (all rules there are).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from importlib.resources import files
 from typing import Final
 
 import msgspec
 
 from clarion.kernel.local_time import find_zone
 
-ELSEWHERE: Final = "ELSEWHERE"
-"""A country of which no rule is known, or no country at all."""
+UNKNOWN: Final = "??"
+"""The jurisdiction of which nothing is known: every rule there is applies."""
 
-EU: Final = "EU"
-UNKNOWN_STATE: Final = "US-?"
-"""Somewhere in the United States: what every state forbids."""
+ANY_STATE: Final = "*"
 
-EEA: Final = frozenset(
-    (
-        *("AT", "BE", "BG", "HR", "CY", "CZ", "DK", "EE", "FI", "FR", "DE", "GR", "HU", "IE", "IT"),
-        *("LV", "LT", "LU", "MT", "NL", "PL", "PT", "RO", "SK", "SI", "ES", "SE", "IS", "LI", "NO"),
-    )
-)
-"""The countries of the European Union, Iceland, Liechtenstein and Norway."""
-
-WITH_RULES: Final = frozenset(("US", "CA", "GB", "AU", "IN", "AE")) | EEA
-
-US_STATES: Final = frozenset(
-    (
-        *("AL", "AK", "AZ", "AR", "CA", "CO", "CT", "DE", "DC", "FL", "GA", "HI", "ID", "IL", "IN"),
-        *("IA", "KS", "KY", "LA", "ME", "MD", "MA", "MI", "MN", "MS", "MO", "MT", "NE", "NV", "NH"),
-        *("NJ", "NM", "NY", "NC", "ND", "OH", "OK", "OR", "PA", "RI", "SC", "SD", "TN", "TX", "UT"),
-        *("VT", "VA", "WA", "WV", "WI", "WY", "AS", "GU", "MP", "PR", "VI"),
-    )
-)
-
-_TERRITORIES: Final = {"PR": "US-PR", "GU": "US-GU", "VI": "US-VI", "AS": "US-AS", "MP": "US-MP"}
-"""Territories that have a country's code of their own and are under the federal rules."""
-
-_UK: Final = frozenset(("UK", "GG", "JE", "IM"))
-
-_US_ZONES: Final = (
-    *("America/New_York", "America/Chicago", "America/Denver", "America/Phoenix", "America/Los_Angeles"),
-    *("America/Anchorage", "America/Adak", "Pacific/Honolulu"),
-)
-"""The clocks of the fifty states: tzdata has 29 names for them, most of them alike since 1970."""
-
-_ZONE_COLUMNS: Final = 3
+_CACHED: Final = 65_536
+"""Places are few, users many: a place is worked out once, not once a draft."""
 
 
 class Whereabouts(msgspec.Struct, frozen=True, array_like=True):
-    """What is known of where a user is. "": not known.
+    """What is known of where a user is. "" and (): not known.
 
-    `country` and `phone_country` are ISO 3166 codes, `region` a state or province (`FL`, `US-FL`), `timezone` an IANA
-    name. Codes may be in any case; what is no code says nothing.
+    `country` and `region` (state, province: a code or a name) of her profile, `timezone` (IANA) of her profile,
+    `phone_country` (ISO 3166-1) and `phone_zones` (IANA; several where the number may be from any of them).
     """
 
     country: str = ""
     region: str = ""
     timezone: str = ""
     phone_country: str = ""
+    phone_zones: tuple[str, ...] = ()
 
 
 class Places(msgspec.Struct, frozen=True):
-    """Where a user may be: jurisdictions (a country with its state, or what stands for it) and zones, each sorted."""
+    """Every jurisdiction and every time zone (both at least one, sorted) that has to allow a message."""
 
     jurisdictions: tuple[str, ...]
     zones: tuple[str, ...]
 
 
-@lru_cache(maxsize=8192)
-def find_places(user: Whereabouts, tenant_country: str = "", tenant_timezone: str = "UTC") -> Places:
-    """Everywhere that a user may be. Never empty; an odd country, state or zone is as good as none. Pure."""
-    zone = user.timezone if user.timezone and find_zone(user.timezone) else ""
-    countries = {_code(user.country), _code(user.phone_country), country_of(zone)} - {""}
-    jurisdictions: set[str] = set()
-    for country in countries or {_code(tenant_country) or ELSEWHERE}:
-        jurisdictions |= _jurisdictions(country, user.region)
-    return Places(tuple(sorted(jurisdictions)), _zones(zone, countries, tenant_timezone))
+class AtlasTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`zones.toml`: per country one zone for each way its clocks go, and per zone its countries."""
+
+    countries: dict[str, tuple[str, ...]]
+    zones: dict[str, tuple[str, ...]]
 
 
-def _jurisdictions(country: str, region: str) -> set[str]:
-    if country in EEA:
-        return {EU, country}
-    if country == "US" or country in _TERRITORIES:
-        state = _TERRITORIES.get(country) or _state(region)
-        return {"US", state or UNKNOWN_STATE}
-    return {country if country in WITH_RULES else ELSEWHERE}
+class Atlas:
+    """Which countries and states there are, and which clocks they have. Immutable."""
+
+    def __init__(self, table: AtlasTable, states: Mapping[str, Mapping[str, str]]) -> None:
+        """`states`: by country whose states have rules, the name of each by its code (`{"US": {"FL": "Florida"}}`)."""
+        self._table = table
+        self._codes = {
+            country: {alias.casefold(): code for code, name in names.items() for alias in (code, name)}
+            for country, names in states.items()
+        }
+        self.plausible = lru_cache(_CACHED)(self._plausible)
+
+    def _plausible(self, where: Whereabouts, tenant_country: str, tenant_timezone: str) -> Places:
+        """Every place that a user may be in; the tenant's own where nothing at all is known of her.
+
+        A zone that no clock knows counts as not told. Never raises.
+        """
+        jurisdictions = self._jurisdictions(where)
+        if not jurisdictions:
+            jurisdictions = {self._of_country(tenant_country, "")} if tenant_country else {UNKNOWN}
+        zones = self._zones(where) or _known((tenant_timezone,)) or {"UTC"}
+        return Places(tuple(sorted(jurisdictions)), tuple(sorted(zones)))
+
+    def zones_of(self, country: str) -> frozenset[str]:
+        """One zone for each way in which the clocks of a country go; none of an unknown country."""
+        return frozenset(self._table.countries.get(country.upper(), ()))
+
+    def countries_of(self, zone: str) -> frozenset[str]:
+        """The countries whose clocks a zone names; none of `UTC` and its like."""
+        return frozenset(self._table.zones.get(zone, ()))
+
+    def _jurisdictions(self, where: Whereabouts) -> set[str]:
+        found: set[str] = set()
+        home = where.country.upper()
+        if home:
+            found.add(self._of_country(home, where.region))
+        for country in {where.phone_country.upper(), *self.countries_of(where.timezone)} - {home}:
+            # A number without a country (satellites, 800 numbers) says nothing of where she is.
+            if country in self._table.countries:
+                found.add(self._of_country(country, ""))
+        return found
+
+    def _of_country(self, country: str, region: str) -> str:
+        country = country.upper()
+        if country not in self._table.countries:
+            return UNKNOWN
+        codes = self._codes.get(country)
+        if codes is None:
+            return country
+        spelled = region.strip().casefold().removeprefix(f"{country.casefold()}-")
+        return f"{country}-{codes.get(spelled, ANY_STATE)}"
+
+    def _zones(self, where: Whereabouts) -> set[str]:
+        """The profile's zone; what contradicts it has its say too, what it only makes more precise has not."""
+        zones = _known((where.timezone,))
+        by_number = _known(where.phone_zones) or set(self.zones_of(where.phone_country))
+        if not zones & by_number:
+            zones |= by_number
+        home = where.country.upper()
+        if not any(home in self.countries_of(zone) for zone in zones):
+            zones |= self.zones_of(home)
+        return zones
 
 
-def _state(region: str) -> str:
-    """`US-FL` of `FL`, `us-fl` or `US-FL`; "" of what is no state."""
-    code = region.strip().upper().removeprefix("US-")
-    return f"US-{code}" if code in US_STATES else ""
-
-
-def _zones(zone: str, countries: set[str], tenant_timezone: str) -> tuple[str, ...]:
-    """The zone that is known, and those of every country that it is not in."""
-    found = {zone} if zone else set[str]()
-    for country in countries - {country_of(zone)}:
-        found.update(zones_of(country))
-    if not found:
-        found = {tenant_timezone if find_zone(tenant_timezone) else "UTC"}
-    return tuple(sorted(found))
-
-
-def _code(text: str) -> str:
-    code = text.strip().upper()
-    if code in _UK:
-        return "GB"
-    return code if len(code) == 2 and code.isascii() and code.isalpha() else ""  # noqa: PLR2004  ISO 3166-1 alpha-2
-
-
-def country_of(zone: str) -> str:
-    """The country whose clocks a zone shows, by the tz database; "" where it is nobody's (`UTC`, `Etc/GMT+5`)."""
-    return _zone_table()[0].get(zone, "")
-
-
-def zones_of(country: str) -> tuple[str, ...]:
-    """The zones of a country. Raises nothing; an unknown country has none."""
-    return _US_ZONES if country == "US" else _zone_table()[1].get(country, ())
-
-
-@lru_cache(maxsize=1)
-def _zone_table() -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
-    """Country by zone and zones by country, as the tz database lists them (`zone.tab` of the `tzdata` package)."""
-    countries: dict[str, str] = {}
-    zones: dict[str, list[str]] = {}
-    text = (files("tzdata") / "zoneinfo" / "zone.tab").read_text("utf-8")
-    for line in text.splitlines():
-        columns = line.split("\t")
-        if not line.startswith("#") and len(columns) >= _ZONE_COLUMNS:
-            code, _, zone = columns[:_ZONE_COLUMNS]
-            # Crimea and a few others are listed twice: the first is as good as the second.
-            countries.setdefault(zone, code)
-            zones.setdefault(code, []).append(zone)
-    return countries, {code: tuple(names) for code, names in zones.items()}
+def _known(zones: Iterable[str]) -> set[str]:
+    return {zone for zone in zones if zone and find_zone(zone) is not None}

@@ -37,7 +37,6 @@ from clarion.tenancy.model import Category, CategoryClass, ComplianceSettings
 
 _COUNTRY: Final = 2  # letters
 _CACHED: Final = 16_384
-_EXPRESS: Final = CONSENTS.index("express")
 _WRITTEN: Final = CONSENTS.index("written")
 
 
@@ -83,8 +82,8 @@ class Terms:
 class Law:
     """What holds for messages of one class in some jurisdictions: `terms` by channel, in canonical order.
 
-    The masks say the same by channel: what a suppression (`suppressible`) or a refusal (`refusable`) stops, what needs a
-    grant, what an express one, what a proven one. `version` is that of the rule set.
+    The masks say the same by channel: what a suppression (`suppressible`) or a refusal (`refusable`) stops, what needs
+    a grant, what an express one, what a proven one. `version` is that of the rule set.
     """
 
     version: str
@@ -187,16 +186,13 @@ class Rulebook:
         default_windows, require_proof = choices
         asking = [row for row in rows if row.consent != "none"]
         most = max(asking, key=lambda row: CONSENTS.index(row.consent), default=None)
-        strict = [row for row in asking if not row.accepts or CONSENTS.index(row.consent) >= _EXPRESS]
         proving = [row for row in asking if require_proof and CONSENTS.index(row.consent) >= _WRITTEN]
-        opening = tuple(
-            self._opening[row.id] for row in rows if row.hours and (row.law or default_windows)
-        )
+        opening = tuple(self._opening[row.id] for row in rows if row.hours and (row.law or default_windows))
         return Terms(
             channel=channel,
             consent="none" if most is None else most.consent,
             consent_rule="" if most is None else most.id,
-            express_rule=_first([row for row in strict if not row.accepts]),
+            express_rule=_first([row for row in asking if not row.accepts]),
             proof_rule=_first(proving),
             suppression_rule=_first([row for row in rows if "suppression" in row.stopped_by]),
             refusal_rule=_first([row for row in rows if "refusal" in row.stopped_by]),
@@ -272,5 +268,3 @@ def _first(rows: list[Row]) -> str:
 
 def _mask(terms: Iterable[Terms], rule_of: Callable[[Terms], str]) -> int:
     return sum(1 << CHANNEL_INDEX[entry.channel] for entry in terms if rule_of(entry))
-
-
