@@ -34,7 +34,8 @@ VALUES ($3, $5, $3, $1, $2, 'news', 'email', 5, 'sent', $4, 1, '{}', '{}', '{}',
 """
 _OPEN = """
 INSERT INTO open_deliveries (global_id, created_at, tenant_id, due_at, visible_at, priority, channel, provider)
-SELECT global_id, created_at, tenant_id, created_at, created_at, 5, channel, $4 FROM notifications
+SELECT global_id, created_at, tenant_id, later, later, 5, channel, $4
+FROM notifications CROSS JOIN (SELECT now() + interval '30 days' AS later) AS t
 WHERE tenant_id = $1 AND user_id = $2 AND global_id = $3 AND created_at = $5
 """
 _EVENT = "INSERT INTO user_events (event_id, tenant_id, user_id, event, at) VALUES ($3, $1, $2, $4, $5)"

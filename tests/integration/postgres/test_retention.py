@@ -25,7 +25,7 @@ from clarion.entrypoints.workers.retention import clear_contents, retire_days
 from clarion.kernel.errors import Invalid
 from clarion.kernel.ids import make_ids
 from clarion.orchestration.model import AcceptGroup, Chain, Row
-from clarion.testing.database import prepare_databases
+from clarion.testing.database import PreparedDatabases, prepare_databases
 
 DAY_MS: Final = 86_400_000
 TENANTS: Final = (b"\x01" * 16, b"\x02" * 16)
@@ -143,13 +143,35 @@ def _rows(tenant_id: bytes, ident: bytes, at_ms: int, fate: str) -> list[Row]:
     ]
 
 
-@pytest.fixture
-async def past(admin_url: str) -> AsyncGenerator[Past]:
+_EMPTY: Final = """
+TRUNCATE notifications, open_deliveries, accept_batches, fallbacks, dead_letters, settled_days, cleared_contents,
+         tenant_settings;
+DO $$
+DECLARE day text;
+BEGIN
+    FOR day IN SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'notifications'::regclass LOOP
+        EXECUTE format('DROP TABLE %I', day);
+    END LOOP;
+END $$;
+"""
+
+
+@pytest.fixture(scope="module")
+def databases_of_the_past(admin_url: str) -> tuple[PreparedDatabases, str]:
+    """A database for all tests here, and its owner's URL."""
     suffix = secrets.token_hex(4)
     names = Databases(f"past_{suffix}", f"past_keys_{suffix}", f"past_global_{suffix}")
-    urls = (await prepare_databases(admin_url, names)).urls
-    pools = await open_pools(urls, size=4, name="tests")
-    yield Past(pools, database_url(admin_url, names.regional))
+    return asyncio.run(prepare_databases(admin_url, names)), database_url(admin_url, names.regional)
+
+
+@pytest.fixture
+async def past(databases_of_the_past: tuple[PreparedDatabases, str]) -> AsyncGenerator[Past]:
+    """The past, in which nothing has happened yet."""
+    databases, owner_url = databases_of_the_past
+    pools = await open_pools(databases.urls, size=4, name="tests")
+    found = Past(pools, owner_url)
+    await found.own(_EMPTY)
+    yield found
     await pools.close()
 
 
@@ -282,3 +304,12 @@ async def test_contents_go_before_their_rows_where_a_tenant_wants_it(past: Past)
         for ident, (category, is_there) in late.items()
         if category == "marketing" and sent[ident] != "dead" and int.from_bytes(ident[:6], "big") < limit_ms
     )
+
+
+async def test_the_audit_log_goes_after_seven_years_and_not_before(past: Past):
+    await past.own(
+        "INSERT INTO audit_log SELECT '01010101-0101-0101-0101-010101010101', n, now() - n * interval '1 year', 0, "
+        "'a', 'o', 't', 'done', '', '', '', '{}', '', '' FROM generate_series(1, 9) n"
+    )
+    assert await past.retention.drop_old_audit() == 3
+    assert await past.retention.drop_old_audit() == 0

@@ -14,8 +14,9 @@ import pytest
 from clarion.bootstrap import Worker
 from clarion.compliance.archive import read_manifest
 from clarion.compliance.export import Export, carry_out
+from clarion.compliance.ports import DataSubject
 from clarion.entrypoints.exporting import export_ports, exports_of
-from clarion.kernel.ids import parse_id
+from clarion.kernel.ids import format_id, parse_id
 from tests.integration.api.support import Caller
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -250,3 +251,32 @@ async def test_whoever_is_erased_meanwhile_gets_no_archive(caller: Caller, worke
     await worker.region.keyring.destroy([found.user_id])
     ended = await work(worker, ident)
     assert (ended.state, ended.problem) == ("failed", "the user is gone")
+
+
+async def test_an_erasure_takes_archives_and_requests_with_it(caller: Caller, other: Caller, worker: Worker):
+    name = await caller.user()
+    exports = exports_of(worker.region)
+    ready = await work(worker, await ask(caller, name))
+    waiting = await ask(caller, name)
+    kept = await ask(other, await other.user())
+    subject = DataSubject(caller.tenant_id, ready.user_id, name)
+    assert await exports.erase(subject) == {"exports": 2, "parts": 1}
+    assert await exports.erase(subject) == {"exports": 0, "parts": 0}
+    assert (await caller.call(f"GET /compliance/exports/{waiting}")).status == 404
+    assert await carry_out(export_ports(worker.region), parse_id(waiting)) is None
+    assert (await other.call(f"GET /compliance/exports/{kept}")).status == 200
+
+
+async def test_an_archive_that_was_moved_or_changed_at_rest_does_not_open(caller: Caller, worker: Worker):
+    name = await caller.user()
+    first, second = await work(worker, await ask(caller, name)), await work(worker, await ask(caller, name))
+    async with worker.region.pools.pipeline() as connection:
+        await connection.execute(
+            "UPDATE export_parts p SET sealed = o.sealed FROM export_parts o "
+            "WHERE p.export_id = $1 AND o.export_id = $2",
+            first.export_id,
+            second.export_id,
+        )
+    answer = await caller.call(f"GET /compliance/exports/{format_id(first.export_id)}/archive")
+    assert answer.status == 404
+    assert b"profile" not in answer.body

@@ -13,7 +13,7 @@ from clarion.audience.keyring import Keyring
 from clarion.audience.ports import Sealer
 from clarion.compliance.export import KEPT_DAYS, KNOWN_DAYS, Export, Step
 from clarion.compliance.ports import DataSubject
-from clarion.kernel.errors import NotFound
+from clarion.kernel.errors import NotFound, Permanent
 
 if TYPE_CHECKING:
     from clarion.adapters.postgres.pools import Pools
@@ -107,7 +107,7 @@ class PostgresExports:
             await connection.execute(self._sql["fail_export"], export.export_id, problem)
 
     async def parts(self, export: Export) -> AsyncIterator[bytes]:
-        """The archive, a part at a time. Raises NotFound where it is gone, or the user's key is."""
+        """The archive, a part at a time. Raises NotFound where it is gone or damaged, or the user's key is gone."""
         key = (await self._keyring.refetch([export.user_id])).get(export.user_id)
         for number in range(-(-export.size // PART_BYTES)):
             async with self._pools.reader(export.tenant_id) as connection:
@@ -115,7 +115,12 @@ class PostgresExports:
             if key is None or sealed is None:
                 detail = "the archive is gone"
                 raise NotFound(detail)
-            yield self._sealer.unseal(key, sealed, _context(export, number))
+            try:
+                part = self._sealer.unseal(key, sealed, _context(export, number))
+            except Permanent as error:
+                detail = "the archive is damaged: ask for another"
+                raise NotFound(detail) from error
+            yield part
 
     async def drop_old(self) -> int:
         """Remove archives past their days, and what has been known for long; how many archives. Raises Transient."""

@@ -75,3 +75,8 @@ class PostgresRetention:
         async with self._pools.pipeline() as connection:
             await connection.execute(self._sql["note_cleared"], *where)
         return cleared
+
+    async def drop_old_audit(self) -> int:
+        """Remove entries of the audit log that are past their years; how many. What is left can still be verified."""
+        async with self._pools.pipeline() as connection:
+            return int(await connection.fetchval(self._sql["drop_old_audit"], timeout=RETIRE_TIMEOUT_S))

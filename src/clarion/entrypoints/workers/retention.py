@@ -26,6 +26,7 @@ async def run_retention(worker: Worker, stop: asyncio.Event) -> None:
     await asyncio.gather(
         run_lane("retention-days", partial(retire_days, retention, days), stop),
         run_lane("retention-contents", partial(clear_contents, retention, days), stop),
+        run_lane("retention-audit", partial(_drop_audit, retention), stop),
     )
 
 
@@ -49,4 +50,11 @@ async def clear_contents(retention: PostgresRetention, keep_days: int) -> float:
         cleared = await retention.clear(span)
         if cleared:
             _log.info("contents_cleared", tenant_id=span.tenant_id.hex(), messages=cleared)
+    return EVERY_S
+
+
+async def _drop_audit(retention: PostgresRetention) -> float:
+    dropped = await retention.drop_old_audit()
+    if dropped:
+        _log.info("audit_dropped", entries=dropped)
     return EVERY_S

@@ -44,3 +44,7 @@ SELECT $1, $2, least($4, (SELECT min(n.created_at) FROM notifications n
                           WHERE n.tenant_id = $1 AND n.category = $2 AND n.created_at >= $3 AND n.created_at < $4
                                 AND (n.payload <> '{}' OR n.personalization <> '{}' OR n.metadata <> '{}')))
 ON CONFLICT (tenant_id, category) DO UPDATE SET cleared_until = excluded.cleared_until
+
+-- name: drop_old_audit
+-- Entries of the audit log that are past their seven years.
+SELECT drop_old_audit()
