@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias, cast
 
 import msgspec
 
-from clarion.compliance.chain import Break, Linked, canonical, find_break, origin
+from clarion.compliance.chain import Break, Linked, Verdict, canonical, find_break, origin
 from clarion.kernel.errors import ClarionError, Permanent, Refused
 
 CHAIN: Final = "audit"
@@ -175,15 +175,6 @@ def _entry(act: Act, outcome: Outcome, facts: Mapping[str, object]) -> Entry:
 def content_of(number: int, at_ms: int, entry: Entry) -> bytes:
     """What is hashed of an entry: all that is stored, so that no column can be changed."""
     return canonical([number, at_ms, *msgspec.structs.astuple(entry)])
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """What a chain is found to be. `rows` were read, up to `number` with `hash`; `broken`: the first that is wrong."""
-
-    rows: int
-    number: int
-    hash: bytes
-    broken: Break | None
 
 
 async def verify_audit_chain(log: AuditLog, tenant_id: bytes, now_ms: int) -> Verdict:

@@ -35,6 +35,15 @@ class Break(msgspec.Struct, frozen=True):
     problem: str
 
 
+class Verdict(msgspec.Struct, frozen=True):
+    """What a chain is found to be. `rows` were read, up to `number` with `hash`; `broken`: the first that is wrong."""
+
+    rows: int
+    number: int
+    hash: bytes
+    broken: Break | None
+
+
 def origin(chain: str, tenant_id: bytes) -> bytes:
     """What stands before a chain's first row: no row of another chain or tenant fits in its place."""
     return hashlib.sha256(b"clarion" + chain.encode() + b"\0" + tenant_id).digest()
