@@ -9,19 +9,12 @@ import msgspec
 from clarion.contracts.channels import Channel
 
 SuppressionReason: TypeAlias = Literal[
-    "hard_bounce", "complaint", "unsubscribe", "stop", "provider_block", "dead_token", "manual", "erased"
+    "hard_bounce", "complaint", "unsubscribe", "stop", "provider_block", "dead_token", "manual"
 ]
 """Why a channel is silent. `provider_block`: the vendor refuses the number, because its owner stopped it there.
-`unsubscribe` is a refusal of a category, or of all that can be refused, and lives with the words of consent; `erased`:
-who had the address was erased, and had objected."""
+`unsubscribe` is a refusal of a category, or of all that can be refused, and lives with the words of consent."""
 
-LIFTED_BY_OPT_IN: Final[tuple[SuppressionReason, ...]] = (
-    "complaint",
-    "stop",
-    "provider_block",
-    "manual",
-    "erased",
-)
+LIFTED_BY_OPT_IN: Final[tuple[SuppressionReason, ...]] = ("complaint", "stop", "provider_block", "manual")
 """Reasons that were the user's will, which she may change by an express opt-in on that very channel."""
 
 LIFTED_BY_START: Final[tuple[SuppressionReason, ...]] = ("stop", "provider_block")

@@ -8,52 +8,54 @@ ORDER BY t.i
 -- name: insert_users
 -- New users. One whom somebody else made meanwhile is left as she is, and absent from the answer.
 INSERT INTO user_profiles (tenant_id, home_region, user_id, external_id, sealed, fingerprint, email_hmac, phone_hmac, reachable,
-                           timezone, language, country, region, preferred_channel, preferences, quiet_hours, traits)
+                           timezone, language, country, region, preferred_channel, preferences, quiet_hours, traits,
+                           phone_country, phone_zones)
 SELECT $1, $2, t.user_id, t.external_id, t.sealed, t.fingerprint, nullif(t.email_hmac, ''), nullif(t.phone_hmac, ''), t.reachable,
        t.timezone, t.language, t.country, t.region, t.preferred_channel, coalesce(t.preferences, '{}'),
-       nullif(t.quiet_hours, 'null'), t.traits::bigint[]
+       nullif(t.quiet_hours, 'null'), t.traits::bigint[], t.phone_country, t.phone_zones
 FROM unnest($3::bigint[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bytea[], $9::smallint[],
-            $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::jsonb[], $16::jsonb[], $17::text[])
+            $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::jsonb[], $16::jsonb[], $17::text[],
+            $18::text[], $19::text[])
      AS t (user_id, external_id, sealed, fingerprint, email_hmac, phone_hmac, reachable,
-           timezone, language, country, region, preferred_channel, preferences, quiet_hours, traits)
+           timezone, language, country, region, preferred_channel, preferences, quiet_hours, traits, phone_country, phone_zones)
 ON CONFLICT (tenant_id, external_id) DO NOTHING
 RETURNING user_id, version
 
 -- name: update_users
 -- What the tenant wrote of users who are there; the version moves, so that no older card comes back. A new address ends what was
--- known of the old one ($16: those reasons; a push token may be new wherever there is one).
+-- known of the old one ($18: those reasons; a push token may be new wherever there is one).
 WITH t AS (
     SELECT * FROM unnest($2::bigint[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[], $7::smallint[],
                          $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::jsonb[],
-                         $15::text[])
+                         $15::text[], $16::text[], $17::text[])
          AS t (user_id, sealed, fingerprint, email_hmac, phone_hmac, reachable,
-               timezone, language, country, region, preferred_channel, preferences, quiet_hours, traits)
+               timezone, language, country, region, preferred_channel, preferences, quiet_hours, traits, phone_country, phone_zones)
 ), old AS (
     SELECT user_id, coalesce(email_hmac, '') AS email_hmac, coalesce(phone_hmac, '') AS phone_hmac
     FROM user_profiles WHERE tenant_id = $1 AND user_id = ANY($2::bigint[]) ORDER BY user_id FOR UPDATE
 ), freed AS (
     DELETE FROM suppressions s USING old JOIN t USING (user_id)
-    WHERE s.user_id = old.user_id AND s.reason = ANY($16::text[])
+    WHERE s.user_id = old.user_id AND s.reason = ANY($18::text[])
           AND CASE s.channel WHEN 'email' THEN old.email_hmac <> t.email_hmac
                              WHEN 'sms' THEN old.phone_hmac <> t.phone_hmac
-                             ELSE t.reachable >> $17::int & 1 = 1 END
+                             ELSE t.reachable >> $19::int & 1 = 1 END
 )
 UPDATE user_profiles p
 SET sealed = t.sealed, fingerprint = t.fingerprint, email_hmac = nullif(t.email_hmac, ''), phone_hmac = nullif(t.phone_hmac, ''),
-    reachable = t.reachable & ~(1 << $17::int)
-                | CASE WHEN EXISTS (SELECT FROM user_devices d WHERE d.user_id = p.user_id) THEN 1 << $17::int ELSE 0 END,
+    reachable = t.reachable & ~(1 << $19::int)
+                | CASE WHEN EXISTS (SELECT FROM user_devices d WHERE d.user_id = p.user_id) THEN 1 << $19::int ELSE 0 END,
     timezone = t.timezone, language = t.language, country = t.country, region = t.region,
     preferred_channel = t.preferred_channel, preferences = coalesce(t.preferences, p.preferences),
     quiet_hours = CASE WHEN t.quiet_hours IS NULL THEN p.quiet_hours ELSE nullif(t.quiet_hours, 'null') END,
-    traits = t.traits::bigint[], version = p.version + 1, updated_at = now()
+    traits = t.traits::bigint[], phone_country = t.phone_country, phone_zones = t.phone_zones, version = p.version + 1, updated_at = now()
 FROM t JOIN old USING (user_id)
 WHERE p.user_id = old.user_id
 RETURNING p.user_id, p.version
 
 -- name: silence_addresses
 -- What is known of the addresses that these users have now. Where nothing is known of any, no user is looked at.
-INSERT INTO suppressions (tenant_id, user_id, channel, reason)
-SELECT $1, p.user_id, a.channel, a.reason
+INSERT INTO suppressions (tenant_id, user_id, channel, reason, source, review)
+SELECT $1, p.user_id, a.channel, a.reason, a.source, a.review
 FROM user_profiles p
 CROSS JOIN LATERAL (VALUES ('email', p.email_hmac), ('sms', p.phone_hmac)) AS h (channel, address_hmac)
 JOIN suppressed_addresses a ON a.tenant_id = $1 AND a.channel = h.channel AND a.address_hmac = h.address_hmac
@@ -91,7 +93,7 @@ RETURNING user_id
 -- name: read_cards
 -- What decisions read, with every word of consent and every suppression, as one row a user.
 SELECT t.i, p.user_id, p.version, p.external_id, p.timezone, p.language, p.country, p.preferred_channel, p.reachable,
-       p.preferences, p.quiet_hours,
+       p.preferences, p.quiet_hours, p.region, p.phone_country, p.phone_zones,
        (SELECT jsonb_agg(jsonb_build_array(c.channel, c.category, c.consented, (extract(epoch FROM c.recorded_at) * 1000)::bigint))
         FROM consent_records c WHERE c.user_id = p.user_id) AS words,
        (SELECT array_agg(s.channel) FROM suppressions s WHERE s.user_id = p.user_id) AS suppressed
