@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 from rich.console import Console
@@ -17,12 +17,16 @@ from clarion.adapters.postgres.pools import Pools, open_pools
 from clarion.adapters.postgres.tenants import PostgresTenants
 from clarion.adapters.sealing.sealers import AesVault
 from clarion.bootstrap import master_key_of, role_urls
-from clarion.compliance.audit import CHAIN, AuditQuery, Verdict, verify_audit_chain
+from clarion.compliance.audit import CHAIN, AuditQuery, verify_audit_chain
+from clarion.compliance.chain import Verdict
 from clarion.entrypoints.api.audit import AuditAct, to_csv, view_of
 from clarion.entrypoints.api.replies import encode_json
 from clarion.entrypoints.cli.instance import borrowed_settings, find_tenant
 from clarion.kernel.ids import format_id
 from clarion.settings import Settings
+
+Verifier: TypeAlias = Callable[[bytes], Awaitable[Verdict]]
+"""Verifies one chain of a tenant."""
 
 EXPORTED: Final = 1000
 """Acts that are read at a time."""
@@ -78,18 +82,21 @@ def _print(console: Console, report: ChainReport) -> None:
 
 async def _verify(options: VerifyOptions) -> list[ChainReport]:
     async with _opened(options.data) as (settings, pools):
-        log = PostgresAuditLog(pools)
-        wanted = (
-            await log.tenants() if options.tenant is None else [await _find(settings, pools, options.tenant)]
-        )
-        now_ms = await pools.now_ms()
-        return [_report(tenant, await verify_audit_chain(log, tenant, now_ms)) for tenant in wanted]
+        log, now_ms = PostgresAuditLog(pools), await pools.now_ms()
+        chains: dict[str, Verifier] = {CHAIN: lambda tenant: verify_audit_chain(log, tenant, now_ms)}
+        name = options.tenant
+        wanted = await log.tenants() if name is None else [await _find(settings, pools, name)]
+        return [
+            _report(tenant, chain, await verify(tenant))
+            for tenant in wanted
+            for chain, verify in chains.items()
+        ]
 
 
-def _report(tenant_id: bytes, verdict: Verdict) -> ChainReport:
+def _report(tenant_id: bytes, chain: str, verdict: Verdict) -> ChainReport:
     broken = verdict.broken
     problem = f"entry {broken.number} {broken.problem}" if broken else ""
-    return ChainReport(format_id(tenant_id), CHAIN, verdict.rows, verdict.number, verdict.hash.hex(), problem)
+    return ChainReport(format_id(tenant_id), chain, verdict.rows, verdict.number, verdict.hash.hex(), problem)
 
 
 def run_export(options: ExportOptions) -> int:
