@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import secrets
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from clarion.adapters.embedded import DataDirectory, store_urls
 from clarion.adapters.valkey.client import connect
+from clarion.compliance.archive import read_manifest
 from clarion.testing.instance import Instance
 from clarion.testing.waiting import eventually
 from tests.live.canaries import dump, files, find
@@ -110,3 +113,17 @@ async def test_the_register_follows_what_the_tenant_set_up(sender: Person):
         return {purpose["category"] for purpose in record["purposes"]}
 
     assert await eventually(names, lambda found: "news" in found)
+
+
+async def test_a_worker_gathers_what_is_asked_for_by_api(sender: Person):
+    await sender.get("PUT /users/ada", {"email": "ada@example.org"})
+    asked = await sender.get("POST /compliance/exports", {"user_id": "ada"})
+
+    async def show() -> dict[str, Any]:
+        return await sender.get(f"GET /compliance/exports/{asked['export_id']}")
+
+    shown = await eventually(show, lambda found: found["status"] != "running")
+    answer = await sender.call(f"GET /compliance/exports/{asked['export_id']}/archive")
+    assert (shown["status"], answer.headers["content-type"]) == ("ready", "application/zip")
+    assert hashlib.sha256(answer.body).hexdigest() == shown["sha256"]
+    assert read_manifest(answer.body).user_id == "ada"
