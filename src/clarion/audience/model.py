@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from clarion.compliance.jurisdictions import Whereabouts
 from clarion.compliance.model import NO_CONSENT, ConsentState
 from clarion.tenancy.model import QuietHours
 
@@ -37,7 +38,7 @@ class Card(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `version` is the version of the Postgres row: a card is replaced only by a newer one. `reachable` is the mask of
     channels with an address. `timezone` is an IANA name or "" (unknown). `preferences` maps a category (or `*`) to
-    the mask of channels that the user switched off.
+    the mask of channels that the user switched off. `region`, `phone_country`, `phone_zones`: see `Whereabouts`.
     """
 
     user_id: int
@@ -51,6 +52,14 @@ class Card(msgspec.Struct, frozen=True, array_like=True, gc=False):
     consent: ConsentState = NO_CONSENT
     preferences: dict[str, int] = {}
     quiet_hours: QuietHours | None = None
+    region: str = ""
+    phone_country: str = ""
+    phone_zones: tuple[str, ...] = ()
+
+    @property
+    def whereabouts(self) -> Whereabouts:
+        """What is known of where she is."""
+        return Whereabouts(self.country, self.region, self.timezone, self.phone_country, self.phone_zones)
 
 
 class ResolvedSegment(msgspec.Struct, frozen=True):

@@ -26,7 +26,8 @@ class UserRow(msgspec.Struct, frozen=True, gc=False):
     """A user as stored. What is personal is in `sealed`; `email_hmac` and `phone_hmac` only find it (b"": none).
 
     `fingerprint` is a keyed hash of all that the tenant wrote. `reachable` and `preferences` are channel masks.
-    `traits`: the terms of the blind index (`audience.traits`); written, never read back.
+    `traits`: the terms of the blind index (`audience.traits`); `phone_country`, `phone_zones`: where the number is from
+    (`audience.phone`). These are written, never read back.
 
     In a row to be written, `preferences` None, `quiet_hours` UNSET and `devices` None leave what is stored as it is;
     of the devices those go that came with an earlier profile.
@@ -49,6 +50,8 @@ class UserRow(msgspec.Struct, frozen=True, gc=False):
     version: int = 0
     traits: Sequence[bytes] = ()
     devices: Sequence[DeviceRow] | None = None
+    phone_country: str = ""
+    phone_zones: tuple[str, ...] = ()
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):

@@ -12,7 +12,7 @@ from email_validator import EmailNotValidError, validate_email
 from msgspec import UNSET, Meta, UnsetType
 
 from clarion.audience.model import DeviceToken, SealedProfile
-from clarion.audience.phone import to_e164
+from clarion.audience.phone import NOWHERE, Origin, origin_of, to_e164
 from clarion.contracts.channels import CHANNELS, Channel, mask_of
 from clarion.contracts.commands import Name
 from clarion.kernel.errors import Invalid
@@ -90,7 +90,8 @@ class UserItem(UserProfile, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class CheckedProfile(msgspec.Struct, frozen=True, array_like=True):
     """A profile as it is kept: normalised, its personal part apart. `reachable` and `preferences` are channel masks.
 
-    None for `devices` and `preferences`, and `keeps_quiet_hours`: the profile leaves them as they are.
+    None for `devices` and `preferences`, and `keeps_quiet_hours`: the profile leaves them as they are. `origin`: where
+    the number is from.
     """
 
     personal: SealedProfile
@@ -104,6 +105,7 @@ class CheckedProfile(msgspec.Struct, frozen=True, array_like=True):
     preferences: dict[str, int] | None
     quiet_hours: QuietHours | None
     keeps_quiet_hours: bool = False
+    origin: Origin = NOWHERE
 
 
 def check_profile(external_id: str, profile: UserProfile) -> CheckedProfile:
@@ -129,6 +131,7 @@ def check_profile(external_id: str, profile: UserProfile) -> CheckedProfile:
         None if profile.preferences is UNSET else check_preferences(profile.preferences),
         None if profile.quiet_hours is UNSET else check_window(profile.quiet_hours),
         profile.quiet_hours is UNSET,
+        origin_of(phone) if phone else NOWHERE,
     )
 
 

@@ -204,4 +204,6 @@ def _row(item: _Item, place: Place, keys: dict[int, bytes], blinder: TraitBlinde
         devices=None
         if checked.devices is None
         else seal_devices((tenant_id, place.user_id), checked.devices, keys[place.user_id], sealer),
+        phone_country=checked.origin.country,
+        phone_zones=checked.origin.zones,
     )

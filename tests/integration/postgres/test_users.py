@@ -10,6 +10,7 @@ from clarion.adapters.postgres.users import SEQUENCE_BITS
 from clarion.audience.model import DeviceToken
 from clarion.audience.profile import DailyWindow, UserItem, UserProfile
 from clarion.audience.users import Upserted, delete_user
+from clarion.compliance.jurisdictions import Whereabouts
 from clarion.kernel.errors import Invalid, NotFound
 from clarion.tenancy.model import QuietHours
 from tests.integration.postgres.support import Tenant, World
@@ -181,7 +182,20 @@ async def test_cards_tell_what_decisions_need_and_no_address(world: World, tenan
     assert (ada.country, ada.preferred_channel, ada.reachable) == ("DE", "push", 0b111)
     assert ada.preferences == {"marketing": 0b100, "*": 0b011}
     assert ada.quiet_hours == QuietHours(21 * 60 + 30, 7 * 60)
+    assert ada.whereabouts == Whereabouts("DE", "BE", "Europe/Berlin", "DE", ("Europe/Berlin",))
     assert (bob.reachable, bob.timezone, bob.preferences, bob.quiet_hours) == (0, "", {}, None)
+    assert bob.whereabouts == Whereabouts()
+
+
+async def test_where_a_number_is_from_changes_with_it(world: World, tenant: Tenant):
+    await tenant.upsert(*((f"u{i}", UserProfile(phone="+14155552671")) for i in range(30)))
+    await tenant.upsert(("u7", UserProfile(phone="+34612345678")), ("u8", UserProfile()))
+    cards = await world.users.read_cards(tenant.id, ["u6", "u7", "u8"])
+    assert [card and (card.phone_country, card.phone_zones) for card in cards] == [
+        ("US", ("America/Los_Angeles",)),
+        ("ES", ("Atlantic/Canary", "Europe/Madrid")),
+        ("", ()),
+    ]
 
 
 async def test_tenants_share_no_users(world: World, tenant: Tenant):

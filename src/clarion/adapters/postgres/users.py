@@ -62,6 +62,8 @@ _COPIED: Final = CopyLayout(
         "preferences",
         "quiet_hours",
         "traits",
+        "phone_country",
+        "phone_zones",
     ),
 )
 
@@ -205,6 +207,8 @@ def _encode(tenant_id: bytes, region: str, rows: Sequence[UserRow]) -> bytes:
             encode_jsonb([_json.encode(row.preferences or {}) for row in rows]),
             encode_jsonb([_json.encode(row.quiet_hours) if row.quiet_hours else None for row in rows]),
             encode_bigint_arrays([row.traits for row in rows]),
+            encode_text([row.phone_country for row in rows]),
+            encode_text([" ".join(row.phone_zones) for row in rows]),
         ),
     )
 
@@ -225,6 +229,8 @@ def _columns(rows: Sequence[UserRow]) -> tuple[list[Any], ...]:
         [None if row.preferences is None else _json.encode(row.preferences) for row in rows],
         [None if row.quiet_hours is UNSET else _json.encode(row.quiet_hours) for row in rows],
         [_array_text(row.traits) for row in rows],
+        [row.phone_country for row in rows],
+        [" ".join(row.phone_zones) for row in rows],
     )
 
 
@@ -270,6 +276,9 @@ def _card(record: asyncpg.Record) -> Card:
         consent=fold(_words.decode(words) if words else (), suppressed or ()) if has_consent else NO_CONSENT,
         preferences=_masks.decode(record["preferences"]),
         quiet_hours=_quiet_hours(record["quiet_hours"]),
+        region=record["region"],
+        phone_country=record["phone_country"],
+        phone_zones=tuple(record["phone_zones"].split()),
     )
 
 
