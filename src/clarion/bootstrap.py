@@ -460,8 +460,9 @@ async def open_worker(
         open_region(settings, "worker") as region,
         _open_health(settings, "worker") as health,
     ):
-        transport = Transport(EgressGuard(read_networks(settings.egress_allow)).resolve)
-        providers = Providers(region.receipts, region.clock, transport)
+        guard = EgressGuard(read_networks(settings.egress_allow))
+        transport = Transport(guard.resolve)
+        providers = Providers(region.receipts, region.clock, transport, guard.resolve)
         dispatch = _dispatch_ports(region, providers, watcher, stopping)
         try:
             yield Worker(

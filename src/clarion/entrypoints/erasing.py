@@ -22,6 +22,7 @@ from clarion.adapters.providers.base import Outside
 from clarion.adapters.providers.forgetting import VendorTarget
 from clarion.adapters.providers.http.exchange import HttpTransport
 from clarion.adapters.providers.http.transport import Transport
+from clarion.adapters.providers.http.unconnected import resolve_nothing
 from clarion.adapters.providers.registry import build_provider
 from clarion.adapters.sealing.master_key import MasterKey
 from clarion.adapters.sealing.signatures import Ed25519Signer
@@ -55,7 +56,7 @@ def vendor_target(region: Region, transport: HttpTransport) -> VendorTarget:
     async def find_accounts(tenant_id: bytes) -> Sequence[ProviderConfig]:
         return (await region.configs.get(tenant_id)).providers
 
-    outside = Outside(region.clock, NoReceipts(), transport)
+    outside = Outside(region.clock, NoReceipts(), transport, resolve_nothing)
     return VendorTarget(
         find_email, find_accounts, lambda account: build_provider(account, outside), transport
     )

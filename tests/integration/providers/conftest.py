@@ -13,6 +13,7 @@ from clarion.adapters.providers.smtp.pool import PoolLimits
 from clarion.adapters.providers.smtp.provider import SmtpProvider
 from clarion.tenancy.config import ProviderConfig
 from clarion.testing.clock import ManualClock
+from clarion.testing.outside import outside
 from clarion.testing.smtp import SinkOptions, SmtpSink
 from tests.integration.providers.support import TENANT, MakeRelay
 
@@ -47,7 +48,7 @@ async def relay(sink: SmtpSink, clock: ManualClock) -> AsyncGenerator[MakeRelay]
     ) -> SmtpProvider:
         merged = (on or sink).provider_settings("Shop <news@shop.example>") | {"concurrency": 4} | settings
         config = ProviderConfig("relay", TENANT, "smtp", "email", merged, credentials or {})
-        provider = SmtpProvider(config, read_account(config), clock, limits)
+        provider = SmtpProvider(config, read_account(config), outside(clock), limits)
         made.append(provider)
         return provider
 

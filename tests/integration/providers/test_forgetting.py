@@ -8,6 +8,7 @@ from typing import Any
 from clarion.adapters.providers.base import Outside, Unavailable
 from clarion.adapters.providers.forgetting import VendorTarget
 from clarion.adapters.providers.http.exchange import HttpReply, HttpRequest
+from clarion.adapters.providers.http.unconnected import resolve_nothing
 from clarion.adapters.providers.registry import build_provider
 from clarion.compliance.ports import DataSubject
 from clarion.delivery.model import Receipt
@@ -66,7 +67,7 @@ async def erase(lists: Lists, *accounts: ProviderConfig, email: str = "ada+1@exa
         assert tenant_id == ADA.tenant_id
         return accounts
 
-    outside = Outside(StoreClock(), lists, lists)
+    outside = Outside(StoreClock(), lists, lists, resolve_nothing)
     target = VendorTarget(find_email, find_accounts, lambda one: build_provider(one, outside), lists)
     return dict(await target.erase(ADA))
 

@@ -18,7 +18,7 @@ from clarion.adapters.providers.pool import Providers
 from clarion.bootstrap import Worker
 from clarion.delivery.circuit import FAILURES_TO_OPEN
 from clarion.delivery.model import Outcome
-from clarion.testing.outside import loopback_transport
+from clarion.testing.outside import loopback_guard, loopback_transport
 from clarion.testing.vendors.fcm import UNREGISTERED
 from tests.integration.api.support import Caller
 from tests.integration.providers.push import ApnsWorld, FcmWorld, WebWorld, World, authority
@@ -71,7 +71,7 @@ async def shop(caller: Caller, worker: Worker) -> AsyncGenerator[Shop]:
     async with AsyncExitStack() as stack:
         transport = loopback_transport(authority().pem)
         stack.push_async_callback(transport.close)
-        providers = Providers(worker.region.receipts, worker.clock, transport)
+        providers = Providers(worker.region.receipts, worker.clock, transport, loopback_guard().resolve)
         stack.push_async_callback(providers.close)
         mine = replace(worker, dispatch=replace(worker.dispatch, providers=providers))
         worlds = (

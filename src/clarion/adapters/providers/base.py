@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Final, Protocol, TypeVar, runtime_checkable
 import msgspec
 from msgspec.structs import replace
 
-from clarion.adapters.providers.http.exchange import HttpRequest, HttpTransport
+from clarion.adapters.providers.http.exchange import HttpRequest, HttpTransport, Resolve
 from clarion.delivery.model import Capabilities, Message, Outcome, OutcomeKind, RateLimits, Receipt
 from clarion.kernel.clock import Clock
 from clarion.kernel.errors import Ambiguous, ClarionError, Invalid, Permanent, Throttled, Transient
@@ -71,11 +71,15 @@ class Cut(Ambiguous):
 
 
 class Outside(msgspec.Struct, frozen=True):
-    """What providers are built with: the process's clock, a sink of their account, the way to reach vendors."""
+    """What providers are built with: the process's clock, a sink of their account, the ways to reach vendors.
+
+    `transport`: over HTTP. `resolve`: where hosts are that are spoken to otherwise, and which may be reached.
+    """
 
     clock: Clock
     receipts: ReceiptSink
     transport: HttpTransport
+    resolve: Resolve
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ from typing import Protocol
 import structlog
 
 from clarion.adapters.providers.base import Outside
-from clarion.adapters.providers.http.exchange import HttpTransport
+from clarion.adapters.providers.http.exchange import HttpTransport, Resolve
 from clarion.adapters.providers.registry import build_provider
 from clarion.delivery.model import Capabilities, Message, Outcome, Receipt
 from clarion.delivery.ports import Provider
@@ -72,10 +72,11 @@ class MisconfiguredProvider:
 class Providers:
     """`ProviderPool`. One whose configuration was replaced is closed: what it still holds is tried again."""
 
-    def __init__(self, inbox: ReceiptInbox, clock: Clock, transport: HttpTransport) -> None:
+    def __init__(self, inbox: ReceiptInbox, clock: Clock, transport: HttpTransport, resolve: Resolve) -> None:
         self._inbox = inbox
         self._clock = clock
         self._transport = transport
+        self._resolve = resolve
         self._built: dict[tuple[bytes, str], tuple[int, Provider]] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -96,7 +97,7 @@ class Providers:
     def _build(self, config: ProviderConfig) -> Provider:
         try:
             sink = _AccountSink(config.name, self._inbox)
-            return build_provider(config, Outside(self._clock, sink, self._transport))
+            return build_provider(config, Outside(self._clock, sink, self._transport, self._resolve))
         except Invalid as error:
             _log.error("provider_misconfigured", provider=config.name, path=error.path, detail=error.detail)
             return MisconfiguredProvider(config, error)

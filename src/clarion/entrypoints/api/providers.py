@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from clarion.adapters.providers.base import Outside
-from clarion.adapters.providers.http.unconnected import Unconnected
+from clarion.adapters.providers.http.unconnected import Unconnected, resolve_nothing
 from clarion.adapters.providers.registry import build_provider
 from clarion.contracts.channels import Channel
 from clarion.contracts.commands import Name
@@ -119,7 +119,7 @@ async def put_provider(call: Call) -> Reply:
         weight=body.weight,
         enabled=body.enabled,
     )
-    provider = build_provider(config, Outside(region.clock, _NoReceipts(), Unconnected()))
+    provider = build_provider(config, Outside(region.clock, _NoReceipts(), Unconnected(), resolve_nothing))
     await provider.close()
     await region.tenants.put_provider(config)
     region.configs.forget(call.tenant_id)

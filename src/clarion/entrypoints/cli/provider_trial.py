@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -14,14 +13,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from clarion.adapters.providers.base import Outside
-from clarion.adapters.providers.http.dialer import Resolve
-from clarion.adapters.providers.http.exchange import HttpReply, HttpRequest, HttpTransport
+from clarion.adapters.providers.http.exchange import HttpReply, HttpRequest, HttpTransport, Resolve
 from clarion.adapters.providers.registry import build_provider
 from clarion.adapters.providers.smtp.account import read_account
 from clarion.audience.model import DeviceToken, Platform
 from clarion.delivery.model import AUTH_CODE, Message, Outcome, Receipt
 from clarion.kernel.clock import Clock
-from clarion.kernel.errors import ClarionError, Invalid, Transient
+from clarion.kernel.errors import ClarionError, Invalid
 from clarion.kernel.ids import make_ids
 from clarion.tenancy.config import ProviderConfig
 
@@ -92,14 +90,14 @@ async def try_account(
     receipts = _Receipts()
     traced = _Traced(around, note)
     try:
-        provider = build_provider(config, Outside(around.clock, receipts, traced))
+        provider = build_provider(config, Outside(around.clock, receipts, traced, around.resolve))
     except Invalid as error:
         note(Step("settings", ok=False, seen=f"{error.path}: {error.detail}", advice=_mend(config)))
         return Trial(steps, message, None, [])
     note(Step("settings", ok=True, seen=_described(config)))
     if config.kind == "smtp":
         account = read_account(config)
-        await _probe(_look_up, _Place(account.settings.host, account.port, "smtp"), note)
+        await _probe(around.resolve, _Place(account.settings.host, account.port, "smtp"), note)
     try:
         started = time.perf_counter()
         (outcome,) = await provider.send([message])
@@ -156,16 +154,6 @@ def _verdict_step(config: ProviderConfig, outcome: Outcome, took_ms: float) -> S
     }[outcome.kind]
     seen = f"{outcome.kind} ({outcome.code}): {outcome.detail}"
     return Step("verdict", ok=False, seen=seen, advice=advice, took_ms=took_ms)
-
-
-async def _look_up(host: str, *, encrypted: bool) -> Sequence[str]:
-    """The addresses of a mail server: an operator's relay may well be in a private network."""
-    del encrypted
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
-        raise Transient("its host is not known") from None
-    return [str(entry[4][0]) for entry in found]
 
 
 class _Receipts:

@@ -42,6 +42,9 @@ WORKER_STOP_S: Final = 12.0
 """With the stores' 12 s these are all of the supervisor's 28: each part gets what is written here."""
 
 
+LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+LOOPBACK: Final = "127.0.0.0/8,::1/128"
+
 _log = structlog.get_logger("supervisor")
 
 
@@ -96,7 +99,7 @@ async def _start(
     urls = await start_stores(supervisor, stores)
     credentials = Credentials(directory)
     overrides = role_overrides(settings, urls, credentials) | {"region": settings.region}
-    environment = role_environment(overrides)
+    environment = role_environment(overrides | {"egress_allow": egress_of(settings)})
     tenant = await prepare_instance(load_settings(**overrides), credentials)
     port = settings.port or Ports(directory).choose("api")
     url = f"http://{settings.host}:{port}"
@@ -125,6 +128,16 @@ async def _start(
     await supervisor.start(role_child(api), role_child(worker))
     credentials.keep(api_url=url)
     _announce(settings, tenant, url, options)
+
+
+def egress_of(settings: Settings) -> str | None:
+    """Which networks tenants' accounts may lead to; None: as the settings say.
+
+    Where only this machine can ask, whoever asks may reach it anyway: a mail server beside Clarion needs no setting.
+    A public URL says that others ask, through a proxy.
+    """
+    is_private = settings.host in LOOPBACK_HOSTS and settings.public_url is None
+    return LOOPBACK if is_private and not settings.egress_allow else None
 
 
 def role_environment(overrides: dict[str, str | None]) -> dict[str, str]:

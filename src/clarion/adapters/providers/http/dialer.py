@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from clarion.adapters.providers.base import Unavailable
 from clarion.adapters.providers.http.connection import Connection
+from clarion.adapters.providers.http.exchange import Resolve
 from clarion.adapters.providers.http.origin import Origin
 from clarion.kernel.errors import Refused, Transient
 
@@ -17,14 +18,6 @@ CONNECT_S: Final = 5.0
 
 KNOWN_S: Final = 10.0
 """For how long a name is known. A burst opens many connections, and looks its name up once."""
-
-
-class Resolve(Protocol):
-    """Where a host is, if it may be reached at all (`adapters.egress` has the real one)."""
-
-    async def __call__(self, host: str, *, encrypted: bool) -> Sequence[str]:
-        """Its addresses, at least one. Raises Refused where it may not be reached, Transient where it is unknown."""
-        ...
 
 
 class AddressBook:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -27,6 +27,14 @@ class HttpReply(msgspec.Struct, frozen=True, gc=False):
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class Resolve(Protocol):
+    """Where a host is, if it may be reached at all (`adapters.egress` has the real one)."""
+
+    async def __call__(self, host: str, *, encrypted: bool) -> Sequence[str]:
+        """Its addresses, at least one. Raises Refused where it may not be reached, Transient where it is unknown."""
+        ...
 
 
 class HttpTransport(Protocol):

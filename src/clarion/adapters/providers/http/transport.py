@@ -15,8 +15,8 @@ from typing import Final
 
 from clarion.adapters.providers.base import Cut, Unavailable, Unsendable
 from clarion.adapters.providers.http.connection import Connection
-from clarion.adapters.providers.http.dialer import AddressBook, Dialer, Resolve
-from clarion.adapters.providers.http.exchange import HttpReply, HttpRequest
+from clarion.adapters.providers.http.dialer import AddressBook, Dialer
+from clarion.adapters.providers.http.exchange import HttpReply, HttpRequest, Resolve
 from clarion.adapters.providers.http.http2 import Http2
 from clarion.adapters.providers.http.origin import Origin, split_url
 from clarion.adapters.providers.http.pool import Pool, PoolLimits

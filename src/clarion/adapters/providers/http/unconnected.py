@@ -1,11 +1,12 @@
-"""The transport of a provider that is only built to be checked."""
+"""The ways out of a provider that is only built to be checked: none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from clarion.adapters.providers.base import Unavailable
 from clarion.adapters.providers.http.exchange import HttpReply, HttpRequest
+from clarion.kernel.errors import Refused
 
 
 class Unconnected:
@@ -20,3 +21,9 @@ class Unconnected:
 
     async def close(self) -> None:
         """Nothing."""
+
+
+async def resolve_nothing(host: str, *, encrypted: bool) -> Sequence[str]:
+    """A `Resolve` that lets nobody be reached."""
+    del host, encrypted
+    raise Refused("this provider was built without a way out", "egress")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 import ssl
 from typing import Final, cast
 
@@ -17,11 +18,13 @@ import aiosmtplib
 from aiosmtplib.protocol import PERIOD_REGEX
 
 from clarion.adapters.providers.base import Flight, Unavailable, Unsendable
+from clarion.adapters.providers.http.exchange import Resolve
 from clarion.adapters.providers.smtp.account import Account
 from clarion.adapters.providers.smtp.mime import Letter
 from clarion.adapters.providers.smtp.replies import BACK_OFF, UNAUTHORISED, Stage, Verdict
 from clarion.adapters.providers.smtp.verp import ReturnPath
 from clarion.delivery.model import AUTH_CODE
+from clarion.kernel.errors import Refused, Transient
 
 CONNECT_TIMEOUT_S: Final = 10.0
 """For each step of opening: connecting, the greeting, TLS, the login. At most half of what a call may take."""
@@ -160,15 +163,18 @@ class Connection:
         return await protocol.read_response()
 
 
-async def open_connection(account: Account) -> Connection:
-    """Connect, encrypt and log in as the account says. Raises Unavailable, whose code names the step that failed."""
+async def open_connection(account: Account, resolve: Resolve) -> Connection:
+    """Connect, encrypt and log in as the account says. Raises Unavailable, whose code names the step that failed.
+
+    Exactly an address that `resolve` allowed is connected to; the certificate is held against the name.
+    """
     credentials, sender = account.credentials, account.letterhead.mailbox
+    step_s = min(CONNECT_TIMEOUT_S, account.settings.timeout_s / 2)
     client = aiosmtplib.SMTP(
         hostname=account.settings.host,
-        port=account.port,
         # The default asks the resolver for this machine's full name, which takes seconds where there is none.
         local_hostname=sender.domain,
-        timeout=min(CONNECT_TIMEOUT_S, account.settings.timeout_s / 2),
+        timeout=step_s,
         use_tls=account.settings.tls == "tls",
         start_tls=account.settings.tls == "starttls",
         tls_context=account.tls_context,
@@ -176,8 +182,11 @@ async def open_connection(account: Account) -> Connection:
         password=credentials.password or None,
     )
     try:
-        await client.connect()
+        await client.connect(sock=await _dial(account, resolve, step_s))
         await _greet(client)
+    except Unavailable:
+        client.close()
+        raise
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
         client.close()
         code = _opening_code(error)
@@ -188,6 +197,42 @@ async def open_connection(account: Account) -> Connection:
         client.close()
         raise
     return Connection(client, sender.wire.encode(), account.return_path)
+
+
+async def _dial(account: Account, resolve: Resolve, within_s: float) -> socket.socket:
+    """A socket to the first of the host's addresses that answers; each has `within_s` for it.
+
+    Raises Unavailable (`egress`, `unknown_host`) where it may not be reached or nobody knows it, OSError, TimeoutError.
+    """
+    host = account.settings.host
+    try:
+        async with asyncio.timeout(within_s):
+            # Whether it is encrypted is the account's business here: mail between servers often is not.
+            addresses = await resolve(host, encrypted=True)
+    except Refused as error:
+        raise Unavailable(error.detail, "egress") from None
+    except Transient as error:
+        raise Unavailable(error.detail, "unknown_host") from None
+    failure = OSError("no address")
+    for address in addresses:
+        try:
+            async with asyncio.timeout(within_s):
+                return await _connect((address, account.port))
+        except OSError as error:  # a TimeoutError is one
+            failure = error
+    raise failure
+
+
+async def _connect(place: tuple[str, int]) -> socket.socket:
+    family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
+    connected = socket.socket(family, socket.SOCK_STREAM)
+    connected.setblocking(False)  # noqa: FBT003  the standard library's
+    try:
+        await asyncio.get_running_loop().sock_connect(connected, place)
+    except BaseException:
+        connected.close()
+        raise
+    return connected
 
 
 async def _greet(client: aiosmtplib.SMTP) -> None:
@@ -211,7 +256,7 @@ def _opening_code(error: Exception) -> str:
             return AUTH_CODE
         step = "auth" if isinstance(error, aiosmtplib.SMTPAuthenticationError) else "greeting"
         return f"{step}_{error.code}"
-    if isinstance(error, aiosmtplib.SMTPTimeoutError):
+    if isinstance(error, (aiosmtplib.SMTPTimeoutError, TimeoutError)):
         return "connect_timeout"
     # What is left beside OSError: STARTTLS or AUTH is not on offer; or a name that cannot even be looked up.
     return "connect" if isinstance(error, OSError) else "unsupported"

@@ -9,14 +9,13 @@ from typing import Final
 
 import aiosmtplib
 
-from clarion.adapters.providers.base import Flight, OneByOneProvider, Outside, ReceiptSink, Unsendable
+from clarion.adapters.providers.base import Flight, OneByOneProvider, Outside, Unsendable
 from clarion.adapters.providers.smtp.account import Account, read_account
 from clarion.adapters.providers.smtp.connection import open_connection
 from clarion.adapters.providers.smtp.mime import Letter
 from clarion.adapters.providers.smtp.pool import ConnectionPool, PoolLimits
 from clarion.adapters.providers.smtp.replies import BACK_OFF, Verdict, outcome_of
 from clarion.delivery.model import Capabilities, Message, Outcome, Receipt
-from clarion.kernel.clock import Clock
 from clarion.kernel.errors import ClarionError
 from clarion.tenancy.config import ProviderConfig
 
@@ -27,7 +26,7 @@ _ROUNDS: Final = 5
 class SmtpProvider(OneByOneProvider):
     """One account on one server. A batch is spread over `concurrency` connections, which are kept for the next.
 
-    An address that the server says is no more is reported to `receipts`, as a bounce that came at once.
+    An address that the server says is no more is reported to `outside.receipts`, as a bounce that came at once.
     """
 
     carries = frozenset({"subject", "html", "text", "headers"})
@@ -36,9 +35,8 @@ class SmtpProvider(OneByOneProvider):
         self,
         config: ProviderConfig,
         account: Account,
-        clock: Clock,
+        outside: Outside,
         limits: PoolLimits | None = None,
-        receipts: ReceiptSink | None = None,
     ) -> None:
         concurrency = account.settings.concurrency
         # What is under way when a worker dies may arrive twice: a portion is one message a connection.
@@ -48,11 +46,13 @@ class SmtpProvider(OneByOneProvider):
         super().__init__(config, capabilities, account.settings.timeout_s)
         self._letterhead = account.letterhead
         self._signer = account.signer
-        self._clock = clock
-        self._receipts = receipts
+        self._clock = outside.clock
+        self._receipts = outside.receipts
         self._dead: set[bytes] = set()
         self._pool = ConnectionPool(
-            partial(open_connection, account), limits or PoolLimits(concurrency), clock
+            partial(open_connection, account, outside.resolve),
+            limits or PoolLimits(concurrency),
+            outside.clock,
         )
 
     @property
@@ -67,7 +67,7 @@ class SmtpProvider(OneByOneProvider):
         finally:
             dead = ids & self._dead
             self._dead -= dead
-        if dead and self._receipts is not None:
+        if dead:
             now_ms = self._clock.now_ms()
             bounces = [Receipt(f"{ident.hex()}-rcpt", ident, "bounced", now_ms) for ident in sorted(dead)]
             with contextlib.suppress(ClarionError):
@@ -133,4 +133,4 @@ def build_smtp(config: ProviderConfig, outside: Outside) -> SmtpProvider:
 
     Later failures are reported as mail to the account's bounce address, which comes in as its webhook.
     """
-    return SmtpProvider(config, read_account(config), outside.clock, receipts=outside.receipts)
+    return SmtpProvider(config, read_account(config), outside)
