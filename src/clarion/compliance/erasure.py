@@ -26,6 +26,9 @@ SETTLE_MS: Final = 1_500
 BUSY_MS: Final = 1_000
 """How soon the next round begins where a store was away, or somebody had begun to send to her."""
 
+LEASE_MS: Final = 90_000
+"""Longer than a round takes: rewriting Valkey's file may take a minute. What a dead worker held is then another's."""
+
 REPLAY_PAGE: Final = 1_000
 KIND: Final = "clarion.erasure-certificate"
 VERSION: Final = 1
@@ -167,14 +170,14 @@ async def carry_on(erasure: Erasure, ports: ErasurePorts) -> Erasure:
         await ports.ledger.note(ledger_entry(erasure))
     except Transient as error:
         return await _postpone(erasure, f"ledger: {error.detail}", ports)
-    erasure, removed, problem = await _ask(erasure, ports.targets, ports.clock)
+    erasure, removed, problem = await _ask(erasure, ports.targets, ports)
     if problem:
         return await _postpone(erasure, problem, ports)
     erasure = msgspec.structs.replace(erasure, rounds=erasure.rounds + 1, problem="")
     if removed or erasure.rounds == 1:
         await ports.store.note(erasure, ports.settle_ms)
         return erasure
-    erasure, _, problem = await _ask(erasure, ports.traces, ports.clock)
+    erasure, _, problem = await _ask(erasure, ports.traces, ports)
     if problem:
         return await _postpone(erasure, problem, ports)
     completed_ms = ports.clock.now_ms()
@@ -244,31 +247,38 @@ def _canonical(said: Mapping[str, Any]) -> bytes:
     return msgspec.json.encode(said, order="sorted")
 
 
-async def _ask(erasure: Erasure, targets: Sequence[ErasureTarget], clock: Clock) -> tuple[Erasure, int, str]:
-    """Ask stores in turn: the erasure with what they gave up, how much that was, and why the rest was not asked."""
-    steps = {step.target: step for step in erasure.steps}
-    removed, problem = 0, ""
+async def _ask(
+    erasure: Erasure, targets: Sequence[ErasureTarget], ports: ErasurePorts
+) -> tuple[Erasure, int, str]:
+    """Ask stores in turn: the erasure with what they gave up, how much that was, and why the rest was not asked.
+
+    What a store gave up is kept before the next one is asked, so that a worker that dies loses no count but its last.
+    """
+    removed = 0
     for target in targets:
-        try:
-            found = [await target.erase(subject) for subject in _subjects(erasure)]
-        except Transient as error:
-            problem = f"{target.name}: {error.detail}"
-            break
-        steps[target.name] = _grown(steps.get(target.name), target.name, found, clock.now_ms())
-        removed += sum(sum(kinds.values()) for kinds in found)
-    return msgspec.structs.replace(erasure, steps=tuple(steps.values())), removed, problem
+        for subject in _subjects(erasure):
+            try:
+                found = await target.erase(subject)
+            except Transient as error:
+                return erasure, removed, f"{target.name}: {error.detail}"
+            erasure = _with_step(erasure, target.name, found, ports.clock.now_ms())
+            number = sum(found.values())
+            if number:
+                removed += number
+                await ports.store.note(erasure, LEASE_MS)
+    return erasure, removed, ""
 
 
 def _subjects(erasure: Erasure) -> list[DataSubject]:
     return [DataSubject(erasure.tenant_id, number, erasure.external_id) for number in erasure.user_ids]
 
 
-def _grown(step: Step | None, target: str, found: Sequence[Mapping[str, int]], at_ms: int) -> Step:
-    removed = dict(step.removed) if step else {}
-    for kinds in found:
-        for kind, number in kinds.items():
-            removed[kind] = removed.get(kind, 0) + number
-    return Step(target, removed, at_ms)
+def _with_step(erasure: Erasure, target: str, found: Mapping[str, int], at_ms: int) -> Erasure:
+    steps = {step.target: step for step in erasure.steps}
+    before: Mapping[str, int] = steps[target].removed if target in steps else {}
+    removed = {kind: before.get(kind, 0) + found.get(kind, 0) for kind in (*before, *found)}
+    steps[target] = Step(target, removed, at_ms)
+    return msgspec.structs.replace(erasure, steps=tuple(steps.values()))
 
 
 async def _postpone(erasure: Erasure, problem: str, ports: ErasurePorts) -> Erasure:

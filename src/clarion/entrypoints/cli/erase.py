@@ -15,6 +15,7 @@ from clarion.adapters.sealing.signatures import is_signed
 from clarion.bootstrap import Region, master_key_of, open_region
 from clarion.compliance.audit import stand_in
 from clarion.compliance.erasure import (
+    LEASE_MS,
     Erasure,
     ErasurePorts,
     carry_on,
@@ -28,7 +29,6 @@ from clarion.entrypoints.erasing import erasure_signer, open_erasures
 from clarion.kernel.errors import Invalid, NotFound, Permanent
 from clarion.kernel.ids import make_ids
 
-LEASE_MS: Final = 60_000
 TAKE: Final = 20
 NAP_S: Final = 0.5
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from clarion.compliance.erasure import carry_on, replay
+from clarion.compliance.erasure import LEASE_MS, carry_on, replay
 from clarion.entrypoints.erasing import open_erasures
 from clarion.entrypoints.workers.lane import run_lane
 from clarion.kernel.ids import format_id
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from clarion.compliance.erasure import Erasure, ErasurePorts
 
 TAKE: Final = 4
-LEASE_MS: Final = 90_000
-"""Longer than a round takes: rewriting Valkey's file may take a minute. What a dead worker held is then another's."""
-
 IDLE_S: Final = 1.0
 REPLAY_EVERY_S: Final = 3600.0
 WATCH_EVERY_S: Final = 60.0
