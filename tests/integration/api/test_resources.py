@@ -132,6 +132,7 @@ async def test_a_category_is_replaced_whole(caller: Caller):
     assert shown == {**body, "name": "offers", "on_ambiguity": "park", "max_channels": 1} | {
         "caps": {"per_day": 1, "per_channel_day": {}},
         "tracking": {"clicks": False, "opens": False},
+        "words": {},
         "fallback": [],
     }
     assert (await caller.call("PUT /categories/offers", {"class": "service"})).json()[
