@@ -20,7 +20,8 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from clarion.entrypoints.cli.erase import verify_certificate
+from clarion.entrypoints.cli.erase import EraseOptions, erase_user, replay_ledger, verify_certificate
+from clarion.kernel.errors import NotFound
 from clarion.testing.instance import Instance, clarion_up
 from clarion.testing.smtp import SmtpSink
 from clarion.testing.waiting import eventually
@@ -160,3 +161,19 @@ async def test_F15_nothing_is_sent_to_her_after_the_certificate(tenant: Person, 
     assert refused.status == 422
     other = await tenant.notify(user_id="user-1")
     assert await tenant.ends(other["notification_id"]) == "sent"
+
+
+async def test_F15_the_operator_erases_and_replays_by_command(
+    instance: Instance, tenant: Person, tmp_path: Path
+):
+    """Beside the workers, who may be faster: it is one erasure."""
+    await tenant.users(1)
+    certificate = tmp_path / "certificate.json"
+    options = EraseOptions(instance.data, tenant.name, "user-0", certificate)
+    assert await asyncio.to_thread(erase_user, options) == 0
+    assert (await tenant.call("GET /users/user-0")).status == 404
+    assert await asyncio.to_thread(verify_certificate, certificate, "", instance.data) == 0
+    assert await asyncio.to_thread(verify_certificate, certificate, "00" * 32, instance.data) == 1
+    assert await asyncio.to_thread(replay_ledger, instance.data, everything=False) == 0
+    with pytest.raises(NotFound):
+        await asyncio.to_thread(erase_user, EraseOptions(instance.data, tenant.name, "nobody", None))
