@@ -51,7 +51,7 @@ class Acceptance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
-class MemberView(msgspec.Struct, frozen=True):
+class TenantMember(msgspec.Struct, frozen=True):
     """A member. `invited_until`: how long her invitation is good; null: she has accepted it."""
 
     member_id: str
@@ -72,10 +72,10 @@ class MemberInvited(msgspec.Struct, frozen=True):
     invited_until: str | None
 
 
-class MemberList(msgspec.Struct, frozen=True):
+class TenantMembers(msgspec.Struct, frozen=True):
     """All members, by e-mail."""
 
-    members: list[MemberView]
+    members: list[TenantMember]
 
 
 class MemberJoined(msgspec.Struct, frozen=True):
@@ -118,17 +118,18 @@ async def invite_member(call: Call) -> Reply:
 
 
 @route(
-    "GET /api/v1/members", Spec(tag="members", scope="members:read", rate="read", answers={200: MemberList})
+    "GET /api/v1/members",
+    Spec(tag="members", scope="members:read", rate="read", answers={200: TenantMembers}),
 )
 async def list_tenant_members(call: Call) -> Reply:
     """All members, and those who are invited."""
     members = await call.services.members.list_members(call.tenant_id)
-    return json_reply(MemberList([_view(member) for member in members]))
+    return json_reply(TenantMembers([_view(member) for member in members]))
 
 
 @route(
     "GET /api/v1/members/{member_id}",
-    Spec(tag="members", scope="members:read", rate="read", answers={200: MemberView}),
+    Spec(tag="members", scope="members:read", rate="read", answers={200: TenantMember}),
 )
 async def get_member(call: Call) -> Reply:
     """One member."""
@@ -141,7 +142,7 @@ async def get_member(call: Call) -> Reply:
         tag="members",
         scope="members:write",
         body=_CHANGE,
-        answers={200: MemberView},
+        answers={200: TenantMember},
         problems=(409,),
         examples={"body": {"role": "developer"}},
     ),
@@ -235,8 +236,8 @@ def _keep_within(call: Call, role: Role) -> None:
         raise Refused(f"who may not all that the role {role} may cannot give or take it", "scope")
 
 
-def _view(member: Member) -> MemberView:
-    return MemberView(
+def _view(member: Member) -> TenantMember:
+    return TenantMember(
         member.member_id,
         member.email,
         member.role,
