@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from clarion.adapters.providers.sms.webhook import number_from, text_field
 from clarion.adapters.providers.webhooks import Inbound
@@ -22,6 +22,6 @@ def read_inbound(fields: Mapping[str, Any]) -> Inbound:
 
 def answer_plivo(inbound: Inbound, text: str) -> bytes:
     """`TextAnswer`: from the number that she wrote to, to hers."""
-    src, dst = quoteattr(inbound.recipient), quoteattr(inbound.sender)
-    message = f"<Message src={src} dst={dst}>{escape(text)}</Message>" if text else ""
+    src, dst = escape(inbound.recipient), escape(inbound.sender)
+    message = f'<Message src="{src}" dst="{dst}">{escape(text)}</Message>' if text else ""
     return f'<?xml version="1.0" encoding="UTF-8"?><Response>{message}</Response>'.encode()

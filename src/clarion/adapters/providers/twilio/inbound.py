@@ -7,9 +7,9 @@ Twilio confirms the standard keywords itself, and blocks the number at STOP; wit
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from types import MappingProxyType
 from typing import Any, Final, Literal
-from xml.sax.saxutils import escape
 
 from clarion.adapters.providers.sms.webhook import text_field
 from clarion.adapters.providers.webhooks import Inbound
