@@ -23,10 +23,7 @@ test: $(READY) ## Run every test that a fresh machine can run
 	@$(BIN)/pytest -n 3 $(ARGS)
 
 # Node comes from the nodejs wheel; what npm does not get is skipped below, with its reason.
-test-attack: $(READY) ## Attack: five corpora, and 50000 requests of one tenant about another (the suite sends fewer)
-	@CLARION_ISLAND_REQUESTS=50000 $(BIN)/pytest tests/attacks -n 0 -s $(ARGS)
-
-contract: $(READY) ## Run the providers against software that others wrote (installed into .oracles)
+test-contract: $(READY) ## Run the providers against software that others wrote (installed into .oracles)
 	@$(BIN)/python -m tools.oracles .oracles
 	@CLARION_ORACLES=$(CURDIR)/.oracles $(BIN)/pytest tests/oracles -n 0 -v -rs $(ARGS)
 
@@ -40,6 +37,9 @@ lint: $(READY) ## Check style, types, import contracts, house rules and the docu
 
 bench: $(READY) ## Measure the figures of the design and write bench/results.json
 	@$(BIN)/python -m bench all $(ARGS)
+
+attack: $(READY) ## Attack: five corpora, and 50000 requests of one tenant about another (the suite sends fewer)
+	@CLARION_ISLAND_REQUESTS=50000 $(BIN)/pytest tests/attacks -n 0 -s $(ARGS)
 
 contract: $(READY) ## Hold the API against /openapi.json with 5000 cases and more
 	CLARION_CONTRACT_THOROUGH=1 $(BIN)/pytest tests/contract/test_openapi.py -q --timeout 900

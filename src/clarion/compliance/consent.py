@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
@@ -10,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from clarion.compliance.model import ANY_CATEGORY, ConsentState
-from clarion.compliance.ports import ConsentRecord, ConsentStore, ConsentWord, Subjects
+from clarion.compliance.ports import Basis, ConsentRecord, ConsentStore, ConsentWord, Subjects
 from clarion.contracts.channels import CHANNEL_INDEX, CHANNELS, Channel
 from clarion.contracts.commands import AwareTime, Name
 from clarion.kernel.errors import Invalid, NotFound, Permanent, Unknown
@@ -18,6 +19,12 @@ from clarion.kernel.text import check_storable
 
 ALL: Final = "all"
 """On the wire, every channel or every category."""
+
+SHARING: Final = "sharing"
+"""What is no channel: selling or sharing what is known of her (CCPA). A word on it gates no message of ours."""
+
+EXPRESS: Final = frozenset(("express", "written"))
+"""Bases that are the user's own word."""
 
 MAX_EVIDENCE_BYTES: Final = 16_384
 
@@ -31,8 +38,12 @@ _json = msgspec.json.Encoder()
 class ConsentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of `POST /api/v1/compliance/consent`.
 
-    What stands after `source` is evidence, kept sealed with the user's key: where and how she said it. `timestamp` is
-    when she did, for words gathered elsewhere; without it, now.
+    `timestamp` is when she said it, for words gathered elsewhere; without it, now. `basis` is what a grant rests on;
+    what stands for her word ends by itself (`implied_purchase` after 24 months, `implied_inquiry` after 6), or at
+    `expires_at`. `double_opt_in`: this is only her request, and grants nothing until she confirms it.
+
+    `method`, `language` (BCP 47), `jurisdiction` (where she was: `DE`, `US-CA`) and `wording_version` stay readable,
+    and so does the hash of `wording`. The rest is evidence, kept sealed with her key.
     """
 
     user_id: Name
@@ -41,6 +52,13 @@ class ConsentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     consented: bool
     source: Annotated[str, Meta(min_length=1, max_length=100)]
     timestamp: AwareTime | None = None
+    basis: Basis = "express"
+    expires_at: AwareTime | None = None
+    double_opt_in: bool = False
+    method: Annotated[str, Meta(max_length=100)] = ""
+    language: Annotated[str, Meta(max_length=35)] = ""
+    jurisdiction: Annotated[str, Meta(max_length=10)] = ""
+    wording_version: Annotated[str, Meta(max_length=100)] = ""
     ip_address: Short = ""
     user_agent: Short = ""
     url: Short = ""
@@ -62,8 +80,8 @@ class ConsentView(msgspec.Struct, frozen=True):
     """Answer of `GET /api/v1/compliance/consent/{user_id}`: the latest word per channel and category, newest first.
 
     `gdpr_status`: `consented` with any grant in force; `withdrawn` with none but a refusal; `none` without a word.
-    `ccpa_status`: `opted_out` with a refusal of all categories on any channel in force; else `opted_in` with any grant
-    in force; else `none`.
+    `ccpa_status`: `opted_out` where she opted out of sale or sharing, or refused all categories on any channel; else
+    `opted_in` with any grant in force; else `none`.
     """
 
     user_id: str
@@ -113,13 +131,17 @@ async def read_consent(
         raise NotFound(detail)
     records = await store.records(tenant_id, user_id)
     gdpr, ccpa = _statuses(fold(records, ()))
-    return ConsentView(external_id, [_entry(record) for record in records], gdpr, ccpa)
+    if any(record.channel == SHARING and not record.consented for record in records):
+        ccpa = "opted_out"
+    entries = [entry_of(record) for record in records if record.channel != SHARING]
+    return ConsentView(external_id, entries, gdpr, ccpa)
 
 
 def fold(records: Iterable[ConsentRecord], suppressed: Iterable[str]) -> ConsentState:
     """The state that follows from these words, in any order, and the suppressed channels. Pure.
 
-    Per channel and category the latest word counts; of two in the same millisecond, the refusal. A word on all
+    `records` are words that hold: what has expired is not among them. Words on what is no channel (`SHARING`) gate no
+    message. Per channel and category the latest word counts; of two in the same millisecond, the refusal. A word on all
     categories (`*`) takes back every earlier word on its channel: it means them too. A later word on one category
     stands beside it; how the two weigh is for the rules to say.
     """
@@ -130,16 +152,27 @@ def fold(records: Iterable[ConsentRecord], suppressed: Iterable[str]) -> Consent
             latest[key] = record
     granted: dict[str, int] = {}
     denied: dict[str, int] = {}
+    implied: dict[str, int] = {}
+    proven: dict[str, int] = {}
     for (channel, category), record in latest.items():
         on_all = latest.get((channel, ANY_CATEGORY))
-        if on_all is not None and on_all is not record and _rank(on_all) >= _rank(record):
+        overruled = on_all is not None and on_all is not record and _rank(on_all) >= _rank(record)
+        if overruled or channel not in CHANNEL_INDEX:
             continue
-        masks = granted if record.consented else denied
-        masks[category] = masks.get(category, 0) | 1 << CHANNEL_INDEX[channel]
+        bit = 1 << CHANNEL_INDEX[channel]
+        _add(granted if record.consented else denied, category, bit)
+        if record.consented and record.basis not in EXPRESS:
+            _add(implied, category, bit)
+        if record.consented and record.proven:
+            _add(proven, category, bit)
     mask = 0
     for channel in suppressed:
         mask |= 1 << CHANNEL_INDEX[channel]
-    return ConsentState(granted, denied, mask)
+    return ConsentState(granted, denied, mask, implied, proven)
+
+
+def _add(masks: dict[str, int], category: str, bit: int) -> None:
+    masks[category] = masks.get(category, 0) | bit
 
 
 def _rank(record: ConsentRecord) -> tuple[int, bool]:
@@ -153,8 +186,11 @@ def _find_error(request: ConsentRequest, categories: Collection[str]) -> Permane
         if request.category != ALL and request.category not in categories:
             detail = f"names an unknown category; there are {', '.join(sorted(categories))} and {ALL}"
             raise Unknown(detail, "category")
-        for name, value in _named_evidence(request).items():
+        for name, value in (_named_evidence(request) | _details(request)).items():
             check_storable(value, name)
+        if request.double_opt_in and not (request.consented and request.channel != ALL):
+            detail = "asks a user to confirm what she agrees to, on a channel by its name"
+            raise Invalid(detail, "double_opt_in")
         check_storable(request.evidence, "evidence")
         if len(_evidence(request)) > MAX_EVIDENCE_BYTES:
             detail = f"has more than {MAX_EVIDENCE_BYTES} bytes as JSON: keep a reference instead"
@@ -183,7 +219,8 @@ def _named_evidence(request: ConsentRequest) -> dict[str, str]:
 def _words(request: ConsentRequest, user_id: int, evidence: bytes) -> list[ConsentWord]:
     channels = CHANNELS if request.channel == ALL else (request.channel,)
     category = ANY_CATEGORY if request.category == ALL else request.category
-    given = None if request.timestamp is None else int(request.timestamp.timestamp() * 1000)
+    is_grant = request.consented and not request.double_opt_in
+    express = is_grant and request.channel != ALL and request.basis in EXPRESS
     return [
         ConsentWord(
             user_id,
@@ -191,15 +228,37 @@ def _words(request: ConsentRequest, user_id: int, evidence: bytes) -> list[Conse
             category,
             request.consented,
             request.source,
-            express=request.consented and request.channel != ALL,
-            given_ms=given,
+            express=express,
+            given_ms=_to_ms(request.timestamp),
             evidence=evidence,
+            state="requested" if request.double_opt_in else "said",
+            basis=request.basis,
+            details=_details(request),
+            expires_ms=_to_ms(request.expires_at),
         )
         for channel in channels
     ]
 
 
-def _entry(record: ConsentRecord) -> ConsentEntry:
+def _details(request: ConsentRequest) -> dict[str, str]:
+    """What is not personal about how she said it."""
+    wording = hashlib.sha256(request.wording.encode()).hexdigest() if request.wording else ""
+    found = {
+        "method": request.method,
+        "language": request.language,
+        "jurisdiction": request.jurisdiction,
+        "wording_version": request.wording_version,
+        "wording_hash": wording,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _to_ms(time: datetime | None) -> int | None:
+    return None if time is None else int(time.timestamp() * 1000)
+
+
+def entry_of(record: ConsentRecord) -> ConsentEntry:
+    """A word as it is shown."""
     category = ALL if record.category == ANY_CATEGORY else record.category
     at = datetime.fromtimestamp(record.at_ms / 1000, UTC).isoformat(timespec="milliseconds")
     return ConsentEntry(record.channel, category, record.consented, record.source, at.replace("+00:00", "Z"))

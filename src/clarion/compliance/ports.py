@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
+from clarion.compliance.chain import Linked
 from clarion.compliance.model import ConsentState
 from clarion.compliance.suppression import (
     Freed,
@@ -19,12 +20,21 @@ from clarion.compliance.suppression import (
     Wanted,
 )
 
+WordState: TypeAlias = Literal["said", "requested", "confirmed"]
+Basis: TypeAlias = Literal[
+    "express", "written", "soft_opt_in", "implied_purchase", "implied_inquiry", "contract", "inferred"
+]
+"""What a grant rests on. `written`: prior express written consent. `soft_opt_in`: details from a sale, own similar
+products. `implied_*`: CASL's 24 and 6 months. `inferred`: by conduct or a relationship (Australia)."""
+
 
 class ConsentWord(msgspec.Struct, frozen=True):
     """One word of a user on one channel and category (`*`: all), as it is written.
 
     `given_ms`: when she gave it (UTC ms), None: now. The store's clock bounds it: a future time counts as now.
-    `express`: given for this channel by name, which is what lifts a suppression. `evidence` is sealed.
+    `express`: given for this channel by name, which is what lifts a suppression. `evidence` is sealed. `state`:
+    `requested` waits for her confirmation and grants nothing, `confirmed` is it. `basis`: what the grant rests on.
+    `details` stay readable: nothing personal is in them. `expires_ms` (UTC ms): None: as long as its basis lets it.
     """
 
     user_id: int
@@ -35,16 +45,41 @@ class ConsentWord(msgspec.Struct, frozen=True):
     express: bool
     given_ms: int | None = None
     evidence: bytes = b""
+    state: WordState = "said"
+    basis: Basis = "express"
+    details: Mapping[str, str] = {}
+    expires_ms: int | None = None
 
 
 class ConsentRecord(msgspec.Struct, frozen=True, array_like=True):
-    """The latest word on a channel and category. `at_ms` is UTC ms."""
+    """The latest word on a channel and category. `at_ms` is UTC ms. `proven`: see `ConsentState`."""
 
     channel: str
     category: str
     consented: bool
     at_ms: int
     source: str = ""
+    basis: str = "express"
+    proven: bool = False
+
+
+class ConsentEvent(msgspec.Struct, frozen=True):
+    """A word as it stands in the ledger. Times are UTC ms; `content` is what was hashed, after `previous_hash`."""
+
+    number: int
+    channel: str
+    category: str
+    consented: bool
+    source: str
+    state: WordState
+    basis: str
+    details: Mapping[str, str]
+    expires_ms: int | None
+    at_ms: int
+    evidence: bytes
+    content: bytes
+    hash: bytes
+    previous_hash: bytes | None
 
 
 class ConsentStore(Protocol):
@@ -68,6 +103,26 @@ class ConsentStore(Protocol):
 
     async def consents(self, user_ids: Sequence[int]) -> dict[int, ConsentState]:
         """Current state by user, from the primary; users without any record are absent. Raises Transient."""
+        ...
+
+
+class ConsentLedger(Protocol):
+    """All that was ever said, in the order in which it was written down."""
+
+    async def events(self, tenant_id: bytes, user_id: int, until_ms: int) -> list[ConsentEvent]:
+        """Every word of one user up to an instant (UTC ms), oldest first."""
+        ...
+
+    async def was_requested(self, tenant_id: bytes, word: ConsentWord) -> bool:
+        """Whether this word's confirmation was asked for under the `request` of its details."""
+        ...
+
+    async def chain(self, tenant_id: bytes, after: int, limit: int) -> list[Linked]:
+        """The next rows of a tenant's chain after the one of this number (0: from its beginning)."""
+        ...
+
+    async def chain_head(self, tenant_id: bytes) -> tuple[int, bytes] | None:
+        """Number and hash of the last row that the chain had; None where nothing was ever said."""
         ...
 
 

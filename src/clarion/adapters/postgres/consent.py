@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from clarion.adapters.postgres.queries import load_queries
+from clarion.compliance.chain import Linked, origin
 from clarion.compliance.consent import fold
+from clarion.compliance.ledger import CHAIN
 from clarion.compliance.model import ConsentState
-from clarion.compliance.ports import ConsentRecord, ConsentWord
+from clarion.compliance.ports import ConsentEvent, ConsentRecord, ConsentWord
 from clarion.compliance.suppression import LIFTED_BY_OPT_IN, Suppression
 
 if TYPE_CHECKING:
+    from asyncpg import Record
     from asyncpg.pool import PoolConnectionProxy
 
     from clarion.adapters.postgres.pools import Pools
 
 
+_json: Final = msgspec.json.Encoder()
+_details: Final = msgspec.json.Decoder(dict[str, str])
+
+
 class PostgresConsentStore:
-    """`compliance.ports.ConsentStore`, and with it `delivery.ports.ConsentReader`."""
+    """`compliance.ports.ConsentStore` and `ConsentLedger`, and with them `delivery.ports.ConsentReader`."""
 
     def __init__(self, pools: Pools) -> None:
         self._pools = pools
@@ -54,14 +63,58 @@ class PostgresConsentStore:
             records = await connection.fetch(self._sql["read_consents"], user_ids)
         words: defaultdict[int, list[ConsentRecord]] = defaultdict(list)
         suppressed: defaultdict[int, list[str]] = defaultdict(list)
-        for user_id, channel, category, consented, at_ms in records:
-            if category is None:
+        for user_id, channel, *said in records:
+            if said[0] is None:
                 suppressed[user_id].append(channel)
             else:
-                words[user_id].append(ConsentRecord(channel, category, consented, at_ms))
+                words[user_id].append(ConsentRecord(channel, *said))
         return {
             user_id: fold(words[user_id], suppressed[user_id]) for user_id in words.keys() | suppressed.keys()
         }
+
+    async def events(self, tenant_id: bytes, user_id: int, until_ms: int) -> list[ConsentEvent]:
+        """Every word of one user; see `ConsentLedger.events`."""
+        async with self._pools.reader(tenant_id) as connection:
+            records = await connection.fetch(self._sql["read_events"], tenant_id, user_id, until_ms)
+        return [_event(tenant_id, record) for record in records]
+
+    async def was_requested(self, tenant_id: bytes, word: ConsentWord) -> bool:
+        """Whether a double opt-in was asked for; see `ConsentLedger.was_requested`."""
+        async with self._pools.reader(tenant_id) as connection:
+            asked = (tenant_id, word.user_id, word.channel, word.category, word.details["request"])
+            return bool(await connection.fetchval(self._sql["find_request"], *asked))
+
+    async def chain(self, tenant_id: bytes, after: int, limit: int) -> list[Linked]:
+        """The next rows of a chain; see `ConsentLedger.chain`."""
+        async with self._pools.reader(tenant_id) as connection:
+            records = await connection.fetch(self._sql["read_chain"], tenant_id, after, limit)
+        return [Linked(*record.values()) for record in records]
+
+    async def chain_head(self, tenant_id: bytes) -> tuple[int, bytes] | None:
+        """The end of a chain; see `ConsentLedger.chain_head`."""
+        async with self._pools.reader(tenant_id) as connection:
+            record = await connection.fetchrow(self._sql["read_chain_head"], tenant_id)
+        return None if record is None else (record["number"], record["hash"])
+
+
+def _event(tenant_id: bytes, record: Record) -> ConsentEvent:
+    first = origin(CHAIN, tenant_id) if record["number"] == 1 else None
+    return ConsentEvent(
+        number=record["number"],
+        channel=record["channel"],
+        category=record["category"],
+        consented=record["consented"],
+        source=record["source"],
+        state=record["state"],
+        basis=record["basis"],
+        details=_details.decode(record["details"]),
+        expires_ms=record["expires_at"],
+        at_ms=record["recorded_at"],
+        evidence=record["evidence"],
+        content=record["content"],
+        hash=record["hash"],
+        previous_hash=record["previous_hash"] or first,
+    )
 
 
 async def record_words(
@@ -80,4 +133,8 @@ async def record_words(
         [word.given_ms for word in words],
         [word.evidence for word in words],
         LIFTED_BY_OPT_IN,
+        [word.state for word in words],
+        [word.basis for word in words],
+        [_json.encode(word.details) for word in words],
+        [word.expires_ms for word in words],
     )

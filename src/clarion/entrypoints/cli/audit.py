@@ -13,12 +13,15 @@ import msgspec
 from rich.console import Console
 
 from clarion.adapters.postgres.audit import PostgresAuditLog
+from clarion.adapters.postgres.consent import PostgresConsentStore
 from clarion.adapters.postgres.pools import Pools, open_pools
 from clarion.adapters.postgres.tenants import PostgresTenants
 from clarion.adapters.sealing.sealers import AesVault
 from clarion.bootstrap import master_key_of, role_urls
 from clarion.compliance.audit import CHAIN, AuditQuery, verify_audit_chain
 from clarion.compliance.chain import Verdict
+from clarion.compliance.ledger import CHAIN as CONSENT_CHAIN
+from clarion.compliance.ledger import verify_consent_chain
 from clarion.entrypoints.api.audit import AuditAct, to_csv, view_of
 from clarion.entrypoints.api.replies import encode_json
 from clarion.entrypoints.cli.instance import borrowed_settings, find_tenant
@@ -83,7 +86,11 @@ def _print(console: Console, report: ChainReport) -> None:
 async def _verify(options: VerifyOptions) -> list[ChainReport]:
     async with _opened(options.data) as (settings, pools):
         log, now_ms = PostgresAuditLog(pools), await pools.now_ms()
-        chains: dict[str, Verifier] = {CHAIN: lambda tenant: verify_audit_chain(log, tenant, now_ms)}
+        ledger = PostgresConsentStore(pools)
+        chains: dict[str, Verifier] = {
+            CHAIN: lambda tenant: verify_audit_chain(log, tenant, now_ms),
+            CONSENT_CHAIN: lambda tenant: verify_consent_chain(ledger, tenant),
+        }
         name = options.tenant
         wanted = await log.tenants() if name is None else [await _find(settings, pools, name)]
         return [

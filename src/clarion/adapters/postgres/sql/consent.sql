@@ -1,28 +1,35 @@
 -- name: record_words
--- What users said: appended to the events, and kept where it is the latest word on its channel and category. An express opt-in
--- lifts what the user's own will had silenced ($10: those reasons). The users' rows are locked in one order, and before the clock
--- is read, so that of two words at once the one that is acknowledged later counts as later.
+-- What users said: appended to the events (whose trigger chains them), and kept where it is the latest word on its channel and
+-- category; what waits for its confirmation is no word yet. An express opt-in lifts what the user's own will had silenced ($10: those
+-- reasons). The users' rows are locked in one order, and before the clock is read, so that of two words at once the one that is
+-- acknowledged later counts as later. What stands for her word ends: after a purchase in 24 months, after an inquiry in 6 (CASL, 10(10)).
 WITH locked AS (
     SELECT user_id FROM user_profiles WHERE tenant_id = $1 AND user_id = ANY($2::bigint[]) ORDER BY user_id FOR UPDATE
 ), touched AS (
     UPDATE user_profiles p SET version = p.version + 1, updated_at = now() FROM locked WHERE p.user_id = locked.user_id
     RETURNING p.user_id
 ), heard AS MATERIALIZED (
-    SELECT t.*, least(coalesce(t.given_at, clock_timestamp()), clock_timestamp()) AS recorded_at
-    FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bool[], $6::text[], $7::bool[], $8::timestamptz[], $9::bytea[])
-         WITH ORDINALITY AS t (user_id, channel, category, consented, source, express, given_at, evidence, i)
+    SELECT t.user_id, t.channel, t.category, t.consented, t.source, t.express, t.evidence, t.i, t.state, t.basis, t.details, said.recorded_at,
+           coalesce(t.expires_at, said.recorded_at + CASE t.basis WHEN 'implied_purchase' THEN interval '24 months'
+                                                                  WHEN 'implied_inquiry' THEN interval '6 months' END) AS expires_at,
+           t.state = 'confirmed' OR (t.basis = 'written' AND t.details ? 'wording_hash') AS proven
+    FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bool[], $6::text[], $7::bool[], $8::timestamptz[], $9::bytea[],
+                $11::text[], $12::text[], $13::jsonb[], $14::timestamptz[])
+         WITH ORDINALITY AS t (user_id, channel, category, consented, source, express, given_at, evidence, state, basis, details, expires_at, i)
     JOIN touched USING (user_id)
+    CROSS JOIN LATERAL (SELECT least(coalesce(t.given_at, clock_timestamp()), clock_timestamp()) AS recorded_at) said
 ), kept AS (
-    INSERT INTO consent_events (tenant_id, user_id, channel, category, consented, source, evidence, recorded_at)
-    SELECT $1, user_id, channel, category, consented, source, evidence, recorded_at FROM heard ORDER BY i
+    INSERT INTO consent_events (tenant_id, user_id, channel, category, consented, source, evidence, recorded_at, state, basis, details, expires_at)
+    SELECT $1, user_id, channel, category, consented, source, evidence, recorded_at, state, basis, details, expires_at FROM heard ORDER BY i
 ), latest AS (
-    INSERT INTO consent_records (tenant_id, user_id, channel, category, consented, source, evidence, recorded_at)
+    INSERT INTO consent_records (tenant_id, user_id, channel, category, consented, source, evidence, recorded_at, basis, proven, expires_at)
     SELECT DISTINCT ON (user_id, channel, category)
-           $1::uuid, user_id, channel, category, consented, source, evidence, recorded_at
-    FROM heard
+           $1::uuid, user_id, channel, category, consented, source, evidence, recorded_at, basis, proven, expires_at
+    FROM heard WHERE state <> 'requested'
     ORDER BY user_id, channel, category, recorded_at DESC, consented, i DESC
     ON CONFLICT (user_id, channel, category) DO UPDATE
-    SET consented = excluded.consented, source = excluded.source, evidence = excluded.evidence, recorded_at = excluded.recorded_at
+    SET consented = excluded.consented, source = excluded.source, evidence = excluded.evidence, recorded_at = excluded.recorded_at,
+        basis = excluded.basis, proven = excluded.proven, expires_at = excluded.expires_at
     WHERE (excluded.recorded_at, NOT excluded.consented) >= (consent_records.recorded_at, NOT consent_records.consented)
 ), lifted AS (
     DELETE FROM suppressed_addresses a USING heard h JOIN user_profiles p ON p.user_id = h.user_id
@@ -87,11 +94,36 @@ WHERE suppressed_addresses.reason = ANY($5::text[]) AND NOT excluded.reason = AN
 SELECT external_id FROM user_profiles WHERE tenant_id = $1 AND user_id = ANY($2::bigint[])
 
 -- name: read_records
--- One user's latest words, newest first; row-level security keeps them to the tenant of the transaction.
-SELECT channel, category, consented, recorded_at, source FROM consent_records WHERE user_id = $1 ORDER BY recorded_at DESC, channel
+-- One user's latest words that hold, newest first; row-level security keeps them to the tenant of the transaction.
+SELECT channel, category, consented, recorded_at, source, basis, proven FROM consent_records
+WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > now() OR NOT consented)
+ORDER BY recorded_at DESC, channel
 
 -- name: read_consents
--- Everything that bears on these users' consent, read before each send. A suppression is a row without a category.
-SELECT user_id, channel, category, consented, recorded_at FROM consent_records WHERE user_id = ANY($1::bigint[])
+-- Everything that bears on these users' consent, read before each send. A suppression is a row without a category. What has expired
+-- is no consent any more.
+SELECT user_id, channel, category, consented, recorded_at, '' AS source, basis, proven FROM consent_records
+WHERE user_id = ANY($1::bigint[]) AND (expires_at IS NULL OR expires_at > now() OR NOT consented)
 UNION ALL
-SELECT user_id, channel, NULL, NULL, created_at FROM suppressions WHERE user_id = ANY($1::bigint[])
+SELECT user_id, channel, NULL, NULL, created_at, NULL, NULL, NULL FROM suppressions WHERE user_id = ANY($1::bigint[])
+
+-- name: find_request
+-- Whether a double opt-in was asked of a user under this id.
+SELECT EXISTS (SELECT FROM consent_events
+               WHERE tenant_id = $1 AND user_id = $2 AND channel = $3 AND category = $4 AND state = 'requested' AND details->>'request' = $5)
+
+-- name: read_events
+-- All that one user ever said up to an instant, in the order in which it was written down, each with the hash before it.
+SELECT e.number, e.channel, e.category, e.consented, e.source, e.state, e.basis, e.details, e.expires_at, e.recorded_at, e.evidence,
+       consent_content(e) AS content, e.hash, p.hash AS previous_hash
+FROM consent_events e LEFT JOIN consent_events p ON p.tenant_id = e.tenant_id AND p.number = e.number - 1
+WHERE e.tenant_id = $1 AND e.user_id = $2 AND e.recorded_at <= $3
+ORDER BY e.number
+
+-- name: read_chain
+-- The next rows of a tenant's chain, as they were hashed.
+SELECT number, consent_content(e) AS content, hash FROM consent_events e WHERE tenant_id = $1 AND number > $2 ORDER BY number LIMIT $3
+
+-- name: read_chain_head
+-- The last row that a tenant's chain had.
+SELECT number, hash FROM consent_chains WHERE tenant_id = $1

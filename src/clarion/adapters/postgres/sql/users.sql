@@ -94,8 +94,10 @@ RETURNING user_id
 -- What decisions read, with every word of consent and every suppression, as one row a user.
 SELECT t.i, p.user_id, p.version, p.external_id, p.timezone, p.language, p.country, p.preferred_channel, p.reachable,
        p.preferences, p.quiet_hours, p.region, p.phone_country, p.phone_zones,
-       (SELECT jsonb_agg(jsonb_build_array(c.channel, c.category, c.consented, (extract(epoch FROM c.recorded_at) * 1000)::bigint))
-        FROM consent_records c WHERE c.user_id = p.user_id) AS words,
+       (SELECT jsonb_agg(jsonb_build_array(c.channel, c.category, c.consented, (extract(epoch FROM c.recorded_at) * 1000)::bigint, '',
+                                           c.basis, c.proven))
+        FROM consent_records c
+        WHERE c.user_id = p.user_id AND (c.expires_at IS NULL OR c.expires_at > now() OR NOT c.consented)) AS words,
        (SELECT array_agg(s.channel) FROM suppressions s WHERE s.user_id = p.user_id) AS suppressed
 FROM unnest($2::text[]) WITH ORDINALITY AS t (external_id, i)
 JOIN user_profiles p ON p.tenant_id = $1 AND p.external_id = t.external_id
