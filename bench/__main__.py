@@ -34,6 +34,8 @@ NAMES: Final = (
     "route",
     "arbitrage",
     "erasure",
+    "compliance_sweep",
+    "consent_check",
 )
 MODULES: Final = {"import": "import_users"}
 """Where a bench is not in the module of its name, which Python has for itself."""

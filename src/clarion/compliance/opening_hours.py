@@ -21,8 +21,9 @@ BoolArray: TypeAlias = npt.NDArray[np.bool_]
 WEEK_MINUTES: Final = 7 * DAY_MINUTES
 _THURSDAY: Final = 3
 """Day 0, 1970-01-01, as counted from Monday."""
-_SEARCH_DAYS: Final = 16
-"""No row closes more than four days in a row: what shows no open minute in two weeks and a bit never will."""
+_SEARCH_DAYS: Final = (1, 3, 16)
+"""How far to look, and to look on. No row closes more than four days in a row, so that two weeks and a bit show an open
+minute of any zone; mostly it is the next morning."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +89,7 @@ def forbidden(
 
 def is_open(hours: OpenHours | None, zones: Sequence[str], at_ms: int) -> bool:
     """Whether an instant (UTC ms) is open on every clock."""
-    return not _closed_at(hours, zones, np.array([at_ms], np.int64))[0]
+    return not bool(_closed_at(hours, zones, np.array([at_ms], np.int64))[0])
 
 
 def first_open_ms(hours: OpenHours | None, zones: Sequence[str], at_ms: int) -> int | None:
@@ -99,9 +100,17 @@ def first_open_ms(hours: OpenHours | None, zones: Sequence[str], at_ms: int) -> 
     if is_open(hours, zones, at_ms):
         return at_ms
     next_minute = at_ms // MINUTE_MS + 1
-    at = (next_minute + np.arange(_SEARCH_DAYS * DAY_MINUTES, dtype=np.int64)) * MINUTE_MS
-    allowed = ~_closed_at(hours, zones, at)
-    return int(at[allowed.argmax()]) if allowed.any() else None
+    for days in _SEARCH_DAYS:
+        at = (next_minute + np.arange(days * DAY_MINUTES, dtype=np.int64)) * MINUTE_MS
+        allowed = ~_closed_at(hours, zones, at)
+        if allowed.any():
+            return int(at[allowed.argmax()])
+    return None
+
+
+def closed_by(opening: Sequence[OpenHours], zones: Sequence[str], at_ms: int) -> str:
+    """The first of several rules by whose hours an instant (UTC ms) is closed on some clock; "" where none is."""
+    return next((hours.rule_id for hours in opening if not is_open(hours, zones, at_ms)), "")
 
 
 def _closed_at(hours: OpenHours | None, zones: Sequence[str], at_ms: IntArray) -> BoolArray:
