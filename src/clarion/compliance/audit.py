@@ -107,7 +107,7 @@ class AuditLog(Protocol):
         ...
 
     async def tenants(self) -> list[bytes]:
-        """Who has entries; those who are gone, too."""
+        """Everybody who may have entries: all tenants, and those who are gone and have some yet."""
         ...
 
 

@@ -26,5 +26,5 @@ SELECT number, at, begun, actor, operation, target, outcome, reason, ip, request
 FROM audit_log WHERE number > $1 ORDER BY number LIMIT $2
 
 -- name: list_logs
--- Who has entries: tenants that are gone, too.
-SELECT DISTINCT tenant_id FROM audit_log ORDER BY tenant_id
+-- Every tenant, and those that are gone and have entries yet.
+SELECT tenant_id FROM tenant_settings UNION SELECT tenant_id FROM audit_log ORDER BY tenant_id
