@@ -91,7 +91,7 @@ def candidates(draw: st.DrawFn, now_ms: int, user_id: int) -> Candidate:
         external_id=f"u{user_id}",
         timezone=draw(st.sampled_from(CHANGING) | st.sampled_from([*ZONES, "", "Mars/Olympus"])),
         language="en",
-        country="DE",
+        country="AU",
         preferred_channel=draw(st.sampled_from(["", *CHANNELS])),
         reachable=draw(st.sampled_from([ALL_CHANNELS, ALL_CHANNELS, 6])),
         consent=draw(CONSENTS),

@@ -21,10 +21,11 @@ CLOSED: Final = -np.inf
 class Board:
     """What a batch's choice depends on. B rows, C channels, H hours (0: the anchor; see `horizon`); times in UTC ms.
 
-    `start_ms`, `quiet`, `late` (at or after the expiry), `day` (local, counted from the anchor's): [B, H]; `first_day`
-    [B]: the anchor's, since 1970. `barred` [B, C]: code of the rule that forbids the channel at any hour, or 0. `used`
-    [B, 1 + C, D]: places that are taken on each day (all channels, then each). `score` [B, C, H]; `worth` [B, C]: score
-    per unit of engagement. The tally writes into `barred` and `used`; nothing else changes.
+    `start_ms`, `late` (at or after the expiry), `day` (local, counted from the anchor's): [B, H]; `quiet` [B, C, H], or
+    [B, 1, H] where it is of all channels; `first_day` [B]: the anchor's, since 1970. `barred` [B, C]: code of the rule
+    that forbids the channel at any hour, or 0. `used` [B, 1 + C, D]: places that are taken on each day (all channels,
+    then each). `score` [B, C, H]; `worth` [B, C]: score per unit of engagement. The tally writes into `barred` and
+    `used`; nothing else changes.
     """
 
     columns: Columns
@@ -40,12 +41,17 @@ class Board:
     confidence: FloatArray
     model: str
 
+    @property
+    def by_channel(self) -> bool:
+        """Whether channels differ in when they are quiet."""
+        return self.quiet.shape[1] > 1
+
     def time_rule(self, hour: IntArray) -> IntArray:
         """Code of the rule of time that shuts each channel at the row's `hour` [B], or 0: [B, C]."""
         rows = np.arange(len(hour))
         full = self.used[rows, :, self.day[rows, hour]] >= self.columns.limit
         capped = full[:, :1] | full[:, 1:]
-        late, quiet = self.late[rows, hour, None], self.quiet[rows, hour, None]
+        late, quiet = self.late[rows, hour, None], self.quiet[rows, :, hour]
         return np.where(
             late,
             CODE[Rule.EXPIRY],

@@ -9,15 +9,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from clarion.audience.model import Card
 from clarion.compliance.frequency_caps import UNLIMITED, allowances
+from clarion.compliance.opening_hours import OpenHours
 from clarion.compliance.quiet_hours import BoolArray, windows_of
-from clarion.compliance.rules import Rule, refusals, switched_off
+from clarion.compliance.rulebook import Law, bundled_rulebook, refusals
+from clarion.compliance.rules import Rule, switched_off
 from clarion.contracts.channels import CHANNEL_INDEX, CHANNELS
 from clarion.contracts.work import URGENT_PRIORITY
 from clarion.kernel.local_time import IntArray
@@ -31,24 +33,41 @@ CODE: Final[dict[Rule, int]] = {rule: code for code, rule in enumerate(Rule, sta
 
 NEVER_MS: Final = 2**62
 
+_OPEN: Final = (None,) * len(CHANNELS)
+
 CountArray: TypeAlias = npt.NDArray[np.int32]
 """Messages a day; `UNLIMITED` is its largest."""
 
-_ClockKey: TypeAlias = tuple[str, str, int, QuietHours | None, QuietHours | None]
+_Hours: TypeAlias = tuple[OpenHours | None, ...]
+_ClockKey: TypeAlias = tuple[str, str, int, QuietHours | None, QuietHours | None, _Hours, tuple[str, ...]]
+_PlaceKey: TypeAlias = tuple[int, int, str, str, str, str, str, str, tuple[str, ...]]
+
+
+class Ground(NamedTuple):
+    """What rows share who may be in the same places: the law, and its hours by channel on the clocks of `zones`.
+
+    `hours`, `zones`: () where the law has none.
+    """
+
+    law: Law
+    jurisdictions: tuple[str, ...]
+    hours: _Hours
+    zones: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
     """One row a candidate. B rows, C channels, U clocks; times in UTC ms.
 
-    `barred` [B, C]: code of the rule that forbids the channel at any hour, 0 where none does. `clock` [B]: index in
-    `clocks`. `seeks` [B]: the row takes its best hour; the others go at their anchor, or as soon after it as allowed.
-    `every` [B]: takes all channels, not the best; `most` [B]: how many at most. `limit`, `used` [B, 1 + C]: places
-    a day, and those taken on the present local day (all channels, then each); `person`: by capped row, whose places
-    these are (user and category). `contested`: rows, ascending, that draw on what other rows, or their own second
-    channel, draw on too.
+    `grounds` [B]: the law that each row stands on; rows in the same places share it. `barred` [B, C]: code of the rule
+    that forbids the channel at any hour, 0 where none does. `clock` [B]: index in `clocks`. `seeks` [B]: the row takes
+    its best hour; the others go at their anchor, or as soon after it as allowed. `every` [B]: takes all channels, not
+    the best; `most` [B]: how many at most. `limit`, `used` [B, 1 + C]: places a day, and those taken on the present
+    local day (all channels, then each); `person`: by capped row, whose places these are (user and category).
+    `contested`: rows, ascending, that draw on what other rows, or their own second channel, draw on too.
     """
 
+    grounds: list[Ground]
     barred: IntArray
     clocks: list[Clock]
     clock: IntArray
@@ -70,7 +89,8 @@ def gather(candidates: Sequence[Candidate], limits: Limits, now_ms: int) -> Colu
     drafts = [candidate.draft for candidate in candidates]
     cards = [candidate.card for candidate in candidates]
     accounts = open_accounts(limits, len(drafts))
-    clocks, clock = _clocks(drafts, cards, now_ms)
+    grounds = _find_grounds(drafts, cards, now_ms)
+    clocks, clock = _clocks(drafts, cards, grounds, now_ms)
     limit, used, capped = _places(drafts)
     person = {row: (cards[row].user_id, drafts[row].category.name) for row in capped}
     rows_of = Counter(person.values())
@@ -81,7 +101,8 @@ def gather(candidates: Sequence[Candidate], limits: Limits, now_ms: int) -> Colu
     contested = {row for row in capped if crowded[row] or rows_of[person[row]] > 1}
     contested.update(np.flatnonzero(scarce[accounts.account]).tolist())
     return Columns(
-        barred=_barred(drafts, cards, accounts),
+        grounds=grounds,
+        barred=_barred(drafts, cards, grounds, accounts),
         clocks=clocks,
         clock=clock,
         seeks=np.array([d.send_time == "optimal" and d.priority > URGENT_PRIORITY for d in drafts], np.bool_),
@@ -98,15 +119,52 @@ def gather(candidates: Sequence[Candidate], limits: Limits, now_ms: int) -> Colu
     )
 
 
-def _barred(drafts: Sequence[Draft], cards: Sequence[Card], accounts: Accounts) -> IntArray:
-    barred = np.array([_first_rules(_forbidding(*row)) for row in zip(drafts, cards, strict=True)])
+def _find_grounds(drafts: Sequence[Draft], cards: Sequence[Card], now_ms: int) -> list[Ground]:
+    """What each row stands on by the laws in force now; a message that waits is asked again when it is claimed."""
+    known: dict[_PlaceKey, Ground] = {}
+    grounds: list[Ground] = []
+    for draft, card in zip(drafts, cards, strict=True):
+        # A batch has few categories and settings, which live as long as the drafts do.
+        key = (
+            id(draft.category),
+            id(draft.compliance),
+            draft.tenant_country,
+            draft.fallback_timezone,
+            card.timezone,
+            card.country,
+            card.region,
+            card.phone_country,
+            card.phone_zones,
+        )
+        ground = known.get(key)
+        if ground is None:
+            ground = known[key] = _find_ground(draft, card, now_ms)
+        grounds.append(ground)
+    return grounds
+
+
+def _find_ground(draft: Draft, card: Card, now_ms: int) -> Ground:
+    book = bundled_rulebook()
+    places = book.atlas.plausible(card.whereabouts, draft.tenant_country, draft.fallback_timezone)
+    law = book.law(places, draft.category, draft.compliance, now_ms)
+    hours = tuple(terms.hours for terms in law.terms)
+    if hours == _OPEN:
+        return Ground(law, places.jurisdictions, (), ())
+    return Ground(law, places.jurisdictions, hours, places.zones)
+
+
+def _barred(
+    drafts: Sequence[Draft], cards: Sequence[Card], grounds: Sequence[Ground], accounts: Accounts
+) -> IntArray:
+    rows = zip(drafts, cards, grounds, strict=True)
+    barred = np.array([_first_rules(_forbidding(*row)) for row in rows])
     used_up = accounts.quota[accounts.account] < 1
     too_dear = accounts.cost > accounts.budget[accounts.account, None]
     by_limits = np.where(used_up, CODE[Rule.QUOTA], np.where(too_dear, CODE[Rule.BUDGET], 0))
     return np.where(barred > 0, barred, by_limits)
 
 
-def _forbidding(draft: Draft, card: Card) -> tuple[int, ...]:
+def _forbidding(draft: Draft, card: Card, ground: Ground) -> tuple[int, ...]:
     """Channel masks of what each rule forbids whatever the hour, in the order of `Rule` (and so of its codes)."""
     category = draft.category
     return (
@@ -114,7 +172,7 @@ def _forbidding(draft: Draft, card: Card) -> tuple[int, ...]:
         ~category.channels,
         ~card.reachable,
         ~draft.rendered,
-        *refusals(category.class_, category.name, card.consent),
+        *refusals(ground.law, category.name, card.consent),
         switched_off(category.class_, category.name, card.preferences),
     )
 
@@ -128,19 +186,22 @@ def _first_rules(masks: tuple[int, ...]) -> tuple[int, ...]:
     )
 
 
-def _clocks(drafts: Sequence[Draft], cards: Sequence[Card], now_ms: int) -> tuple[list[Clock], IntArray]:
+def _clocks(
+    drafts: Sequence[Draft], cards: Sequence[Card], grounds: Sequence[Ground], now_ms: int
+) -> tuple[list[Clock], IntArray]:
     """The distinct clocks of a batch, and each row's index among them. Transactional rows know no quiet hours."""
     index: dict[_ClockKey, int] = {}
     clock: list[int] = []
-    for draft, card in zip(drafts, cards, strict=True):
+    for draft, card, ground in zip(drafts, cards, grounds, strict=True):
         anchor_ms = max(draft.scheduled_ms, now_ms) if draft.send_time == "scheduled" else now_ms
+        zones = (card.timezone, draft.fallback_timezone)
         if draft.category.class_ == "transactional":
-            key = (card.timezone, draft.fallback_timezone, anchor_ms, None, None)
+            key = (*zones, anchor_ms, None, None, ground.hours, ground.zones)
         else:
             quiet = (draft.tenant_quiet_hours, card.quiet_hours)
-            key = (card.timezone, draft.fallback_timezone, anchor_ms, *quiet)
+            key = (*zones, anchor_ms, *quiet, ground.hours, ground.zones)
         clock.append(index.setdefault(key, len(index)))
-    clocks = [Clock(zone, spare, anchor, windows_of(*quiet)) for zone, spare, anchor, *quiet in index]
+    clocks = [Clock(*key[:3], windows_of(*key[3:5]), *key[5:]) for key in index]
     return clocks, np.array(clock)
 
 

@@ -3,7 +3,7 @@
 Send time, channel, consent, quiet hours, caps, cost and provider limits are one masked maximum:
 
     score[b, c, h] = engagement[b, c, h] · (1 − 0.3·fatigue[b, c]) · max(0.5, 1 − cost[b, c]/budget[b])
-    open [b, c, h] = not barred[b, c] ∧ not late[b, h] ∧ not quiet[b, h] ∧ not capped[b, c, h]
+    open [b, c, h] = not barred[b, c] ∧ not late[b, h] ∧ not quiet[b, c, h] ∧ not capped[b, c, h]
     choice[b]      = argmax over (c, h) of score where open
 
 `b` is a row: one request with its user's card. `c` is a channel. `h` is an hour of the user's own clock: 0 is the
@@ -15,7 +15,8 @@ present instant (or the scheduled one), 1, 2, … are the whole local hours that
                                        above      before    runners-up
 
 * `barred` holds whatever the hour: not requested, not in the category, no address, no template part, suppressed, no
-  consent, switched off, no quota, no budget. `late`, `quiet` and `capped` are a matter of time.
+  consent, switched off, no quota, no budget. `late`, `quiet` and `capped` are a matter of time. What consent a message
+  needs, and which hours are closed to it beside the quiet ones, say the laws of all places where the user may be.
 * A row that asked for `optimal` seeks its best hour. `now`, `scheduled` and the urgent ones are held to hour 0; if
   time alone shuts that, the message as a whole moves to its first open hour (`deferred`), or expires (`blocked`).
 * The best open channel is always taken. `all` and `specified` take every open one; `optimal` takes further ones where
@@ -95,8 +96,12 @@ def _reaches(columns: Columns) -> list[int]:
 
 def _is_stuck(board: Board, choice: Choice) -> bool:
     """Whether time alone shuts all that was weighed to some row which lives longer."""
-    nothing_open = (choice.best == CLOSED).all(1)
-    return bool((nothing_open & (board.barred == 0).any(1) & ~board.late[:, -1]).any())
+    shut, lives = choice.best == CLOSED, ~board.late[:, -1]
+    if board.by_channel:
+        waits = board.columns.every[:, None] & shut & (board.barred == 0) & board.quiet.all(2)
+        if (waits.any(1) & lives).any():
+            return True
+    return bool((shut.all(1) & (board.barred == 0).any(1) & lives).any())
 
 
 def _weigh(columns: Columns, predictor: Predictor, now_ms: int, hours: int) -> Board:
@@ -150,10 +155,12 @@ def choose(board: Board, rows: slice = _ALL_ROWS) -> Choice:
     columns, score = board.columns, board.score[rows]
     shut = _shut_cells(board, rows)
     first: IntArray = shut.all(1).argmin(1)
-    weighed = _weighed_hours(board, rows, first)[:, None, :]
+    weighed = _weighed_hours(board, rows, first[:, None])
 
     masked = np.where(weighed, score, CLOSED)
     scores = masked.max(2)
+    if board.by_channel:
+        masked = np.where(_weighed_hours(board, rows, _held(board, rows, shut, first)), score, CLOSED)
     np.copyto(masked, CLOSED, where=shut)
     hour = masked.argmax(2)
     best = np.take_along_axis(masked, hour[:, :, None], 2)[:, :, 0]
@@ -173,7 +180,7 @@ def choose(board: Board, rows: slice = _ALL_ROWS) -> Choice:
 
 def _shut_cells(board: Board, rows: slice) -> BoolArray:
     """Where some rule forbids, [B, C, H]."""
-    shut = (board.barred[rows, :, None] > 0) | (board.quiet[rows] | board.late[rows])[:, None, :]
+    shut = (board.barred[rows, :, None] > 0) | (board.quiet[rows] | board.late[rows, None, :])
     full = board.used[rows] >= board.columns.limit[rows, :, None]
     capped = full[:, :1] | full[:, 1:]
     for day in np.flatnonzero(capped.any((0, 1))):
@@ -181,16 +188,28 @@ def _shut_cells(board: Board, rows: slice) -> BoolArray:
     return shut
 
 
-def _weighed_hours(board: Board, rows: slice, first: IntArray) -> BoolArray:
-    """The hours among which each row chooses, [B, H].
+def _weighed_hours(board: Board, rows: slice, held: IntArray) -> BoolArray:
+    """The hours among which each row chooses, [B, C, H], or [B, 1, H] where they are the same for all channels.
 
-    A row that seeks has all before its expiry (the present always counts, so that it has a score). The others are held
-    to one: the present, or the `first` in which any channel is open.
+    A row that seeks has all before its expiry (the present always counts, so that it has a score). The others are
+    `held` to one, [B, C] or [B, 1].
     """
-    late = board.late[rows]
-    hours = np.arange(late.shape[1], dtype=np.int64)
-    seeks = board.columns.seeks[rows, None]
-    return (seeks & (~late | (hours == 0))) | (~seeks & (hours == first[:, None]))
+    late = board.late[rows, None, :]
+    hours = np.arange(late.shape[2], dtype=np.int64)
+    seeks = board.columns.seeks[rows, None, None]
+    return (seeks & (~late | (hours == 0))) | (~seeks & (hours == held[:, :, None]))
+
+
+def _held(board: Board, rows: slice, shut: BoolArray, first: IntArray) -> IntArray:
+    """The hour to which each channel of a row that does not seek is held, [B, C]: the `first` with any channel open.
+
+    A row that takes every channel lets those wait that the law closes to it then, each for its own first hour.
+    """
+    quiet = board.quiet[rows]
+    barred: BoolArray = shut.all((1, 2)).reshape(-1, 1)
+    waits = board.columns.every[rows, None] & ~quiet.all(2) & ~barred
+    opening: IntArray = quiet.argmin(2)
+    return np.where(waits, np.maximum(first[:, None], opening), first[:, None])
 
 
 def _settle(board: Board, choice: Choice) -> Choice:

@@ -73,6 +73,8 @@ def check_request(
         expires_ms=expires_ms,
         fallback_timezone=config.tenant.timezone,
         tenant_quiet_hours=config.tenant.quiet_hours,
+        tenant_country=config.tenant.country,
+        compliance=config.tenant.compliance,
         fallback=_fallback(request, category),
     )
     return Checked(request, draft, card, template)

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from clarion.compliance.rules import Rule
-from clarion.contracts.channels import CHANNELS
+from clarion.compliance.standing import closing_rule
+from clarion.contracts.channels import CHANNEL_INDEX, CHANNELS
 from clarion.intelligence.serving import FloatArray
-from clarion.kernel.local_time import HOUR_MS, IntArray
+from clarion.kernel.local_time import HOUR_MS, MINUTE_MS, IntArray
 from clarion.orchestration.board import CLOSED, Board, Choice
-from clarion.orchestration.columns import CODE
+from clarion.orchestration.columns import CODE, Columns, Ground
 from clarion.orchestration.horizon import HORIZON_HOURS
 from clarion.orchestration.model import Alternative, ChannelChoice, Decision, Reason
 from clarion.orchestration.schedule import FIRST_STATUSES, due_ms, first_status
@@ -23,6 +24,11 @@ ALTERNATIVES: Final = 3
 
 MOVED: Final = "moved"
 """Detail of a reason that did not stop a channel, but moved it to a later hour."""
+
+_BY_LAW: Final = frozenset(
+    map(str, (Rule.SUPPRESSED, Rule.CONSENT_DENIED, Rule.CONSENT_MISSING, Rule.QUIET_HOURS))
+)
+"""Rules that a rule of the rulebook may stand behind."""
 
 _RULE_IDS: Final = ("", *map(str, Rule))
 _REASONS: Final = {
@@ -51,13 +57,16 @@ def explain(board: Board, choice: Choice, now_ms: int) -> list[Decision]:
             Decision,
             [(*FIRST_STATUSES, "blocked")[code] for code in leading.tolist()],
             _choices(choice, status, due_ms(at_ms, now_ms), moved_by),
-            _reasons(_verdict(board, choice, moved_by)),
+            _reasons(_verdict(board, choice, moved_by), board.columns),
             zip(*_rounded(choice.scores).T.tolist(), strict=True),
             _rounded(expected).tolist(),
             _rounded(board.confidence).tolist(),
             optimal_ms.tolist(),
             _alternatives(board, choice),
             repeat(board.model),
+            repeat(1.0),
+            [ground.law.version for ground in board.columns.grounds],
+            [ground.jurisdictions for ground in board.columns.grounds],
         )
     )
 
@@ -99,13 +108,45 @@ def _choices(
     return [every[start:end] for start, end in pairwise(ends)]
 
 
-def _reasons(verdict: IntArray) -> list[tuple[Reason, ...]]:
-    """The reasons of each row; rows with the same verdict share one tuple."""
+def _reasons(verdict: IntArray, columns: Columns) -> list[tuple[Reason, ...]]:
+    """The reasons of each row; rows with the same verdict by the same law share one tuple."""
     keys = list(zip(*verdict.T.tolist(), strict=True))
     known = {
         key: tuple(_REASONS[channel, code] for channel, code in enumerate(key) if code) for key in set(keys)
     }
-    return [known[key] for key in keys]
+    lawful = {key for key, reasons in known.items() if any(reason.rule in _BY_LAW for reason in reasons)}
+    if not lawful:
+        return [known[key] for key in keys]
+    named: dict[tuple[tuple[int, ...], int, int], tuple[Reason, ...]] = {}
+    reasons: list[tuple[Reason, ...]] = []
+    clocks: list[int] = columns.clock.tolist()
+    for key, ground, clock in zip(keys, columns.grounds, clocks, strict=True):
+        if key not in lawful:
+            reasons.append(known[key])
+            continue
+        place = (key, id(ground), clock)
+        if place not in named:
+            at_ms = columns.clocks[clock].anchor_ms
+            named[place] = tuple(_by_law(reason, ground, at_ms) for reason in known[key])
+        reasons.append(named[place])
+    return reasons
+
+
+def _by_law(reason: Reason, ground: Ground, at_ms: int) -> Reason:
+    """The reason with the rule of the rulebook by which, where it is one that was asked at this instant (UTC ms)."""
+    terms = ground.law.terms[CHANNEL_INDEX[reason.channel]]
+    match reason.rule:
+        case Rule.SUPPRESSED:
+            law = terms.suppression_rule
+        case Rule.CONSENT_DENIED:
+            law = terms.refusal_rule
+        case Rule.CONSENT_MISSING:
+            law = terms.consent_rule
+        case Rule.QUIET_HOURS if ground.hours:
+            law = closing_rule(terms.opening, ground.zones, at_ms // MINUTE_MS)
+        case _:
+            return reason
+    return Reason(reason.channel, reason.rule, reason.detail, law)
 
 
 def _alternatives(board: Board, choice: Choice) -> list[tuple[Alternative, ...]]:

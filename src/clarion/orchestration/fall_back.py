@@ -242,6 +242,8 @@ def _candidate(chain: Waiting, number: int, config: TenantConfig, card: Card) ->
         expires_ms=chain.expires_ms,
         fallback_timezone=config.tenant.timezone,
         tenant_quiet_hours=config.tenant.quiet_hours,
+        tenant_country=config.tenant.country,
+        compliance=config.tenant.compliance,
     )
     return Candidate(draft, card)
 

@@ -9,7 +9,7 @@ import msgspec
 from clarion.audience.model import Card
 from clarion.contracts.commands import FallbackStep, NotificationRequest
 from clarion.tenancy.config import TemplateInfo
-from clarion.tenancy.model import Category, QuietHours
+from clarion.tenancy.model import DEFAULT_COMPLIANCE, Category, ComplianceSettings, QuietHours
 
 SendTime: TypeAlias = Literal["now", "optimal", "scheduled"]
 Selection: TypeAlias = Literal["all", "optimal", "specified"]
@@ -21,7 +21,8 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     `requested`: channels that the request leaves (`channels`, or all). `rendered`: channels for which there is
     something to say (template parts or data). `expires_ms`: when it loses its worth (0: never). `caps_used`: messages
     of the category that the user already has on her present local day, in all and per channel (canonical order).
-    `fallback`: the channels to go on to afterwards; no part of the decision.
+    `fallback`: the channels to go on to afterwards; no part of the decision. `tenant_country` serves users of whom
+    nothing is known, `compliance` is what the tenant chose where the law leaves it a choice.
     """
 
     category: Category
@@ -36,17 +37,21 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     tenant_quiet_hours: QuietHours | None = None
     caps_used: tuple[int, ...] = (0, 0, 0, 0)
     fallback: tuple[FallbackStep, ...] = ()
+    tenant_country: str = ""
+    compliance: ComplianceSettings = DEFAULT_COMPLIANCE
 
 
 class Reason(msgspec.Struct, frozen=True, gc=False):
     """Why a channel was not taken, or was moved to a later hour (`detail` is then "moved").
 
-    `rule` is an id of `compliance.rules.Rule`, whose `EXPLANATIONS` say it in a sentence.
+    `rule` is an id of `compliance.rules.Rule`, whose `EXPLANATIONS` say it in a sentence. `law`: the rule of the
+    rulebook by which, where it is one of its own ("": it is not; `docs/compliance.md` has them all).
     """
 
     channel: str
     rule: str
     detail: str = ""
+    law: str = ""
 
 
 class ChannelChoice(msgspec.Struct, frozen=True, gc=False):
@@ -74,6 +79,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     `engagement`: predicted probability of the best choice, 0 where there is none. `confidence`: the model's own, 0 to
     1. `optimal_ms`: the hour (UTC ms) of the best unmasked cell, 0 where there is none. `alternatives`: the best
     unmasked cells not taken, best first. `model`, `propensity`: which model chose, and how probable its choice was.
+    `ruleset`: the version of the rulebook; `jurisdictions`: whose laws had a say.
     """
 
     status: str
@@ -86,6 +92,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     alternatives: tuple[Alternative, ...]
     model: str
     propensity: float = 1.0
+    ruleset: str = ""
+    jurisdictions: tuple[str, ...] = ()
 
 
 class Submission(msgspec.Struct, frozen=True):

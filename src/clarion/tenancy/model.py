@@ -100,6 +100,10 @@ class ComplianceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     retention_days: dict[str, int] = {}
 
 
+DEFAULT_COMPLIANCE: Final = ComplianceSettings()
+"""Of a tenant that has chosen nothing."""
+
+
 class Tenant(msgspec.Struct, frozen=True):
     """What every stage needs to know of a tenant. `timezone` serves users whose own is unknown.
 
@@ -121,7 +125,7 @@ class Tenant(msgspec.Struct, frozen=True):
     public_url: str = ""
     tracking: bool = True
     language: str = ""
-    compliance: ComplianceSettings = ComplianceSettings()
+    compliance: ComplianceSettings = DEFAULT_COMPLIANCE
 
 
 def environment_of(*, is_test: bool) -> Environment:

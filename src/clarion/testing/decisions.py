@@ -21,7 +21,7 @@ AGREED: Final = ConsentState(granted={"*": ALL_CHANNELS})
 """Consent to everything."""
 
 _DRAFT: Final = Draft(SERVICE, 5, ALL_CHANNELS, ALL_CHANNELS, "optimal", "now")
-_CARD: Final = Card(1, 1, "u1", "UTC", "en", "DE", "", ALL_CHANNELS, AGREED)
+_CARD: Final = Card(1, 1, "u1", "UTC", "en", "AU", "", ALL_CHANNELS, AGREED)
 
 
 def make_draft(category: Category = SERVICE, **changes: Any) -> Draft:
@@ -30,7 +30,10 @@ def make_draft(category: Category = SERVICE, **changes: Any) -> Draft:
 
 
 def make_card(user_id: int = 1, **changes: Any) -> Card:
-    """The card of a user in UTC who has every channel and agreed to everything; `changes`: fields of `Card`."""
+    """The card of a user in UTC who has every channel and agreed to everything; `changes`: fields of `Card`.
+
+    She is in Australia, whose law knows no hours: what a test says of time is all there is.
+    """
     return msgspec.structs.replace(_CARD, user_id=user_id, external_id=f"u{user_id}", **changes)
 
 

@@ -66,7 +66,7 @@ def test_each_clock_has_its_own_quiet_hours():
         Clock("UTC", "UTC", anchor, ()),
         Clock("UTC", "UTC", anchor, (QuietHours(12 * 60, 12 * 60 + 1), QuietHours(13 * 60 + 59, 14 * 60))),
     ]
-    assert lay_out(clocks, 3).quiet.tolist() == [[False] * 3, [True, True, False]]
+    assert lay_out(clocks, 3).quiet.tolist() == [[[False] * 3], [[True, True, False]]]
 
 
 def test_the_present_day_is_that_of_each_clocks_zone():
