@@ -17,7 +17,6 @@ from clarion.adapters.egress import EgressGuard, read_networks
 from clarion.adapters.eventlog.streams import StreamsEventLog
 from clarion.adapters.globaldb.provider_health import GlobalProviderHealth
 from clarion.adapters.globaldb.store import close_global_pool, open_global_pool
-from clarion.adapters.postgres import migrate
 from clarion.adapters.postgres.accept import PostgresAcceptStore
 from clarion.adapters.postgres.api_keys import PostgresApiKeys
 from clarion.adapters.postgres.broadcast_chunks import PostgresBroadcastChunks
@@ -30,12 +29,11 @@ from clarion.adapters.postgres.devices import PostgresDevices
 from clarion.adapters.postgres.erasures import PostgresErasures
 from clarion.adapters.postgres.fallbacks import PostgresFallbacks
 from clarion.adapters.postgres.housekeeping import Housekeeping
-from clarion.adapters.postgres.migrate import PIPELINE_ROLE, Databases, RolePasswords, database_url
 from clarion.adapters.postgres.notifications import PostgresNotifications
 from clarion.adapters.postgres.outbox import PostgresOutbox
 from clarion.adapters.postgres.parking import PostgresParking
 from clarion.adapters.postgres.partials import PostgresPartials
-from clarion.adapters.postgres.pools import Pools, PostgresUrls, open_pools
+from clarion.adapters.postgres.pools import Pools, open_pools
 from clarion.adapters.postgres.population import PostgresPopulation
 from clarion.adapters.postgres.receipts import PostgresReceipts
 from clarion.adapters.postgres.segments import PostgresSegments, PostgresSegmentSnapshots
@@ -49,7 +47,8 @@ from clarion.adapters.postgres.users import PostgresUserStore
 from clarion.adapters.providers.http.transport import Transport
 from clarion.adapters.providers.pool import Providers
 from clarion.adapters.sealing.master_key import MasterKey
-from clarion.adapters.sealing.sealers import AesSealer, AesVault
+from clarion.adapters.sealing.sealers import AesSealer
+from clarion.adapters.sealing.vault import TenantVault
 from clarion.adapters.telemetry.metrics import Metrics
 from clarion.adapters.telemetry.traces import Traces
 from clarion.adapters.trial import ChildTrialRenderer
@@ -72,7 +71,7 @@ from clarion.delivery.compose import ComposePorts, MessageComposer
 from clarion.delivery.figures import Figures
 from clarion.delivery.gates import Gates
 from clarion.delivery.links.maker import LinkMaker
-from clarion.delivery.links.tokens import LinkKeys, TokenSigner
+from clarion.delivery.links.tokens import TokenSigner
 from clarion.delivery.pacing import Pacing
 from clarion.delivery.ports import Watcher
 from clarion.delivery.prices import unit_price
@@ -84,6 +83,15 @@ from clarion.delivery.till import Till
 from clarion.intelligence.serving import NeutralPrior
 from clarion.kernel.clock import StoreClock
 from clarion.kernel.errors import Invalid
+from clarion.keys import (
+    find_root,
+    global_urls_of,
+    link_signer,
+    master_keys_of,
+    role_urls,
+    sealer_of,
+    vault_of,
+)
 from clarion.orchestration.accept import AcceptPorts
 from clarion.orchestration.cards import CachedCards
 from clarion.orchestration.configs import CachedConfigs
@@ -100,60 +108,13 @@ from clarion.tenancy.config import ProviderConfig
 from clarion.tenancy.quotas import LocalBuckets
 
 
-def master_key_of(settings: Settings) -> MasterKey:
-    """The master key of the settings. Raises Invalid where there is none, or it is none."""
-    if settings.master_key is None:
-        raise Invalid("CLARION_MASTER_KEY is not set: 32 random bytes in base64 or hexadecimal", "master_key")
-    return MasterKey.from_text(settings.master_key.get_secret_value())
-
-
-def role_passwords(master: MasterKey) -> RolePasswords:
-    """The database roles' passwords: they follow from the master key, so that nobody has to keep them."""
-    return RolePasswords(
-        pipeline=master.password(PIPELINE_ROLE),
-        api=master.password(migrate.API_ROLE),
-        audit=master.password(migrate.AUDIT_ROLE),
-    )
-
-
-def role_urls(settings: Settings) -> PostgresUrls:
-    """Where the roles connect on the regional server. Raises Invalid where it or the master key is not set."""
-    if settings.postgres_url is None:
-        raise Invalid("CLARION_POSTGRES_URL is not set", "postgres_url")
-    return migrate.role_urls(
-        settings.postgres_url.get_secret_value(), role_passwords(master_key_of(settings))
-    )
-
-
-def global_url_of(settings: Settings) -> str:
-    """Where the global store is: its own URL, or a database on the regional server."""
-    if settings.global_url is not None:
-        return settings.global_url.get_secret_value()
-    if settings.postgres_url is None:
-        raise Invalid("CLARION_POSTGRES_URL is not set", "postgres_url")
-    login = (PIPELINE_ROLE, role_passwords(master_key_of(settings)).pipeline)
-    return database_url(settings.postgres_url.get_secret_value(), Databases().global_, login)
-
-
-def link_signer(settings: Settings, master: MasterKey) -> TokenSigner:
-    """What signs the links in messages, and reads them. Raises Invalid where the oldest key is the newer."""
-    current, oldest = settings.link_key, settings.link_key_oldest
-    if oldest > current:
-        raise Invalid(
-            f"CLARION_LINK_KEY_OLDEST is {oldest}, beyond CLARION_LINK_KEY, {current}", "link_key_oldest"
-        )
-    # The next one, too: a process that was restarted before this one signs with it already.
-    keys = {number: master.derive(f"links.{number}") for number in range(oldest, current + 2)}
-    return TokenSigner(LinkKeys(current, keys))
-
-
 def public_url_of(settings: Settings) -> str:
     """Where people reach this region, without a slash at the end: as set, or where the API listens."""
     return settings.public_url or f"http://{settings.host}:{settings.port}"
 
 
 class Region(msgspec.Struct, frozen=True):
-    """The stores of one region as one process uses them."""
+    """The stores of one region as one process uses them. `root`: what keys follow from that outlive the master key."""
 
     settings: Settings
     clock: StoreClock
@@ -166,7 +127,8 @@ class Region(msgspec.Struct, frozen=True):
     contexts: ValkeyContexts
     card_cache: ValkeyCards
     sealer: AesSealer
-    vault: AesVault
+    vault: TenantVault
+    root: MasterKey
     links: TokenSigner
     users: PostgresUserStore
     devices: PostgresDevices
@@ -260,7 +222,7 @@ async def open_region(settings: Settings, role: str) -> AsyncGenerator[Region]:
     urls = role_urls(settings)
     if settings.redis_url is None:
         raise Invalid("CLARION_REDIS_URL is not set", "redis_url")
-    master = master_key_of(settings)
+    keys = master_keys_of(settings)
     pools = await open_pools(urls, size=settings.pool_size, name=f"clarion-{role}")
     try:
         valkey = await connect(settings.redis_url.get_secret_value())
@@ -269,7 +231,8 @@ async def open_region(settings: Settings, role: str) -> AsyncGenerator[Region]:
         raise
     traces = Traces(role, settings.otlp_endpoint)
     try:
-        region = _build_region(settings, master, pools, valkey, traces)
+        root = await find_root(pools, keys)
+        region = _build_region(settings, root, pools, valkey, traces)
         await check_master_key(PostgresSubjectKeys(pools), region.sealer)
         await region.anchor_clock()
         yield region
@@ -280,10 +243,10 @@ async def open_region(settings: Settings, role: str) -> AsyncGenerator[Region]:
 
 
 def _build_region(
-    settings: Settings, master: MasterKey, pools: Pools, valkey: ValkeyClients, traces: Traces
+    settings: Settings, root: MasterKey, pools: Pools, valkey: ValkeyClients, traces: Traces
 ) -> Region:
     clock = StoreClock()
-    sealer, vault = AesSealer(master), AesVault(master)
+    sealer, vault = sealer_of(master_keys_of(settings), root), vault_of(settings, pools, clock.monotonic)
     users = PostgresUserStore(pools, region=settings.region, region_number=settings.region_number)
     keyring = Keyring(PostgresSubjectKeys(pools), sealer, clock.monotonic)
     tenants = PostgresTenants(pools, vault)
@@ -304,7 +267,8 @@ def _build_region(
         card_cache=card_cache,
         sealer=sealer,
         vault=vault,
-        links=link_signer(settings, master),
+        root=root,
+        links=link_signer(settings, root),
         users=users,
         devices=PostgresDevices(pools),
         keyring=keyring,
@@ -395,7 +359,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
 @asynccontextmanager
 async def _open_health(settings: Settings, role: str) -> AsyncGenerator[GlobalProviderHealth]:
     """How accounts do everywhere. It connects when it is first asked."""
-    pool = await open_global_pool(global_url_of(settings), size=1, name=f"clarion-{role}")
+    pool = await open_global_pool(*global_urls_of(settings), size=1, name=f"clarion-{role}")
     try:
         yield GlobalProviderHealth(pool)
     finally:

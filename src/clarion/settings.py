@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     redis_url: RedisUrl | None = None
     otlp_endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = None
     master_key: SecretStr | None = None
+    master_key_previous: SecretStr | None = None
     public_url: Annotated[str, Field(pattern=r"^https?://[^/\s?#]+(/[^\s?#]*[^/\s?#])?$")] | None = None
     link_key: Annotated[int, Field(ge=1, le=254)] = 1
     link_key_oldest: Annotated[int, Field(ge=1, le=254)] = 1

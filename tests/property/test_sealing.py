@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clarion.adapters.sealing.master_key import MasterKey
-from clarion.adapters.sealing.sealers import AesSealer, AesVault
+from clarion.adapters.sealing.sealers import AesSealer
 from clarion.audience.keyring import Keyring
 from clarion.kernel.errors import Invalid, Permanent
 from clarion.testing.subject_keys import InMemorySubjectKeys
@@ -72,16 +72,6 @@ def test_blinding_tells_values_and_tenants_apart(tenant: bytes, other: bytes, va
     assert SEALER.blind(tenant, value) == SEALER.blind(tenant, value)
     assert (SEALER.blind(tenant, value) == SEALER.blind(tenant, second)) == (value == second)
     assert (SEALER.blind(tenant, value) == SEALER.blind(other, value)) == (tenant == other)
-
-
-@given(tenants, st.text(max_size=40), st.text(max_size=40), st.binary(max_size=100))
-def test_a_vaults_drawers_are_apart(tenant: bytes, name: str, other: str, clear: bytes):
-    vault = AesVault(MASTER)
-    sealed = vault.seal(tenant, name, clear)
-    assert vault.unseal(tenant, name, sealed) == clear
-    if other != name:
-        with pytest.raises(Permanent):
-            vault.unseal(tenant, other, sealed)
 
 
 @given(keys)

@@ -28,12 +28,13 @@ from clarion.adapters.sealing.master_key import MasterKey
 from clarion.adapters.sealing.signatures import Ed25519Signer
 from clarion.adapters.valkey.erasure_targets import AllowanceTarget, CardTarget, ContextTarget, LogTarget
 from clarion.audience.seals import SealedOf
-from clarion.bootstrap import Region, global_url_of, master_key_of
+from clarion.bootstrap import Region
 from clarion.compliance.erasure import ErasurePorts
 from clarion.compliance.ports import DataSubject, ErasureTarget
 from clarion.delivery.model import Receipt
 from clarion.entrypoints.exporting import exports_of
 from clarion.kernel.errors import Permanent
+from clarion.keys import global_urls_of
 from clarion.tenancy.config import ProviderConfig
 
 
@@ -96,7 +97,7 @@ async def open_erasures(region: Region) -> AsyncGenerator[ErasurePorts]:
     """What erasing users of a region needs; closed when the block ends. The ledger connects when it is first asked."""
     settings = region.settings
     transport = Transport(EgressGuard(read_networks(settings.egress_allow)).resolve)
-    ledger = await open_global_pool(global_url_of(settings), size=1, name="clarion-erasures")
+    ledger = await open_global_pool(*global_urls_of(settings), size=1, name="clarion-erasures")
     try:
         yield ErasurePorts(
             region=settings.region,
@@ -104,7 +105,7 @@ async def open_erasures(region: Region) -> AsyncGenerator[ErasurePorts]:
             ledger=GlobalErasureLedger(ledger, settings.region),
             targets=(vendor_target(region, transport), *erasure_targets(region)),
             traces=(AllowanceTarget(region.allowances), LogTarget(region.valkey)),
-            signer=erasure_signer(master_key_of(settings)),
+            signer=erasure_signer(region.root),
             clock=region.clock,
         )
     finally:

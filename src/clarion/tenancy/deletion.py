@@ -81,7 +81,7 @@ class TenantRemains(Protocol):
         ...
 
     async def release(self, tenant_id: bytes) -> None:
-        """Give the tenant's name free, and forget how its accounts did."""
+        """Destroy what opens the tenant's secrets, give its name free, and forget how its accounts did."""
         ...
 
 

@@ -127,15 +127,3 @@ class KeyFetcher(Protocol):
     async def fetch(self, url: str) -> bytes:
         """The document at `url`. Raises Refused where it may not be asked, Transient where it cannot be had."""
         ...
-
-
-class Vault(Protocol):
-    """Seals a tenant's secrets with a key derived from the master key. What one name sealed, no other opens."""
-
-    def seal(self, tenant_id: bytes, name: str, clear: bytes) -> bytes:
-        """`clear`, sealed for this tenant and name."""
-        ...
-
-    def unseal(self, tenant_id: bytes, name: str, sealed: bytes) -> bytes:
-        """Inverse of `seal`. Raises Permanent where it was sealed for another name, or under another master key."""
-        ...

@@ -14,10 +14,13 @@ from clarion.adapters.postgres.consent import PostgresConsentStore
 from clarion.adapters.postgres.pools import Pools
 from clarion.adapters.postgres.subject_keys import PostgresSubjectKeys
 from clarion.adapters.postgres.templates import PostgresTemplates
+from clarion.adapters.postgres.tenant_keys import PostgresTenantKeys
 from clarion.adapters.postgres.tenants import PostgresTenants
 from clarion.adapters.postgres.users import PostgresUserStore
+from clarion.adapters.sealing.kms import LocalKms
 from clarion.adapters.sealing.master_key import MasterKey
-from clarion.adapters.sealing.sealers import AesSealer, AesVault
+from clarion.adapters.sealing.sealers import AesSealer
+from clarion.adapters.sealing.vault import TenantVault
 from clarion.audience.keyring import Keyring
 from clarion.audience.profile import UserItem, UserProfile
 from clarion.audience.seals import SealedOf, Seals
@@ -56,7 +59,8 @@ class World:
         self.directory = directory
         self.sealer = AesSealer(MASTER)
         self.watch = Watch()
-        self.tenants = PostgresTenants(pools, AesVault(MASTER))
+        self.vault = TenantVault(PostgresTenantKeys(pools), LocalKms(MASTER), [MASTER], self.watch)
+        self.tenants = PostgresTenants(pools, self.vault)
         self.users = PostgresUserStore(pools, region=REGION, region_number=1)
         self.subject_keys = PostgresSubjectKeys(pools)
         self.keyring = Keyring(self.subject_keys, self.sealer, self.watch)

@@ -13,7 +13,8 @@ from clarion.adapters.globaldb.store import close_global_pool, open_global_pool
 from clarion.adapters.globaldb.tenants import GlobalTenants
 from clarion.adapters.postgres.audit import PostgresAuditLog
 from clarion.adapters.postgres.tenant_deletion import PostgresTenantDeletion
-from clarion.bootstrap import Worker, global_url_of
+from clarion.bootstrap import Worker
+from clarion.keys import global_urls_of
 from clarion.compliance.audit import verify_audit_chain
 from clarion.entrypoints.workers.tenants import Remains, remains_of, step
 from clarion.kernel.errors import ClarionError
@@ -35,7 +36,7 @@ async def bench(caller: Caller, worker: Worker) -> Bench:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def directory(worker: Worker) -> AsyncGenerator[GlobalTenants]:
-    pool = await open_global_pool(global_url_of(worker.settings), size=1, name="tests")
+    pool = await open_global_pool(*global_urls_of(worker.settings), size=1, name="tests")
     yield GlobalTenants(pool)
     await close_global_pool(pool)
 

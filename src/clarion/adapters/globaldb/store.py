@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
@@ -25,12 +26,24 @@ def load_queries(name: str) -> dict[str, str]:
     return {title: body.strip() for title, body in zip(parts[::2], parts[1::2], strict=True)}
 
 
-async def open_global_pool(url: str, *, size: int, name: str) -> asyncpg.Pool:
-    """At most `size` connections; `name` is shown to the server's operator. Raises Transient where none can be made."""
+async def open_global_pool(url: str, *others: str, size: int, name: str) -> asyncpg.Pool:
+    """At most `size` connections; `name` is shown to the server's operator. Raises Transient where none can be made.
+
+    `others`: with other passwords, for each connection that finds the one before to be wrong.
+    """
+
+    async def knock(dsn: str | None = None, **options: Any) -> asyncpg.Connection:
+        del dsn
+        *first, last = (url, *others)
+        for candidate in first:
+            with suppress(asyncpg.InvalidPasswordError):
+                return await asyncpg.connect(candidate, **options)
+        return await asyncpg.connect(last, **options)
 
     async def connect() -> asyncpg.Pool:
         return await asyncpg.create_pool(
             url,
+            connect=knock,
             min_size=0,  # most processes never ask the global store
             max_size=size,
             command_timeout=_COMMAND_TIMEOUT_S,

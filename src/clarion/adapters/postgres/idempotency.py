@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from clarion.adapters.postgres.queries import load_queries
+from clarion.adapters.postgres.tenant_keys import place_of
 from clarion.orchestration.model import (
     Committed,
     GroupOutcome,
@@ -18,13 +19,10 @@ from clarion.orchestration.model import (
     Replayed,
 )
 from clarion.tenancy.model import Principal
-from clarion.tenancy.ports import Vault
+from clarion.tenancy.secrets import Vault
 
 if TYPE_CHECKING:
     from clarion.adapters.postgres.pools import Pools
-
-_SEAL: Final = "idempotent-answer"
-"""What answers are sealed as: one may hold a user's data (a preview) or a secret that is shown once (a new key)."""
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -56,7 +54,10 @@ class PostgresIdempotency:
         """
         tenant_id, environment = principal.tenant_id, principal.environment
         scope = ([tenant_id], [environment], [claim.route], [claim.key])
-        name = f"{tenant_id.hex()}:{environment}:{claim.route}:{claim.key}"
+        row = f"{environment}:{claim.route}:{claim.key}"
+        # An answer may hold a user's data (a preview) or a secret that is shown once (a new key).
+        place = place_of("idempotency_keys", tenant_id, row)
+        name = f"{tenant_id.hex()}:{row}"
         async with self._places, self._pools.pipeline() as connection, connection.transaction():
             if not await connection.fetchval(self._sql["lock_keys"], [name]):
                 return KeyBusy()
@@ -64,13 +65,13 @@ class PostgresIdempotency:
             if used is not None:
                 if used["fingerprint"] != claim.fingerprint:
                     return KeyReused()
-                return Replayed(used["status"], self._vault.unseal(tenant_id, _SEAL, used["body"]))
+                return Replayed(used["status"], await self._vault.unseal(place, used["body"]))
             kept = await work()
             await connection.execute(
                 self._sql["store_keys"],
                 *scope,
                 [claim.fingerprint],
                 [kept.status],
-                [self._vault.seal(tenant_id, _SEAL, kept.body)],
+                [await self._vault.seal(place, kept.body)],
             )
         return Committed()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 import msgspec
@@ -21,12 +21,16 @@ ACQUIRE_TIMEOUT_S: Final = 5.0
 
 
 class PostgresUrls(msgspec.Struct, frozen=True):
-    """Where each role connects: `keys` to the database of the users' data keys, all others to the regional one."""
+    """Where each role connects: `keys` to the database of the users' data keys, all others to the regional one.
+
+    `otherwise`: with which passwords they try where these are wrong, while the master key is being changed.
+    """
 
     pipeline: str
     reader: str
     keys: str
     audit: str
+    otherwise: PostgresUrls | None = None
 
 
 class Pools:
@@ -93,11 +97,24 @@ async def _leave_as_it_is(connection: asyncpg.Connection) -> None:
     del connection
 
 
-async def _open(url: str, size: int, name: str, *, kept: int = 1) -> asyncpg.Pool:
-    """A pool of at most `size` connections, of which `kept` are made now."""
+async def _open(urls: tuple[str, str], size: int, name: str, *, kept: int = 1) -> asyncpg.Pool:
+    """A pool of at most `size` connections, of which `kept` are made now.
+
+    Each connection is made with the first of the URLs whose password is right by then.
+    """
+    *first, last = dict.fromkeys(urls)
+
+    async def connect(dsn: str | None = None, **options: Any) -> asyncpg.Connection:
+        del dsn
+        for url in first:
+            with suppress(asyncpg.InvalidPasswordError):
+                return await asyncpg.connect(url, **options)
+        return await asyncpg.connect(last, **options)
+
     async with mapped():
         return await asyncpg.create_pool(
-            url,
+            urls[0],
+            connect=connect,
             min_size=kept,
             max_size=size,
             init=register_codecs,
@@ -109,10 +126,12 @@ async def _open(url: str, size: int, name: str, *, kept: int = 1) -> asyncpg.Poo
 
 async def open_pools(urls: PostgresUrls, *, size: int, name: str) -> Pools:
     """Connect the pools; `size` connections at most each. Raises Transient where a server does not answer."""
+    other = urls.otherwise or urls
     pipeline, reader, keys, audit = await asyncio.gather(
-        _open(urls.pipeline, size, name),
-        _open(urls.reader, size, name),
-        _open(urls.keys, 4, name),
-        _open(urls.audit, 2, name, kept=0),  # acts of administrators are rare, and most processes see none
+        _open((urls.pipeline, other.pipeline), size, name),
+        _open((urls.reader, other.reader), size, name),
+        _open((urls.keys, other.keys), 4, name),
+        # Acts of administrators are rare, and most processes see none.
+        _open((urls.audit, other.audit), 2, name, kept=0),
     )
     return Pools(pipeline, reader, keys, audit)

@@ -22,7 +22,7 @@ _COPIED: Final = CopyLayout(fixed=(("user_id", ">i8"),), variable=("wrapped",))
 
 
 class PostgresSubjectKeys:
-    """`audience.ports.SubjectKeys` on the keys pool."""
+    """`audience.ports.SubjectKeys` and `audience.rewrapping.StaleKeys` on the keys pool."""
 
     def __init__(self, pools: Pools) -> None:
         self._pools = pools
@@ -48,6 +48,23 @@ class PostgresSubjectKeys:
                     return set(user_ids)
             records = await connection.fetch(self._sql["add_keys"], user_ids, values)
         return {record["user_id"] for record in records}
+
+    async def page_stale(self, number: bytes, after: int, limit: int) -> dict[int, bytes]:
+        """The next keys that another master key wrapped; see `StaleKeys.page_stale`."""
+        async with self._pools.keys() as connection:
+            records = await connection.fetch(self._sql["page_keys"], after, number, limit)
+        return {record["user_id"]: record["wrapped"] for record in records}
+
+    async def replace(self, old: Mapping[int, bytes], wrapped: Mapping[int, bytes]) -> None:
+        """Keep keys wrapped in another way; see `StaleKeys.replace`."""
+        user_ids = sorted(wrapped)
+        async with self._pools.keys() as connection:
+            await connection.execute(
+                self._sql["replace_keys"],
+                user_ids,
+                [old[user_id] for user_id in user_ids],
+                [wrapped[user_id] for user_id in user_ids],
+            )
 
     async def destroy(self, user_ids: Sequence[int]) -> None:
         """Remove keys; see `SubjectKeys.destroy`."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from clarion.adapters.postgres.queries import load_queries
+from clarion.adapters.postgres.tenant_keys import place_of
 from clarion.contracts.commands import FallbackStep
 from clarion.kernel.errors import NotFound, Permanent
 from clarion.tenancy.config import ProviderConfig, TemplateInfo, TenantConfig
@@ -22,8 +23,9 @@ from clarion.tenancy.model import (
     Tenant,
     TenantEntry,
 )
-from clarion.tenancy.ports import TenantSeed, Vault
+from clarion.tenancy.ports import TenantSeed
 from clarion.tenancy.routing import RoutingPolicy
+from clarion.tenancy.secrets import Vault
 from clarion.tenancy.spending import Prices, Quota, Spending
 
 if TYPE_CHECKING:
@@ -148,7 +150,10 @@ class PostgresTenants:
 
     async def put_provider(self, config: ProviderConfig) -> None:
         """Make or replace a provider's account; its `version` is counted here. Raises NotFound on an unknown tenant."""
-        clear = _json.encode(config.credentials)
+        sealed = b""
+        if config.credentials:
+            place = place_of("providers", config.tenant_id, config.name)
+            sealed = await self._vault.seal(place, _json.encode(config.credentials))
         async with self._pools.pipeline() as connection:
             _require(
                 await connection.fetchval(
@@ -158,7 +163,7 @@ class PostgresTenants:
                     config.kind,
                     config.channel,
                     _json.encode(config.settings),
-                    self._vault.seal(config.tenant_id, config.name, clear) if config.credentials else b"",
+                    sealed,
                     _json.encode(_Cost(config.cost_micros, config.prices)),
                     config.weight,
                     config.enabled,
@@ -199,7 +204,9 @@ class PostgresTenants:
                 row.name: TemplateInfo(*msgspec.structs.astuple(row))
                 for row in _templates.decode(record["templates"])
             },
-            providers=[self._provider(tenant_id, row) for row in _providers.decode(record["providers"])],
+            providers=[
+                await self._provider(tenant_id, row) for row in _providers.decode(record["providers"])
+            ],
             spending=_spending.decode(record["spending"]),
             routing=_routing.decode(record["routing"]),
         )
@@ -218,8 +225,8 @@ class PostgresTenants:
             records = await connection.fetch(self._sql["list_tenants"])
         return [TenantEntry(record["tenant_id"], record["name"], home_region) for record in records]
 
-    def _provider(self, tenant_id: bytes, row: _ProviderRow) -> ProviderConfig:
-        credentials = self._unseal(tenant_id, row.name, base64.b64decode(row.credentials))
+    async def _provider(self, tenant_id: bytes, row: _ProviderRow) -> ProviderConfig:
+        credentials = await self._unseal(tenant_id, row.name, base64.b64decode(row.credentials))
         return ProviderConfig(
             name=row.name,
             tenant_id=tenant_id,
@@ -237,12 +244,12 @@ class PostgresTenants:
             regions=row.regions,
         )
 
-    def _unseal(self, tenant_id: bytes, name: str, sealed: bytes) -> dict[str, str] | None:
+    async def _unseal(self, tenant_id: bytes, name: str, sealed: bytes) -> dict[str, str] | None:
         """A provider's credentials; None where they do not open."""
         if not sealed:
             return {}
         try:
-            return _secrets.decode(self._vault.unseal(tenant_id, name, sealed))
+            return _secrets.decode(await self._vault.unseal(place_of("providers", tenant_id, name), sealed))
         except Permanent:
             return None
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from clarion.adapters.postgres.queries import load_queries
+from clarion.adapters.postgres.tenant_keys import place_of
 from clarion.kernel.errors import Conflict, NotFound, Permanent
 from clarion.tenancy.issuers import TokenIssuer
 
 if TYPE_CHECKING:
     from clarion.adapters.postgres.pools import Pools
-    from clarion.tenancy.ports import Vault
+    from clarion.tenancy.secrets import Vault
 
 
 class PostgresTokenIssuers:
@@ -27,12 +28,15 @@ class PostgresTokenIssuers:
         """Everything that is set up under an `iss`; see `TokenIssuerFinder.find_issuers`."""
         async with self._pools.pipeline() as connection:
             records = await connection.fetch(self._sql["find_issuers"], issuer)
-        return [found for record in records if (found := self._issuer(record))]
+        return [found for record in records if (found := await self._issuer(record))]
 
     async def put_issuer(self, issuer: TokenIssuer, *, max_issuers: int) -> bool:
         """Make or replace an issuer; see `TokenIssuerStore.put_issuer`. Raises NotFound on an unknown tenant."""
         tenant_id = issuer.tenant_id
-        sealed = self._vault.seal(tenant_id, _place(issuer.name), issuer.key_set) if issuer.key_set else b""
+        sealed = b""
+        if issuer.key_set:
+            place = place_of("token_issuers", tenant_id, issuer.name)
+            sealed = await self._vault.seal(place, issuer.key_set)
         async with self._pools.pipeline() as connection, connection.transaction():
             if not await connection.fetchval(self._sql["lock_tenant"], tenant_id):
                 raise NotFound("there is no such tenant")
@@ -64,18 +68,19 @@ class PostgresTokenIssuers:
         """The tenant's issuers; see `TokenIssuerStore.list_issuers`."""
         async with self._pools.reader(tenant_id) as connection:
             records = await connection.fetch(self._sql["list_issuers"])
-        return [found for record in records if (found := self._issuer(record))]
+        return [found for record in records if (found := await self._issuer(record))]
 
     async def delete_issuer(self, tenant_id: bytes, name: str) -> bool:
         """Forget an issuer; see `TokenIssuerStore.delete_issuer`."""
         async with self._pools.pipeline() as connection:
             return bool(await connection.fetchval(self._sql["delete_issuer"], tenant_id, name))
 
-    def _issuer(self, record: asyncpg.Record) -> TokenIssuer | None:
+    async def _issuer(self, record: asyncpg.Record) -> TokenIssuer | None:
         """An issuer of its row; None where its keys do not open: then nobody can be believed by them."""
         tenant_id, name, sealed = record["tenant_id"], record["name"], record["sealed_keys"]
         try:
-            keys = self._vault.unseal(tenant_id, _place(name), sealed) if sealed else b""
+            place = place_of("token_issuers", tenant_id, name)
+            keys = await self._vault.unseal(place, sealed) if sealed else b""
         except Permanent:
             return None
         return TokenIssuer(
@@ -91,8 +96,3 @@ class PostgresTokenIssuers:
             role_claim=record["role_claim"],
             member_claim=record["member_claim"],
         )
-
-
-def _place(name: str) -> str:
-    """What the keys of an issuer are sealed for: no provider's name begins so in the same vault."""
-    return f"token-issuer\x00{name}"

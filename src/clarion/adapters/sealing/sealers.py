@@ -1,4 +1,4 @@
-"""The ports' sealers: users' data keys and profiles, and tenants' secrets."""
+"""The sealer of users' data keys and profiles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from typing import Final
 
 from clarion.adapters.sealing import aead
-from clarion.adapters.sealing.master_key import KEY_BYTES, MasterKey
+from clarion.adapters.sealing.master_key import KEY_BYTES, NUMBER_BYTES, MasterKey
 from clarion.kernel.errors import Permanent
 
 BLIND_BYTES: Final = 16
@@ -15,13 +15,24 @@ BLIND_BYTES: Final = 16
 
 
 class AesSealer:
-    """`audience.ports.Sealer`. A wrapped key begins with the number of the master key that wrapped it."""
+    """`audience.ports.Sealer`. A wrapped key begins with the number of the master key that wrapped it.
 
-    def __init__(self, master: MasterKey) -> None:
+    `previous` unwraps, too, while keys wrapped by it are left. `root`: what look-ups are blinded with; the master key
+    that the region began with, for blinded values are compared with those of years ago. None: the master key.
+    """
+
+    def __init__(
+        self, master: MasterKey, previous: MasterKey | None = None, root: MasterKey | None = None
+    ) -> None:
         self._number = master.number
-        self._wrapping = master.derive("subject-keys")
-        self._wrapper = aead.Cipher(self._wrapping)
-        self._blinding = master.derive("look-up")
+        self._wrapping = {key.number: key.derive("subject-keys") for key in (master, previous or master)}
+        self._wrapper = aead.Cipher(self._wrapping[master.number])
+        self._blinding = (root or master).derive("look-up")
+
+    @property
+    def number(self) -> bytes:
+        """The master key's number."""
+        return self._number
 
     def new_key(self) -> bytes:
         """A fresh data key of 32 bytes."""
@@ -33,13 +44,16 @@ class AesSealer:
 
     def unwrap(self, user_id: int, wrapped: bytes) -> bytes:
         """Inverse of `wrap`; see `Sealer.unwrap`."""
-        number = len(self._number)
-        if wrapped[:number] != self._number:
-            detail = (
-                f"the key was wrapped under the master key {wrapped[:number].hex()}, not {self._number.hex()}"
+        key = self._wrapping.get(wrapped[:NUMBER_BYTES])
+        if key is None:
+            raise Permanent(
+                f"the key was wrapped under the master key {wrapped[:NUMBER_BYTES].hex()}, not {self._number.hex()}"
             )
-            raise Permanent(detail)
-        return aead.unseal(self._wrapping, wrapped[number:], user_id.to_bytes(8, "big"))
+        return aead.unseal(key, wrapped[NUMBER_BYTES:], user_id.to_bytes(8, "big"))
+
+    def rewrap(self, user_id: int, wrapped: bytes) -> bytes:
+        """A data key under the present master key; see `Rewrapper.rewrap`."""
+        return self.wrap(user_id, self.unwrap(user_id, wrapped))
 
     def seal(self, key: bytes, clear: bytes, context: bytes) -> bytes:
         """`clear` under a data key, bound to `context`."""
@@ -52,18 +66,3 @@ class AesSealer:
     def blind(self, tenant_id: bytes, value: bytes) -> bytes:
         """HMAC-SHA256 of tenant and value, cut to 16 bytes."""
         return hmac.digest(self._blinding, tenant_id + value, "sha256")[:BLIND_BYTES]
-
-
-class AesVault:
-    """`tenancy.ports.Vault`."""
-
-    def __init__(self, master: MasterKey) -> None:
-        self._key = master.derive("tenant-secrets")
-
-    def seal(self, tenant_id: bytes, name: str, clear: bytes) -> bytes:
-        """`clear`, for this tenant and name."""
-        return aead.seal(self._key, clear, tenant_id + name.encode())
-
-    def unseal(self, tenant_id: bytes, name: str, sealed: bytes) -> bytes:
-        """Inverse of `seal`; see `Vault.unseal`."""
-        return aead.unseal(self._key, sealed, tenant_id + name.encode())

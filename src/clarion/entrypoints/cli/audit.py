@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,8 +17,6 @@ from clarion.adapters.postgres.audit import PostgresAuditLog
 from clarion.adapters.postgres.consent import PostgresConsentStore
 from clarion.adapters.postgres.pools import Pools, open_pools
 from clarion.adapters.postgres.tenants import PostgresTenants
-from clarion.adapters.sealing.sealers import AesVault
-from clarion.bootstrap import master_key_of, role_urls
 from clarion.compliance.audit import CHAIN, AuditQuery, verify_audit_chain
 from clarion.compliance.chain import Verdict
 from clarion.compliance.ledger import CHAIN as CONSENT_CHAIN
@@ -26,6 +25,7 @@ from clarion.entrypoints.api.audit import AuditAct, to_csv, view_of
 from clarion.entrypoints.api.replies import encode_json
 from clarion.entrypoints.cli.instance import borrowed_settings, find_tenant
 from clarion.kernel.ids import format_id
+from clarion.keys import role_urls, vault_of
 from clarion.settings import Settings
 
 Verifier: TypeAlias = Callable[[bytes], Awaitable[Verdict]]
@@ -141,4 +141,6 @@ async def _opened(data: Path) -> AsyncGenerator[tuple[Settings, Pools]]:
 
 
 async def _find(settings: Settings, pools: Pools, name: str) -> bytes:
-    return await find_tenant(PostgresTenants(pools, AesVault(master_key_of(settings))), settings.region, name)
+    return await find_tenant(
+        PostgresTenants(pools, vault_of(settings, pools, time.monotonic)), settings.region, name
+    )

@@ -18,10 +18,11 @@ from clarion.adapters.postgres.ledger import PostgresLedger
 from clarion.adapters.postgres.migrate import migrate
 from clarion.adapters.postgres.outbox import PostgresOutbox
 from clarion.adapters.postgres.parking import PostgresParking
-from clarion.bootstrap import Region, global_url_of, master_key_of, open_region, role_passwords
+from clarion.bootstrap import Region, open_region
 from clarion.contracts.channels import CHANNELS
 from clarion.entrypoints.cli.instance import borrowed_settings
 from clarion.kernel.errors import ClarionError, Invalid
+from clarion.keys import global_urls_of, master_key_of, role_passwords
 from clarion.settings import Settings
 
 LEAST_DISK: Final = 1 << 30
@@ -48,7 +49,7 @@ def run_migrate(data: Path) -> int:
                 raise Invalid("CLARION_POSTGRES_URL is not set", "postgres_url")
             passwords = role_passwords(master_key_of(settings))
             report = await migrate(settings.postgres_url.get_secret_value(), passwords)
-            await apply_schema(global_url_of(settings))
+            await apply_schema(global_urls_of(settings)[0])
         done = ", ".join(report.applied) or "nothing to do"
         Console().print(f"schema at {report.revision}: {done}")
 

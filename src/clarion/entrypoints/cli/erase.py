@@ -11,8 +11,9 @@ from typing import Any, Final
 import msgspec
 import typer
 
+from clarion.adapters.postgres.pools import open_pools
 from clarion.adapters.sealing.signatures import is_signed
-from clarion.bootstrap import Region, master_key_of, open_region
+from clarion.bootstrap import Region, open_region
 from clarion.compliance.audit import stand_in
 from clarion.compliance.erasure import (
     LEASE_MS,
@@ -28,6 +29,7 @@ from clarion.entrypoints.cli.operator import as_operator
 from clarion.entrypoints.erasing import erasure_signer, open_erasures
 from clarion.kernel.errors import Invalid, NotFound, Permanent
 from clarion.kernel.ids import make_ids
+from clarion.keys import find_root, master_keys_of, role_urls
 
 TAKE: Final = 20
 NAP_S: Final = 0.5
@@ -125,6 +127,10 @@ async def _go_on(ports: ErasurePorts) -> None:
 async def _public_key(data: Path) -> bytes:
     async with borrowed_settings(data) as settings:
         try:
-            return erasure_signer(master_key_of(settings)).public_key
+            pools = await open_pools(role_urls(settings), size=1, name="clarion-erase")
         except Invalid as error:
             raise Invalid(f"{error.detail}; or give --key", "master_key") from None
+        try:
+            return erasure_signer(await find_root(pools, master_keys_of(settings))).public_key
+        finally:
+            await pools.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,10 +18,9 @@ from clarion.adapters.postgres.api_keys import PostgresApiKeys
 from clarion.adapters.postgres.migrate import migrate
 from clarion.adapters.postgres.pools import open_pools
 from clarion.adapters.postgres.tenants import PostgresTenants
-from clarion.adapters.sealing.sealers import AesVault
-from clarion.bootstrap import global_url_of, master_key_of, role_passwords
 from clarion.kernel.errors import Invalid, NotFound
 from clarion.kernel.ids import format_id, make_ids
+from clarion.keys import global_urls_of, master_key_of, role_passwords, vault_of
 from clarion.settings import Settings, load_settings
 from clarion.tenancy.api_keys import KEY_BYTES, KeyRequest, authenticate, create_key
 from clarion.tenancy.provision import NewTenant, create_tenant
@@ -78,17 +78,17 @@ async def prepare_instance(settings: Settings, credentials: Credentials) -> Firs
         raise Invalid("CLARION_POSTGRES_URL is not set", "postgres_url")
     master = master_key_of(settings)
     report = await migrate(settings.postgres_url.get_secret_value(), role_passwords(master))
-    global_url = global_url_of(settings)
-    await apply_schema(global_url)
+    global_urls = global_urls_of(settings)
+    await apply_schema(global_urls[0])
     pools = await open_pools(report.urls, size=2, name="clarion-up")
-    directory = await open_global_pool(global_url, size=1, name="clarion-up")
+    directory = await open_global_pool(*global_urls, size=1, name="clarion-up")
     try:
         now_ms = await pools.now_ms()
         tenant = await create_tenant(
             NewTenant(DEFAULT_TENANT, settings.region),
             make_ids(1, now_ms),
             GlobalTenants(directory),
-            PostgresTenants(pools, AesVault(master)),
+            PostgresTenants(pools, vault_of(settings, pools, time.monotonic)),
         )
         keys = PostgresApiKeys(pools)
         text = credentials.all().get("api_key", "")

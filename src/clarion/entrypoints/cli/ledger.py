@@ -13,9 +13,9 @@ from rich.table import Table
 
 from clarion.adapters.postgres.ledger import PostgresLedger
 from clarion.adapters.postgres.pools import open_pools
-from clarion.bootstrap import role_urls
 from clarion.delivery.ledger import LedgerReport
 from clarion.entrypoints.cli.instance import borrowed_settings
+from clarion.keys import role_urls
 
 POLL_S: Final = 0.5
 GRACE_S: Final = 90.0

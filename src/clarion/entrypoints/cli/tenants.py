@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -20,13 +21,13 @@ from clarion.adapters.postgres.api_keys import PostgresApiKeys
 from clarion.adapters.postgres.pools import Pools, open_pools
 from clarion.adapters.postgres.tenant_deletion import PostgresTenantDeletion
 from clarion.adapters.postgres.tenants import PostgresTenants
-from clarion.adapters.sealing.sealers import AesVault
-from clarion.bootstrap import global_url_of, master_key_of, open_region, role_urls
+from clarion.bootstrap import open_region
 from clarion.entrypoints.cli.instance import borrowed_settings, find_tenant
 from clarion.entrypoints.cli.operator import as_operator
 from clarion.entrypoints.workers.tenants import remains_of
 from clarion.kernel.errors import NotFound
 from clarion.kernel.ids import format_id, make_ids
+from clarion.keys import global_urls_of, role_urls, vault_of
 from clarion.settings import Settings
 from clarion.tenancy.api_keys import KEY_BYTES, KeyRequest, create_key
 from clarion.tenancy.deletion import check_confirmation, sweep
@@ -73,14 +74,14 @@ async def _opened(data: Path) -> AsyncGenerator[tuple[Settings, Pools]]:
 async def add_tenant(data: Path, name: str, timezone: str = "UTC") -> NewAccount:
     """Make a tenant with its first key. Raises Conflict where the name is another region's."""
     async with _opened(data) as (settings, pools):
-        directory = await open_global_pool(global_url_of(settings), size=1, name="clarion-cli")
+        directory = await open_global_pool(*global_urls_of(settings), size=1, name="clarion-cli")
         try:
             now_ms = await pools.now_ms()
             tenant = await create_tenant(
                 NewTenant(name, settings.region, timezone),
                 make_ids(1, now_ms),
                 GlobalTenants(directory),
-                PostgresTenants(pools, AesVault(master_key_of(settings))),
+                PostgresTenants(pools, vault_of(settings, pools, time.monotonic)),
             )
         finally:
             await close_global_pool(directory)
@@ -101,7 +102,9 @@ async def set_quota(data: Path, tenant: str, per_day: int | None) -> None:
     async with _opened(data) as (settings, pools):
         tenant_id = await _find(settings, pools, tenant)
         async with as_operator(pools, tenant_id, ("put_quota", "tenant"), facts={"per_day": per_day}):
-            await PostgresTenants(pools, AesVault(master_key_of(settings))).put_quota(tenant_id, per_day)
+            await PostgresTenants(pools, vault_of(settings, pools, time.monotonic)).put_quota(
+                tenant_id, per_day
+            )
 
 
 class DeleteOptions(msgspec.Struct, frozen=True):
@@ -125,7 +128,7 @@ async def delete_tenant(options: DeleteOptions) -> int:
         act = ("delete_tenant", "tenant")
         async with as_operator(region.pools, tenant_id, act, reason=options.reason):
             deletion = await rows.begin(tenant_id, options.tenant)
-        directory = await open_global_pool(global_url_of(settings), size=1, name="clarion-cli")
+        directory = await open_global_pool(*global_urls_of(settings), size=1, name="clarion-cli")
         try:
             remains = remains_of(region, GlobalTenants(directory))
             while True:
@@ -140,7 +143,7 @@ async def delete_tenant(options: DeleteOptions) -> int:
 async def list_tenants(data: Path) -> list[TenantEntry]:
     """The tenants of the instance, by name."""
     async with _opened(data) as (settings, pools):
-        store = PostgresTenants(pools, AesVault(master_key_of(settings)))
+        store = PostgresTenants(pools, vault_of(settings, pools, time.monotonic))
         return await store.list_tenants(settings.region)
 
 
@@ -181,7 +184,7 @@ async def revoke_key(data: Path, tenant: str, key_id: str) -> None:
 
 
 async def _find(settings: Settings, pools: Pools, name: str) -> bytes:
-    store = PostgresTenants(pools, AesVault(master_key_of(settings)))
+    store = PostgresTenants(pools, vault_of(settings, pools, time.monotonic))
     return await find_tenant(store, settings.region, name)
 
 

@@ -13,9 +13,9 @@ from clarion.adapters.globaldb.store import close_global_pool, open_global_pool
 from clarion.adapters.globaldb.tenants import GlobalTenants
 from clarion.adapters.postgres.subject_keys import PostgresSubjectKeys
 from clarion.adapters.postgres.tenant_deletion import PostgresTenantDeletion
-from clarion.bootstrap import global_url_of
 from clarion.entrypoints.workers.lane import run_lane
 from clarion.kernel.ids import format_id
+from clarion.keys import global_urls_of
 from clarion.tenancy.deletion import DyingUser, sweep
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from clarion.adapters.valkey.cards import ValkeyCards
     from clarion.adapters.valkey.context import ValkeyContexts
     from clarion.bootstrap import Region, Worker
+    from clarion.tenancy.secrets import Vault
 
 IDLE_S: Final = 2.0
 BUSY_S: Final = 0.05
@@ -32,13 +33,18 @@ _log = structlog.get_logger("tenants")
 
 
 class Remains:
-    """`tenancy.deletion.TenantRemains`: the users' keys, what Valkey has cached of them, and the name."""
+    """`tenancy.deletion.TenantRemains`: users' and the tenant's keys, what Valkey has cached of them, and the name."""
 
     def __init__(
-        self, pools: Pools, directory: GlobalTenants, caches: tuple[ValkeyCards, ValkeyContexts]
+        self,
+        pools: Pools,
+        directory: GlobalTenants,
+        vault: Vault,
+        caches: tuple[ValkeyCards, ValkeyContexts],
     ) -> None:
         self._keys = PostgresSubjectKeys(pools)
         self._directory = directory
+        self._vault = vault
         self._cards, self._contexts = caches
 
     async def forget_users(self, tenant_id: bytes, users: Sequence[DyingUser]) -> None:
@@ -49,13 +55,14 @@ class Remains:
         await self._contexts.drop(ids)
 
     async def release(self, tenant_id: bytes) -> None:
-        """Free the name; see `TenantRemains.release`."""
+        """Destroy what opens the tenant's secrets, and free its name; see `TenantRemains.release`."""
+        await self._vault.destroy(tenant_id)
         await self._directory.release(tenant_id)
 
 
 async def run_tenants(worker: Worker, stop: asyncio.Event) -> None:
     """Remove until `stop` is set. Several workers may: what one has removed the others do not find."""
-    pool = await open_global_pool(global_url_of(worker.settings), size=1, name="clarion-tenants")
+    pool = await open_global_pool(*global_urls_of(worker.settings), size=1, name="clarion-tenants")
     try:
         remains = remains_of(worker.region, GlobalTenants(pool))
         await run_lane("tenants", partial(step, worker.region, remains), stop)
@@ -65,7 +72,7 @@ async def run_tenants(worker: Worker, stop: asyncio.Event) -> None:
 
 def remains_of(region: Region, directory: GlobalTenants) -> Remains:
     """What a region holds of tenants outside its database."""
-    return Remains(region.pools, directory, (region.card_cache, region.contexts))
+    return Remains(region.pools, directory, region.vault, (region.card_cache, region.contexts))
 
 
 async def step(region: Region, remains: Remains) -> float:

@@ -1,4 +1,4 @@
-"""The regional store: tenants' own keys."""
+"""The regional store: what tenants' own keys seal."""
 
 from __future__ import annotations
 
