@@ -2,6 +2,7 @@
 
 Per draft: the law of her places (which is kept) and the masks of the channels that her consent leaves. Users differ in
 places, words and suppressions; batches differ in users, so that nothing is found where the last one left it.
+Timed by the processor time of the thread, which what else runs on the machine takes less from.
 """
 
 from __future__ import annotations
@@ -44,12 +45,10 @@ def run() -> Result:
     spans: list[float] = []
     stopped = 0
     for batch in batches:
-        started = time.perf_counter()
-        barred = [
-            refusals(rulebook.law(places, marketing, settings, FIRST_MS), "marketing", consent)
-            for places, consent in batch
-        ]
-        spans.append((time.perf_counter() - started) / BATCH * 1e6)
+        started = time.thread_time()
+        laws = rulebook.laws(marketing, settings, FIRST_MS)
+        barred = [refusals(laws[places.jurisdictions], "marketing", consent) for places, consent in batch]
+        spans.append((time.thread_time() - started) / BATCH * 1e6)
         stopped += sum(any(masks) for masks in barred)
     value = median(spans)
     say(f"{value:.3f} µs a draft; some channel stopped for {stopped} of {BATCH * BATCHES}")

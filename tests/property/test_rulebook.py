@@ -139,7 +139,7 @@ def test_a_suppression_or_a_refusal_never_frees(dice: Random, more: int, refused
     facts, channel, category, at_ms = draw_case(dice)
     was = facts.consent
     denied = {**was.denied, name: was.denied.get(name, 0) | refused}
-    now = ConsentState(was.granted, denied, was.suppressed | more, was.implied, was.proven)
+    now = ConsentState(was.granted, denied, was.suppressed | more, was.implied, was.proven, was.bases)
     stricter = Facts(facts.places, now, facts.settings, sent_ms=facts.sent_ms)
     one, two = (decide_one(at_ms, f, channel, category, BOOK) for f in (facts, stricter))
     assert strictness(two) >= strictness(one)

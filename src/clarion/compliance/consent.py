@@ -154,6 +154,7 @@ def fold(records: Iterable[ConsentRecord], suppressed: Iterable[str]) -> Consent
     denied: dict[str, int] = {}
     implied: dict[str, int] = {}
     proven: dict[str, int] = {}
+    bases: dict[str, dict[str, int]] = {}
     for (channel, category), record in latest.items():
         on_all = latest.get((channel, ANY_CATEGORY))
         overruled = on_all is not None and on_all is not record and _rank(on_all) >= _rank(record)
@@ -163,12 +164,13 @@ def fold(records: Iterable[ConsentRecord], suppressed: Iterable[str]) -> Consent
         _add(granted if record.consented else denied, category, bit)
         if record.consented and record.basis not in EXPRESS:
             _add(implied, category, bit)
+            _add(bases.setdefault(record.basis, {}), category, bit)
         if record.consented and record.proven:
             _add(proven, category, bit)
     mask = 0
     for channel in suppressed:
         mask |= 1 << CHANNEL_INDEX[channel]
-    return ConsentState(granted, denied, mask, implied, proven)
+    return ConsentState(granted, denied, mask, implied, proven, bases)
 
 
 def _add(masks: dict[str, int], category: str, bit: int) -> None:

@@ -15,7 +15,7 @@ Consent: TypeAlias = Literal["none", "opt_in", "express", "written", "double_opt
 CONSENTS: Final[tuple[Consent, ...]] = ("none", "opt_in", "express", "written", "double_opt_in")
 """What a message needs, from the least to the most."""
 
-Basis: TypeAlias = Literal["soft_opt_in", "implied_purchase", "implied_inquiry", "contract", "inferred"]
+WeakBasis: TypeAlias = Literal["soft_opt_in", "implied_purchase", "implied_inquiry", "contract", "inferred"]
 """What may stand for an express word, where a row accepts it."""
 
 Medium: TypeAlias = Literal["email", "push", "sms", "in_app", "voice", "whatsapp", "webhook"]
@@ -61,7 +61,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str
     effective_from: date
     consent: Consent = "none"
-    accepts: tuple[Basis, ...] = ()
+    accepts: tuple[WeakBasis, ...] = ()
     hours: tuple[Hours, ...] = ()
     holidays: str = ""
     law: bool = True

@@ -11,7 +11,7 @@ all that any wants said. There are few of them (places × classes), they are kep
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from functools import cache, lru_cache
@@ -29,6 +29,7 @@ from clarion.compliance.rule_rows import (
     LegalCap,
     Row,
     RuleSet,
+    WeakBasis,
     read_rule_set,
 )
 from clarion.compliance.rules import Rule
@@ -47,6 +48,14 @@ class Capped(NamedTuple):
     cap: LegalCap
 
 
+class Asked(NamedTuple):
+    """What a rule asks for: her word at least, or one of the bases that it `accepts` instead."""
+
+    rule_id: str
+    consent: Consent
+    accepts: tuple[WeakBasis, ...]
+
+
 class Duty(NamedTuple):
     """What a message has to hold (`postal_address`, `unsubscribe`, …), and the rule that wants it."""
 
@@ -58,8 +67,8 @@ class Duty(NamedTuple):
 class Terms:
     """What a law asks of one channel.
 
-    `consent` is the most that any rule asks for, by `consent_rule` ("": none asks). `express_rule`: the rule by which a
-    purchase or an inquiry does not do for it ("": it does). `proof_rule`: the rule for which it must be proven, too.
+    `consent` is the most that any rule asks for, by `consent_rule` ("": none asks), `asked` is what each does.
+    `proof_rule`: the rule for which it must be proven, too ("": none).
     `suppression_rule`, `refusal_rule`: by which a suppressed channel, or a refusal, stops it ("": it does not).
     `hours`: when it may go (None: at any time), made of `opening`, rule by rule. `rule_ids`: of all rows in it.
     """
@@ -67,7 +76,7 @@ class Terms:
     channel: str
     consent: Consent
     consent_rule: str
-    express_rule: str
+    asked: tuple[Asked, ...]
     proof_rule: str
     suppression_rule: str
     refusal_rule: str
@@ -83,7 +92,8 @@ class Law:
     """What holds for messages of one class in some jurisdictions: `terms` by channel, in canonical order.
 
     The masks say the same by channel: what a suppression (`suppressible`) or a refusal (`refusable`) stops, what needs
-    a grant, what an express one, what a proven one. `version` is that of the rule set.
+    a grant, what a proven one. `instead`: sets of bases with the channels on which some rule accepts just these for her
+    express word. `version` is that of the rule set.
     """
 
     version: str
@@ -91,8 +101,8 @@ class Law:
     suppressible: int
     refusable: int
     needs_grant: int
-    needs_express: int
     needs_proof: int
+    instead: tuple[tuple[tuple[WeakBasis, ...], int], ...]
 
 
 class Refusal(NamedTuple):
@@ -100,6 +110,18 @@ class Refusal(NamedTuple):
 
     reason: Rule
     rule_id: str
+
+
+class Laws(dict[tuple[str, ...], Law]):
+    """The law of each set of jurisdictions, worked out when it is first asked for."""
+
+    def __init__(self, find: Callable[[tuple[str, ...]], Law]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, jurisdictions: tuple[str, ...]) -> Law:
+        law = self[jurisdictions] = self._find(jurisdictions)
+        return law
 
 
 class Rulebook:
@@ -131,6 +153,10 @@ class Rulebook:
             bisect_right(self._since, at_ms),
             (settings.default_windows, settings.require_proof),
         )
+
+    def laws(self, category: Category, settings: ComplianceSettings, at_ms: int) -> Laws:
+        """The same by jurisdictions, for a batch of one tenant and category: who shares places shares a look-up."""
+        return Laws(lambda jurisdictions: self.law(Places(jurisdictions, ()), category, settings, at_ms))
 
     def applying(self, jurisdictions: Iterable[str]) -> list[Row]:
         """The rows that hold in any of these jurisdictions, whatever the time, in the order of the table."""
@@ -178,8 +204,8 @@ class Rulebook:
             suppressible=_mask(terms, lambda t: t.suppression_rule),
             refusable=_mask(terms, lambda t: t.refusal_rule),
             needs_grant=_mask(terms, lambda t: t.consent_rule),
-            needs_express=_mask(terms, lambda t: t.express_rule),
             needs_proof=_mask(terms, lambda t: t.proof_rule),
+            instead=_instead(terms),
         )
 
     def _terms(self, channel: str, rows: list[Row], choices: tuple[bool, bool]) -> Terms:
@@ -192,7 +218,7 @@ class Rulebook:
             channel=channel,
             consent="none" if most is None else most.consent,
             consent_rule="" if most is None else most.id,
-            express_rule=_first([row for row in asking if not row.accepts]),
+            asked=tuple(Asked(row.id, row.consent, row.accepts) for row in asking),
             proof_rule=_first(proving),
             suppression_rule=_first([row for row in rows if "suppression" in row.stopped_by]),
             refusal_rule=_first([row for row in rows if "refusal" in row.stopped_by]),
@@ -229,9 +255,16 @@ def refusals(law: Law, category: str, consent: ConsentState) -> tuple[int, int, 
         return consent.suppressed & law.suppressible, denied & law.refusable, 0
     named, every = consent.granted.get(category, 0), consent.granted.get(ANY_CATEGORY, 0)
     missing = law.needs_grant & ~(named | every)
-    if law.needs_express and consent.implied:
+    if consent.implied:
         express = named & ~consent.implied.get(category, 0) | every & ~consent.implied.get(ANY_CATEGORY, 0)
-        missing |= law.needs_express & ~express
+        weak = law.needs_grant & ~missing & ~express
+        if weak and consent.bases:
+            for accepts, channels in law.instead:
+                asked = channels & weak
+                if asked:
+                    missing |= asked & ~_resting_on(accepts, category, consent)
+        else:
+            missing |= weak
     if law.needs_proof:
         proven = consent.proven.get(category, 0) | consent.proven.get(ANY_CATEGORY, 0)
         missing |= law.needs_proof & ~proven
@@ -252,7 +285,35 @@ def refuses(law: Law, channel: str, category: str, consent: ConsentState) -> Ref
     granted = consent.granted.get(category, 0) | consent.granted.get(ANY_CATEGORY, 0)
     if not granted >> index & 1:
         return Refusal(Rule.CONSENT_MISSING, terms.consent_rule)
-    return Refusal(Rule.CONSENT_MISSING, terms.proof_rule or terms.express_rule)
+    return Refusal(Rule.CONSENT_MISSING, _unmet(terms, category, consent) or terms.proof_rule)
+
+
+def _resting_on(accepts: Collection[str], category: str, consent: ConsentState) -> int:
+    """Mask of the channels that are granted on one of these bases."""
+    held = 0
+    # She has one or two, rows accept up to five.
+    for basis, masks in consent.bases.items():
+        if basis in accepts:
+            held |= masks.get(category, 0) | masks.get(ANY_CATEGORY, 0)
+    return held
+
+
+def _unmet(terms: Terms, category: str, consent: ConsentState) -> str:
+    """The first rule that does not accept what a grant rests on; "" where it is express, or all accept it."""
+    bit = 1 << CHANNEL_INDEX[terms.channel]
+    for name in (category, ANY_CATEGORY):
+        if consent.granted.get(name, 0) & ~consent.implied.get(name, 0) & bit:
+            return ""
+    unmet = (a.rule_id for a in terms.asked if not _resting_on(a.accepts, category, consent) & bit)
+    return next(unmet, "")
+
+
+def _instead(terms: Iterable[Terms]) -> tuple[tuple[tuple[WeakBasis, ...], int], ...]:
+    masks: dict[tuple[WeakBasis, ...], int] = {}
+    for entry in terms:
+        for asked in entry.asked:
+            masks[asked.accepts] = masks.get(asked.accepts, 0) | 1 << CHANNEL_INDEX[entry.channel]
+    return tuple(masks.items())
 
 
 _EPOCH: Final = datetime.fromtimestamp(0, UTC).date()

@@ -50,6 +50,7 @@ STATES: Final = ["FL", "Texas", "us-ri", "CT", "OK", "NY", "CA", "MD", "Atlantis
 
 _MINUTE_MS: Final = 60_000
 _HOUR_MS: Final = 3_600_000
+_BASES: Final = ("soft_opt_in", "implied_purchase", "implied_inquiry", "contract", "inferred", "a_hunch")
 _EXAMPLES: Final = 5
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -185,12 +186,15 @@ def draw_consent(dice: Random) -> ConsentState:
     denied: dict[str, int] = {}
     implied: dict[str, int] = {}
     proven: dict[str, int] = {}
+    bases: dict[str, dict[str, int]] = {}
     for category in dice.sample(["marketing", "service", "*"], dice.randint(0, 3)):
         granted[category] = dice.choice((7, 7, 7, dice.randrange(8)))
         denied[category] = dice.choice((0, 0, dice.randrange(8))) & ~granted[category]
         implied[category] = dice.choice((0, dice.randrange(8))) & granted[category]
+        if implied[category]:
+            bases.setdefault(dice.choice(_BASES), {})[category] = implied[category]
         proven[category] = dice.randrange(8) & granted[category] & ~implied[category]
-    return ConsentState(granted, denied, dice.choice((0, 0, 0, dice.randrange(8))), implied, proven)
+    return ConsentState(granted, denied, dice.choice((0, 0, 0, dice.randrange(8))), implied, proven, bases)
 
 
 @cache
@@ -256,9 +260,12 @@ def _refuses(row: dict[str, Any], facts: Facts, category: str, bit: int) -> bool
         return False
     if facts.settings.require_proof and needed in ("written", "double_opt_in"):
         return not any(consent.proven.get(name, 0) & bit for name in names)
-    if row.get("accepts"):
-        return not names
-    return all(consent.implied.get(name, 0) & bit for name in names)
+    if any(not consent.implied.get(name, 0) & bit for name in names):
+        return False
+    held = [
+        basis for basis, masks in consent.bases.items() if any(masks.get(name, 0) & bit for name in names)
+    ]
+    return not set(held) & set(row.get("accepts", ()))
 
 
 def _is_open(row: dict[str, Any], zone: str, at_ms: int) -> bool:

@@ -21,8 +21,12 @@ SECURITY, TRANSACTIONAL, SERVICE, MARKETING = DEFAULT_CATEGORIES
 NOW_MS = int(datetime(2026, 11, 23, tzinfo=UTC).timestamp() * 1000)
 ALL = 0b111
 EXPRESS = ConsentState(granted={"marketing": ALL})
-IMPLIED = ConsentState(granted={"marketing": ALL}, implied={"marketing": ALL})
 PROVEN = ConsentState(granted={"marketing": ALL}, proven={"marketing": ALL})
+
+
+def resting_on(*bases: str) -> ConsentState:
+    masks = {"marketing": ALL}
+    return ConsentState(granted=masks, implied=masks, bases=dict.fromkeys(bases, masks))
 
 
 def law(
@@ -114,28 +118,38 @@ def test_what_is_transactional_has_no_hours_caps_or_consent_anywhere(category: C
 
 
 @pytest.mark.parametrize(
-    ("place", "consent", "implied_is_enough"),
+    ("place", "consent", "enough"),
     [
-        ("US-NY", "written", False),
-        ("CA", "opt_in", True),
-        ("IT", "opt_in", True),
-        ("DE", "double_opt_in", True),
-        ("FR", "opt_in", True),
-        ("GB", "opt_in", True),
-        ("AU", "opt_in", True),
-        ("IN", "express", False),
-        ("AE", "express", False),
-        ("BR", "express", False),
-        ("??", "double_opt_in", False),
+        ("US-NY", "written", ()),
+        ("CA", "opt_in", ("implied_purchase", "implied_inquiry", "contract")),
+        ("IT", "opt_in", ("soft_opt_in",)),
+        ("DE", "double_opt_in", ("soft_opt_in",)),
+        ("FR", "opt_in", ("soft_opt_in",)),
+        ("GB", "opt_in", ("soft_opt_in",)),
+        ("AU", "opt_in", ("soft_opt_in", "implied_purchase", "contract", "inferred")),
+        ("IN", "express", ()),
+        ("AE", "express", ()),
+        ("BR", "express", ()),
+        ("??", "double_opt_in", ()),
     ],
 )
-def test_marketing_texts_need_this_consent(place: str, consent: str, *, implied_is_enough: bool):
+def test_marketing_texts_need_this_consent(place: str, consent: str, enough: tuple[str, ...]):
     assert sms(place).consent == consent
     assert refuses(law(place), "sms", "marketing", EXPRESS) is None
-    assert (refuses(law(place), "sms", "marketing", IMPLIED) is None) == implied_is_enough
+    bases = ("soft_opt_in", "implied_purchase", "implied_inquiry", "contract", "inferred", "a_hunch")
+    accepted = {b for b in bases if refuses(law(place), "sms", "marketing", resting_on(b)) is None}
+    assert accepted == set(enough)
     missing = refuses(law(place), "sms", "marketing", ConsentState())
     assert missing is not None
     assert missing.reason == Rule.CONSENT_MISSING
+
+
+def test_each_law_wants_a_basis_that_it_knows():
+    both = law("CA", "IT")
+    for basis, rule_id in (("soft_opt_in", "ca-marketing"), ("implied_purchase", "eu-marketing")):
+        refusal = refuses(both, "sms", "marketing", resting_on(basis))
+        assert refusal == (Rule.CONSENT_MISSING, rule_id)
+    assert refuses(both, "sms", "marketing", resting_on("soft_opt_in", "implied_purchase")) is None
 
 
 @pytest.mark.parametrize(
@@ -156,7 +170,7 @@ def test_an_express_grant_of_everything_outweighs_an_implied_one_of_the_category
 
 
 def test_push_needs_an_express_word_everywhere():
-    refusal = refuses(law("CA"), "push", "marketing", IMPLIED)
+    refusal = refuses(law("CA"), "push", "marketing", resting_on("contract"))
     assert refusal == (Rule.CONSENT_MISSING, "any-push-marketing")
 
 
