@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from clarion.compliance.model import NO_CONSENT, ConsentState
+from clarion.compliance.rulebook import bundled_rulebook
 from clarion.contracts.work import URGENT_PRIORITY
 from clarion.delivery.conclude import Attempt, Closing, settle
 from clarion.delivery.dead_devices import forget_dead
@@ -101,6 +102,7 @@ async def _send(bill: Bill, ports: DispatchPorts) -> tuple[list[Outcome], list[C
     _count(called.asked, called.own, account, took_ms, ports)
     capabilities = ports.providers.get(account).capabilities
     idempotent = capabilities.idempotent
+    ruleset = bundled_rulebook().version
     for one, outcome in zip(begun, outcomes, strict=True):
         category = one.config.categories.get(one.job.category)
         moves = moves_on(outcome, one.job.item.priority, idempotent=idempotent)
@@ -117,6 +119,7 @@ async def _send(bill: Bill, ports: DispatchPorts) -> tuple[list[Outcome], list[C
             fails_over=moves and _has_untried(one, account, ports),
             by_message_id=not capabilities.echoes_id,
             route=one.note,
+            ruleset=ruleset,
         )
         closings.append(settle(one.job, outcome, attempt))
     return outcomes, closings
@@ -159,7 +162,8 @@ async def _check_consent(
         if category is None or (not readable and category.class_ != "transactional"):
             closing = consent_unreadable(one.job, now_ms)
         elif readable:
-            closing = refused(one.job, category, consents.get(one.job.user_id, NO_CONSENT), now_ms)
+            consent = consents.get(one.job.user_id, NO_CONSENT)
+            closing = refused(one.job, category, consent, one.config, now_ms)
         if closing is None:
             permitted.append(one)
         else:

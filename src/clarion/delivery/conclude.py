@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from clarion.contracts.events import NotificationEvent, derive_event_id
 from clarion.contracts.statuses import TERMINAL
@@ -24,7 +25,8 @@ class AttemptEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of a delivery's attempt log, as `/trace` shows it. No PII. `at_ms` is UTC ms of the store's clock.
 
     `locale`: the language that the message was in, where its template has several. `route`: why this provider, where
-    there was a choice.
+    there was a choice. `law`: the rule of the rulebook behind `rule`; `ruleset`: the version of the rulebook that was
+    asked.
     """
 
     n: int
@@ -39,6 +41,8 @@ class AttemptEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     next_at_ms: int = 0
     locale: str = ""
     route: Note | None = None
+    law: str = ""
+    ruleset: str = ""
 
 
 class Closing(msgspec.Struct, frozen=True):
@@ -63,15 +67,26 @@ class Closing(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """Why a job is not sent now: the rule's id and a sentence without PII."""
+    """Why a job is not sent now: the rule's id and a sentence without PII; `law`, `ruleset` as in `AttemptEntry`."""
 
     rule: str
     detail: str = ""
+    law: str = ""
+    ruleset: str = ""
 
 
 def close(job: Job, status: str, rule: Rule, at_ms: int) -> Closing:
     """End a job without an attempt (`blocked`, `expired`, `failed`, `unknown`)."""
-    entry = AttemptEntry(job.attempts, at_ms, status, job.provider, detail=rule.detail, rule=rule.rule)
+    entry = AttemptEntry(
+        job.attempts,
+        at_ms,
+        status,
+        job.provider,
+        detail=rule.detail,
+        rule=rule.rule,
+        law=rule.law,
+        ruleset=rule.ruleset,
+    )
     return Closing(job, job.lease_epoch, status, entry)
 
 
@@ -79,9 +94,16 @@ def defer(job: Job, rule: Rule, due_ms: int, at_ms: int) -> Closing:
     """Leave a job for later, because of a rule; or end it where it would be worthless by then."""
     if job.expires_ms and due_ms >= job.expires_ms:
         detail = f"{rule.rule} moves it past its expiry"
-        return close(job, "expired", Rule(rule.rule, detail), at_ms)
+        return close(job, "expired", replace(rule, detail=detail), at_ms)
     entry = AttemptEntry(
-        job.attempts, at_ms, "deferred", detail=rule.detail, rule=rule.rule, next_at_ms=due_ms
+        job.attempts,
+        at_ms,
+        "deferred",
+        detail=rule.detail,
+        rule=rule.rule,
+        next_at_ms=due_ms,
+        law=rule.law,
+        ruleset=rule.ruleset,
     )
     return Closing(job, job.lease_epoch, "deferred", entry, due_ms=due_ms)
 
@@ -133,7 +155,7 @@ class Attempt(msgspec.Struct, frozen=True):
 
     `park`: an ambiguous outcome is left `unknown` rather than risking a duplicate. `random` in [0, 1) spreads retries.
     `moves_on`: the next attempt had better be another provider's; `fails_over`: there is one that can be asked at once.
-    `locale`: see `AttemptEntry`. `by_message_id`: see `Conclusion`. `route`: see `AttemptEntry`.
+    `locale`, `route`, `ruleset`: see `AttemptEntry`. `by_message_id`: see `Conclusion`.
     """
 
     epoch: int
@@ -148,6 +170,7 @@ class Attempt(msgspec.Struct, frozen=True):
     fails_over: bool = False
     by_message_id: bool = False
     route: Note | None = None
+    ruleset: str = ""
 
 
 def settle(job: Job, outcome: Outcome, attempt: Attempt) -> Closing:
@@ -174,6 +197,7 @@ def settle(job: Job, outcome: Outcome, attempt: Attempt) -> Closing:
         next_at_ms=due_ms,
         locale=attempt.locale,
         route=attempt.route,
+        ruleset=attempt.ruleset,
     )
     return Closing(
         job,

@@ -137,7 +137,7 @@ async def _prepare(
             allowed.append(one)
         else:
             await ports.allowances.release(one.caps)
-            closings.append(capped(one.job, one.config, ports.clock.now_ms()))
+            closings.append(capped(one.job, one.config, one.caps[mine.index(False)], ports.clock.now_ms()))
     return allowed
 
 

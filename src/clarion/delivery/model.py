@@ -9,6 +9,7 @@ import msgspec
 
 from clarion.audience.model import DeviceToken
 from clarion.audience.ports import DeviceRow
+from clarion.compliance.jurisdictions import Whereabouts
 from clarion.contracts.work import WorkItem
 from clarion.tenancy.model import QuietHours
 
@@ -29,6 +30,7 @@ class Job(msgspec.Struct, frozen=True):
     never. `config_version`: that of the tenant's settings as the job was read. `is_test`: a test credential asked for
     it; it goes to a sandbox, whatever else the tenant has. `devices`: the user's, where the channel is push. `tried`:
     providers that failed it, for which others are asked first. `excused`: attempts that do not count against it.
+    `region`, `phone_country`, `phone_zones`: see `Whereabouts`.
     """
 
     item: WorkItem
@@ -61,6 +63,14 @@ class Job(msgspec.Struct, frozen=True):
     collapse_key: str = ""
     tried: tuple[str, ...] = ()
     excused: int = 0
+    region: str = ""
+    phone_country: str = ""
+    phone_zones: tuple[str, ...] = ()
+
+    @property
+    def whereabouts(self) -> Whereabouts:
+        """What is known of where its user is."""
+        return Whereabouts(self.country, self.region, self.timezone, self.phone_country, self.phone_zones)
 
 
 class Message(msgspec.Struct, frozen=True):

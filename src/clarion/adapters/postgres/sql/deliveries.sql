@@ -3,7 +3,8 @@
 SELECT o.global_id, o.tenant_id, o.channel, o.priority, o.due_at, o.state, o.lease_epoch, o.attempts, o.provider, o.tried, o.excused,
        coalesce(o.leased_until > now(), false) AS lease_live, o.leased_until,
        n.user_id, n.category, n.template, n.template_version, n.payload, n.personalization, n.expires_at, n.traceparent,
-       n.journey_id, n.is_test, u.external_id, u.timezone, u.language, u.country, u.sealed, u.quiet_hours, u.preferences,
+       n.journey_id, n.is_test, u.external_id, u.timezone, u.language, u.country, u.region,
+       u.phone_country, u.phone_zones, u.sealed, u.quiet_hours, u.preferences,
        CASE WHEN o.channel = 'push' THEN n.metadata->>'collapse_key' END AS collapse_key,
        v.device_platforms, v.device_tokens, coalesce(ts.config_version, 0) AS config_version
 FROM unnest($1::uuid[], $2::timestamptz[]) AS t (global_id, created_at)
