@@ -75,6 +75,11 @@ class Seals:
         assert tenant_id == WHO.tenant_id
         return [clear for _, clear in evidence]
 
+    async def unseal_evidence(
+        self, tenant_id: bytes, user_id: int, sealed: Sequence[bytes]
+    ) -> list[bytes | None]:
+        raise NotImplementedError
+
 
 def heard(said: Sequence[tuple[Cell, bool, int]], ticks: int) -> tuple[Words, Subscriptions]:
     store = Words(ticks)

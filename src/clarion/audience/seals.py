@@ -97,6 +97,22 @@ class Seals:
             for user_id, clear in evidence
         ]
 
+    async def unseal_evidence(
+        self, tenant_id: bytes, user_id: int, sealed: Sequence[bytes]
+    ) -> list[bytes | None]:
+        """One user's evidence in clear; see `compliance.ports.Subjects`."""
+        key = (await self._keyring.refetch([user_id])).get(user_id) if any(sealed) else None
+        context = evidence_context(user_id, tenant_id)
+        return [self._open_evidence(key, one, context) if one else b"" for one in sealed]
+
+    def _open_evidence(self, key: bytes | None, sealed: bytes, context: bytes) -> bytes | None:
+        if key is None:
+            return None
+        try:
+            return self._sealer.unseal(key, sealed, context)
+        except Permanent:
+            return None
+
     def _open(self, request: SealedOf, keys: dict[int, bytes]) -> SealedProfile | None:
         key = keys.get(request.user_id)
         if key is None or not request.sealed:

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from clarion.compliance.chain import Break, Verdict, find_break, link, origin
+from clarion.compliance.chain import Break, Linked, Verdict, find_break, link, origin
 from clarion.compliance.consent import ALL, ConsentEntry, entry_of
 from clarion.compliance.model import ANY_CATEGORY
 from clarion.compliance.ports import ConsentEvent, ConsentLedger, ConsentRecord
@@ -113,10 +113,10 @@ def holding(events: Sequence[ConsentEvent], at_ms: int) -> list[ConsentRecord]:
             continue
         key = (event.channel, event.category)
         known = latest.get(key)
-        if known is None or (event.at_ms, not event.consented) >= (known.at_ms, not known.consented):
+        if known is None or (event.at_us, not event.consented) >= (known.at_us, not known.consented):
             latest[key] = event
     records = [
-        ConsentRecord(e.channel, e.category, e.consented, e.at_ms, e.source, e.basis, e.state == "confirmed")
+        ConsentRecord(e.channel, e.category, e.consented, e.at_ms, e.source, e.basis, e.is_proven)
         for e in latest.values()
         if not (e.consented and e.expires_ms is not None and e.expires_ms <= at_ms)
     ]
@@ -134,12 +134,12 @@ def find_flaw(proof: Proof, is_signed: Callable[[bytes, bytes, bytes], bool]) ->
     That the public key is ours has to be compared with one that was had from us.
     """
     try:
-        key, signature = base64.b64decode(proof.public_key), base64.b64decode(proof.signature)
+        key, signature = _unb64(proof.public_key), _unb64(proof.signature)
         if not is_signed(key, signed_bytes(proof), signature):
             return "the signature is not that of this document"
         for word in proof.words:
-            previous, content = base64.b64decode(word.previous_hash), base64.b64decode(word.content)
-            if not hmac.compare_digest(link(previous, content), base64.b64decode(word.hash)):
+            previous, content = _unb64(word.previous_hash), _unb64(word.content)
+            if not hmac.compare_digest(link(previous, content), _unb64(word.hash)):
                 return f"word {word.number} does not have the hash that follows from it"
             hashed: list[Any] = msgspec.json.decode(content)
             if hashed[1:6] != [
@@ -159,16 +159,24 @@ async def verify_consent_chain(ledger: ConsentLedger, tenant_id: bytes) -> Verdi
     """Whether a tenant's ledger is as it was written, its end included. In memory PAGE rows at a time."""
     rows = number = 0
     previous = origin(CHAIN, tenant_id)
-    head = await ledger.chain_head(tenant_id)
+    end, end_hash = await ledger.chain_head(tenant_id) or (0, previous)
     while page := await ledger.chain(tenant_id, number, PAGE):
-        broken = find_break(previous, number, page)
+        broken = find_break(previous, number, page) or _find_other_end(page, end, end_hash)
         if broken:
             return Verdict(rows, number, previous, broken)
         rows += len(page)
         number, previous = page[-1].number, page[-1].hash
-    if head is not None and number < head[0]:
+    if number < end:
         return Verdict(rows, number, previous, Break(number + 1, "is missing, and all that follow it"))
     return Verdict(rows, number, previous, None)
+
+
+def _find_other_end(page: Sequence[Linked], end: int, end_hash: bytes) -> Break | None:
+    """Whether the row at the chain's end is another one than that which was written last, with all its hashes right."""
+    place = end - page[0].number
+    if not 0 <= place < len(page) or hmac.compare_digest(page[place].hash, end_hash):
+        return None
+    return Break(end, "is another one than was written: the chain's end has another hash")
 
 
 def _word(event: ConsentEvent, evidence: Any) -> ProofWord:  # noqa: ANN401  JSON
@@ -200,3 +208,7 @@ def _time(ms: int) -> str:
 
 def _b64(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
+
+
+def _unb64(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)

@@ -64,7 +64,10 @@ class ConsentRecord(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ConsentEvent(msgspec.Struct, frozen=True):
-    """A word as it stands in the ledger. Times are UTC ms; `content` is what was hashed, after `previous_hash`."""
+    """A word as it stands in the ledger, with when it was given (UTC µs: the order of words in one millisecond).
+
+    `content` is what was hashed, after `previous_hash`; None: the row before it is gone.
+    """
 
     number: int
     channel: str
@@ -75,11 +78,21 @@ class ConsentEvent(msgspec.Struct, frozen=True):
     basis: str
     details: Mapping[str, str]
     expires_ms: int | None
-    at_ms: int
+    at_us: int
     evidence: bytes
     content: bytes
     hash: bytes
     previous_hash: bytes | None
+
+    @property
+    def at_ms(self) -> int:
+        """When it was given (UTC ms)."""
+        return self.at_us // 1000
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether it was confirmed, or given in writing with its wording on record."""
+        return self.state == "confirmed" or (self.basis == "written" and "wording_hash" in self.details)
 
 
 class ConsentStore(Protocol):
@@ -138,6 +151,12 @@ class Subjects(Protocol):
 
         Unreadable from the moment on that her key is gone.
         """
+        ...
+
+    async def unseal_evidence(
+        self, tenant_id: bytes, user_id: int, sealed: Sequence[bytes]
+    ) -> list[bytes | None]:
+        """One user's evidence in clear, in order; what is empty stays empty, None: her key is gone."""
         ...
 
 

@@ -109,7 +109,7 @@ def _event(tenant_id: bytes, record: Record) -> ConsentEvent:
         basis=record["basis"],
         details=_details.decode(record["details"]),
         expires_ms=record["expires_at"],
-        at_ms=record["recorded_at"],
+        at_us=record["at_us"],
         evidence=record["evidence"],
         content=record["content"],
         hash=record["hash"],

@@ -114,10 +114,10 @@ SELECT EXISTS (SELECT FROM consent_events
 
 -- name: read_events
 -- All that one user ever said up to an instant, in the order in which it was written down, each with the hash before it.
-SELECT e.number, e.channel, e.category, e.consented, e.source, e.state, e.basis, e.details, e.expires_at, e.recorded_at, e.evidence,
-       consent_content(e) AS content, e.hash, p.hash AS previous_hash
+SELECT e.number, e.channel, e.category, e.consented, e.source, e.state, e.basis, e.details, e.expires_at,
+       (extract(epoch FROM e.recorded_at) * 1000000)::bigint AS at_us, e.evidence, consent_content(e) AS content, e.hash, p.hash AS previous_hash
 FROM consent_events e LEFT JOIN consent_events p ON p.tenant_id = e.tenant_id AND p.number = e.number - 1
-WHERE e.tenant_id = $1 AND e.user_id = $2 AND e.recorded_at <= $3
+WHERE e.tenant_id = $1 AND e.user_id = $2 AND date_trunc('milliseconds', e.recorded_at) <= $3
 ORDER BY e.number
 
 -- name: read_chain
