@@ -92,7 +92,10 @@ async def settle(victim: Caller) -> list[str]:
     )
     await make("POST /keys", {"name": f"{SECRET}-key", "scopes": ["users:read"]})
     await make("POST /suppressions", {"user_id": "victims-user", "channel": "sms", "reason": "manual"})
+    await make("PUT /users/victims-user/residency", {"residency": "pinned"})
     await make("POST /compliance/exports", {"user_id": "victims-user"})
+    await make("PUT /users/victims-past", {"attributes": {"first_name": SECRET}})
+    await make("POST /compliance/erasures", {"user_id": "victims-past"})
     await make("POST /members", {"email": f"{SECRET}@example.org", "role": "analyst"}, may_fail=True)
     shown = ("GET /users/victims-user/devices", "GET /notifications", "GET /keys", "GET /broadcasts")
     answers += [(await victim.call(line)).body for line in shown]
