@@ -194,7 +194,13 @@ def draw_consent(dice: Random) -> ConsentState:
         if implied[category]:
             bases.setdefault(dice.choice(_BASES), {})[category] = implied[category]
         proven[category] = dice.randrange(8) & granted[category] & ~implied[category]
-    return ConsentState(granted, denied, dice.choice((0, 0, 0, dice.randrange(8))), implied, proven, bases)
+    suppressed = dice.choice((0, 0, 0, dice.randrange(8)))
+    granted, denied, implied, proven = (_told(masks) for masks in (granted, denied, implied, proven))
+    return ConsentState(granted, denied, suppressed, implied, proven, bases)
+
+
+def _told(masks: dict[str, int]) -> dict[str, int]:
+    return {name: mask for name, mask in masks.items() if mask}
 
 
 @cache
