@@ -2,7 +2,7 @@
 # ARGS reaches the program: make up ARGS="--port 9090", make test ARGS="tests/unit -k caps".
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-contract lint attack bench clients contract reference docs fmt lock clean
+.PHONY: help up test test-contract lint attack bench clients contract reference docs fmt lock sbom clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -27,12 +27,14 @@ test-contract: $(READY) ## Run the providers against software that others wrote 
 	@$(BIN)/python -m tools.oracles .oracles
 	@CLARION_ORACLES=$(CURDIR)/.oracles $(BIN)/pytest tests/oracles -n 0 -v -rs $(ARGS)
 
-lint: $(READY) ## Check style, types, import contracts, house rules and the documentation's links
+lint: $(READY) ## Check style, types, import contracts, house rules, security and the documentation's links
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.lint
+	$(BIN)/bandit -q -c pyproject.toml -r src tools bench
+	$(BIN)/python -m tools.supply_chain advisories
 	$(BIN)/mkdocs build --strict --quiet
 
 bench: $(READY) ## Measure the figures of the design and write bench/results.json
@@ -48,6 +50,9 @@ reference: $(READY) ## Write the pages of scopes, roles and rules anew
 	$(BIN)/python -m clarion.entrypoints.api.reference scopes > docs/reference/scopes.md
 	$(BIN)/python -m clarion.entrypoints.api.reference roles > docs/reference/roles.md
 	$(BIN)/python -m tools.rules_page
+
+sbom: $(READY) ## Write what Clarion is made of, as CycloneDX, to dist/sbom.cdx.json
+	$(BIN)/python -m tools.supply_chain sbom
 
 docs: $(READY) ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict
