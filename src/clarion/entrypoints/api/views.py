@@ -103,12 +103,16 @@ class CancelView(msgspec.Struct, frozen=True):
 
 
 class ReasonDetail(msgspec.Struct, frozen=True):
-    """Why a channel was not taken, or was moved to a later hour: `rule` for programs, `explanation` for people."""
+    """Why a channel was not taken, or was moved to a later hour: `rule` for programs, `explanation` for people.
+
+    `law`: the rule of the rulebook by which (null: it is none of its own).
+    """
 
     channel: str
     rule: str
     effect: str
     explanation: str
+    law: str | None = None
 
 
 class ChosenView(msgspec.Struct, frozen=True):
@@ -138,7 +142,7 @@ class ConsentSeen(msgspec.Struct, frozen=True):
 
 
 class DecisionInputs(msgspec.Struct, frozen=True):
-    """What the decision was made on."""
+    """What the decision was made on; `ruleset`: by which version of the rulebook ("": before there was one)."""
 
     send_time: str
     channel_selection: str
@@ -149,6 +153,8 @@ class DecisionInputs(msgspec.Struct, frozen=True):
     card_version: int
     consent: ConsentSeen
     messages_of_the_day: dict[str, int]
+    jurisdictions: list[str] = []
+    ruleset: str = ""
 
 
 class DecisionView(msgspec.Struct, frozen=True):
@@ -172,7 +178,8 @@ class AttemptView(msgspec.Struct, frozen=True):
     """One attempt, or one decision not to make one. `next_at`: when it is tried again.
 
     `locale`: the language that the message was in, where its template has several ("": it has one, or none was made).
-    `route`: why this provider, where there was a choice.
+    `route`: why this provider, where there was a choice. `law`: the rule of the rulebook behind `rule` ("": none of its
+    own), `ruleset`: the version of the rulebook that was asked.
     """
 
     n: int
@@ -188,6 +195,8 @@ class AttemptView(msgspec.Struct, frozen=True):
     next_at: str | None
     locale: str = ""
     route: RouteView | None = None
+    law: str = ""
+    ruleset: str = ""
 
 
 class LeaseView(msgspec.Struct, frozen=True):
@@ -355,6 +364,7 @@ def _reasons(decision: Decision) -> list[ReasonDetail]:
             reason.rule,
             "moved" if reason.detail == MOVED else "not taken",
             _explain(reason.rule),
+            reason.law or None,
         )
         for reason in decision.reasons
     ]
@@ -372,6 +382,8 @@ def _inputs(record: DecisionRecord) -> DecisionInputs:
         card_version=record.card_version,
         consent=_consent_seen(ConsentState(granted, denied, suppressed)),
         messages_of_the_day=dict(zip(("all", *CHANNELS), record.caps_used, strict=False)),
+        jurisdictions=list(record.decision.jurisdictions),
+        ruleset=record.decision.ruleset,
     )
 
 
@@ -417,4 +429,6 @@ def _attempt(entry: AttemptEntry) -> AttemptView:
         next_at=_time(entry.next_at_ms),
         locale=entry.locale,
         route=view_route(entry.route),
+        law=entry.law,
+        ruleset=entry.ruleset,
     )
