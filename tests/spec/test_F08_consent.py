@@ -2,17 +2,22 @@
 
 Read as: marketing needs a recorded grant; a refusal blocks at the accept, and also a message that was accepted before
 and is still waiting; from one second after the refusal was acknowledged nothing is sent against it, however slow the
-provider is; one-time codes pass. The specification's own text is not in this repository.
+provider is; one-time codes pass. Where consent cannot be read marketing waits, and says so, and codes pass (C-02, as
+far as it is consent that is away). The specification's own text is not in this repository.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import asyncpg
 import pytest
 
 from clarion.testing.smtp import SmtpSink
+from clarion.testing.waiting import eventually
 from tests.chaos.support import slow
 from tests.live.support import Person, at_noon
 
@@ -23,6 +28,18 @@ async def say(person: Person, user_id: str, *, consented: bool, category: str = 
     """Record a user's word on e-mail of a category."""
     word = {"user_id": user_id, "channel": "email", "category": category, "consented": consented}
     assert await person.get("POST /compliance/consent", {**word, "source": "test"}) == {"recorded": True}
+
+
+@asynccontextmanager
+async def consent_out_of_reach(person: Person) -> AsyncGenerator[None]:
+    """Nobody can read what users said: every read of it hangs until it is given up."""
+    connection = await asyncpg.connect(person.instance.owner_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE consent_records IN ACCESS EXCLUSIVE MODE")
+            yield
+    finally:
+        await connection.close()
 
 
 def rules_of(accepted: dict[str, Any]) -> set[str]:
@@ -91,3 +108,24 @@ async def test_F08_nothing_is_sent_a_second_after_a_refusal_however_slow_the_ser
     ends = [await sender.ends(ident) for ident in ids]
     assert set(ends) == {"sent", "blocked"}
     assert ends.count("sent") == (await sink.report()).received == arrived
+
+
+async def test_F08_where_consent_cannot_be_read_marketing_waits_and_codes_pass(
+    sender: Person, sink: SmtpSink
+):
+    await sender.users(2, timezone=at_noon())
+    await say(sender, "user-0", consented=True)
+    advert = await sender.in_seconds(2, category="marketing", user_id="user-0")
+    code = await sender.in_seconds(2, category="security", user_id="user-1", priority=0)
+
+    async with consent_out_of_reach(sender):
+
+        async def status() -> str:
+            return await sender.status(advert["notification_id"])
+
+        assert await eventually(status, "deferred".__eq__, within_s=30) == "deferred"
+        assert await sender.ends(code["notification_id"]) == "sent"
+        (waiting,) = await sender.attempts(advert["notification_id"])
+
+    assert waiting["rule"] == "consent_unavailable"
+    assert list((await sink.report(by_recipient=True)).by_recipient) == ["user-1@example.org"]

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _json: Final = msgspec.json.Encoder()
 _details: Final = msgspec.json.Decoder(dict[str, str])
 
+READ_TIMEOUT_S: Final = 2.0
+"""A one-time code waits no longer to hear what its user said: it goes whatever that is."""
+
 
 class PostgresConsentStore:
     """`compliance.ports.ConsentStore` and `ConsentLedger`, and with them `delivery.ports.ConsentReader`."""
@@ -60,7 +63,7 @@ class PostgresConsentStore:
     async def consents(self, user_ids: Sequence[int]) -> dict[int, ConsentState]:
         """Current state by user with one query on the primary; see `ConsentStore.consents`."""
         async with self._pools.pipeline() as connection:
-            records = await connection.fetch(self._sql["read_consents"], user_ids)
+            records = await connection.fetch(self._sql["read_consents"], user_ids, timeout=READ_TIMEOUT_S)
         words: defaultdict[int, list[ConsentRecord]] = defaultdict(list)
         suppressed: defaultdict[int, list[str]] = defaultdict(list)
         for user_id, channel, *said in records:
