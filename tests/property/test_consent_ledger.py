@@ -18,7 +18,7 @@ from clarion.compliance.ledger import Proof, Whose, find_flaw, holding, make_pro
 from clarion.compliance.ports import Basis, ConsentEvent, ConsentRecord, WordState
 
 TENANT: Final = bytes(range(16))
-WHOSE: Final = Whose("tenant", "ada", 1_000)
+WHOSE: Final = Whose("tenant", "ada", 1_000, (25, bytes(32)))
 SIGNER: Final = Ed25519Signer(MasterKey(bytes(32)), "consent-proof")
 
 words = st.lists(

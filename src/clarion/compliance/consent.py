@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -22,6 +22,9 @@ ALL: Final = "all"
 
 SHARING: Final = "sharing"
 """What is no channel: selling or sharing what is known of her (CCPA). A word on it gates no message of ours."""
+
+REQUEST: Final = "request"
+"""The detail that a double opt-in's request and its confirmation have in common: the request's id in hexadecimal."""
 
 EXPRESS: Final = frozenset(("express", "written"))
 """Bases that are the user's own word."""
@@ -66,6 +69,23 @@ class ConsentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     evidence: dict[str, Any] = {}
 
 
+class ConsentPorts(msgspec.Struct, frozen=True):
+    """What words are recorded with. `new_id` makes the ids (16 bytes) of double opt-ins; None: none are taken."""
+
+    subjects: Subjects
+    store: ConsentStore
+    new_id: Callable[[], bytes] | None = None
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """A double opt-in that waits for her to confirm it. `category`: `*` for all."""
+
+    request_id: bytes
+    user_id: int
+    channel: str
+    category: str
+
+
 class ConsentEntry(msgspec.Struct, frozen=True):
     """One line of the answer. `category` is `all` for every category; `timestamp` is UTC, ISO 8601."""
 
@@ -94,31 +114,60 @@ async def record_consents(
     tenant_id: bytes,
     requests: Sequence[ConsentRequest],
     categories: Collection[str],
-    subjects: Subjects,
-    store: ConsentStore,
-) -> list[Permanent | None]:
-    """Record what users said; per request in order, None or what is wrong with it (the others are recorded).
+    ports: ConsentPorts,
+) -> list[Permanent | Pending | None]:
+    """Record what users said; per request in order, None, what is to be confirmed, or what is wrong with it.
 
-    `categories` are the tenant's. When this returns, no later send of the region disregards what was said.
+    A wrong one stops no other. `categories` are the tenant's. When this returns, no later send of the region disregards
+    what was said.
     """
-    errors = [_find_error(request, categories) for request in requests]
+    subjects = ports.subjects
+    errors = [_find_error(request, categories, ports) for request in requests]
     named = {request.user_id for request, error in zip(requests, errors, strict=True) if error is None}
     ids = await subjects.find_ids(tenant_id, list(named)) if named else {}
     known: list[ConsentRequest] = []
-    for i, request in enumerate(requests):
-        if errors[i] is None and request.user_id in ids:
-            known.append(request)
-        elif errors[i] is None:
+    pending: list[Pending | None] = []
+    outcomes: list[Permanent | Pending | None] = []
+    for request, error in zip(requests, errors, strict=True):
+        if error is None and request.user_id not in ids:
             detail = "names an unknown user: PUT the user first"
-            errors[i] = Unknown(detail, "user_id")
+            outcomes.append(Unknown(detail, "user_id"))
+            continue
+        outcomes.append(error)
+        if error is None:
+            known.append(request)
+            pending.append(_pending(request, ids[request.user_id], ports.new_id))
+            outcomes[-1] = pending[-1]
     if known:
         evidence = [(ids[request.user_id], _evidence(request)) for request in known]
         sealed = await subjects.seal_evidence(tenant_id, evidence)
-        words = [
-            _words(request, ids[request.user_id], seal) for request, seal in zip(known, sealed, strict=True)
-        ]
-        await store.record(tenant_id, [word for group in words for word in group])
-    return errors
+        heard = zip(known, pending, sealed, strict=True)
+        words = [_words(request, ids[request.user_id], asked, seal) for request, asked, seal in heard]
+        await ports.store.record(tenant_id, [word for group in words for word in group])
+    return outcomes
+
+
+def _pending(request: ConsentRequest, user_id: int, new_id: Callable[[], bytes] | None) -> Pending | None:
+    if not request.double_opt_in or new_id is None:
+        return None
+    return Pending(new_id(), user_id, request.channel, _stored(request.category))
+
+
+async def opt_out_of_sharing(
+    tenant_id: bytes, user_id: int, source: str, evidence: Mapping[str, Any], ports: ConsentPorts
+) -> bool:
+    """Record that what is known of her may be neither sold nor shared (CCPA); False: it stands already.
+
+    It stops no message. Her browser may say so each time it asks for a page: only the first time is a word.
+    """
+    records = await ports.store.records(tenant_id, user_id)
+    if any(record.channel == SHARING and not record.consented for record in records):
+        return False
+    clear = _json.encode(evidence) if evidence else b""
+    (sealed,) = await ports.subjects.seal_evidence(tenant_id, [(user_id, clear)])
+    word = ConsentWord(user_id, SHARING, ANY_CATEGORY, False, source, express=False, evidence=sealed)  # noqa: FBT003  a record's field
+    await ports.store.record(tenant_id, [word])
+    return True
 
 
 async def read_consent(
@@ -181,7 +230,9 @@ def _rank(record: ConsentRecord) -> tuple[int, bool]:
     return record.at_ms, not record.consented
 
 
-def _find_error(request: ConsentRequest, categories: Collection[str]) -> Permanent | None:
+def _find_error(
+    request: ConsentRequest, categories: Collection[str], ports: ConsentPorts
+) -> Permanent | None:
     try:
         check_storable(request.user_id, "user_id")
         check_storable(request.source, "source")
@@ -192,6 +243,9 @@ def _find_error(request: ConsentRequest, categories: Collection[str]) -> Permane
             check_storable(value, name)
         if request.double_opt_in and not (request.consented and request.channel != ALL):
             detail = "asks a user to confirm what she agrees to, on a channel by its name"
+            raise Invalid(detail, "double_opt_in")
+        if request.double_opt_in and ports.new_id is None:
+            detail = "cannot be asked for here"
             raise Invalid(detail, "double_opt_in")
         check_storable(request.evidence, "evidence")
         if len(_evidence(request)) > MAX_EVIDENCE_BYTES:
@@ -218,16 +272,18 @@ def _named_evidence(request: ConsentRequest) -> dict[str, str]:
     return {name: value for name, value in named.items() if value}
 
 
-def _words(request: ConsentRequest, user_id: int, evidence: bytes) -> list[ConsentWord]:
+def _words(
+    request: ConsentRequest, user_id: int, asked: Pending | None, evidence: bytes
+) -> list[ConsentWord]:
     channels = CHANNELS if request.channel == ALL else (request.channel,)
-    category = ANY_CATEGORY if request.category == ALL else request.category
+    details = _details(request) | ({REQUEST: asked.request_id.hex()} if asked else {})
     is_grant = request.consented and not request.double_opt_in
     express = is_grant and request.channel != ALL and request.basis in EXPRESS
     return [
         ConsentWord(
             user_id,
             channel,
-            category,
+            _stored(request.category),
             request.consented,
             request.source,
             express=express,
@@ -235,11 +291,15 @@ def _words(request: ConsentRequest, user_id: int, evidence: bytes) -> list[Conse
             evidence=evidence,
             state="requested" if request.double_opt_in else "said",
             basis=request.basis,
-            details=_details(request),
+            details=details,
             expires_ms=_to_ms(request.expires_at),
         )
         for channel in channels
     ]
+
+
+def _stored(category: str) -> str:
+    return ANY_CATEGORY if category == ALL else category
 
 
 def _details(request: ConsentRequest) -> dict[str, str]:

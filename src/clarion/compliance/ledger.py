@@ -27,6 +27,9 @@ PAGE: Final = 10_000
 
 FORMAT: Final = "clarion.consent.proof.1"
 
+PURPOSE: Final = "consent-proof"
+"""What proofs are signed for."""
+
 _json: Final = msgspec.json.Encoder(order="deterministic")
 
 
@@ -43,7 +46,7 @@ class Signer(Protocol):
         ...
 
 
-class ProofWord(msgspec.Struct, frozen=True):
+class ProofWord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One word of a proof. `content`, `previous_hash` and `hash` are base64: hash = SHA-256(previous_hash ‖ content).
 
     `evidence` is what was kept sealed, in clear; None where its key is gone.
@@ -65,7 +68,14 @@ class ProofWord(msgspec.Struct, frozen=True):
     hash: str
 
 
-class Proof(msgspec.Struct, frozen=True):
+class ChainEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The last word of the tenant's chain when a proof was made, as `clarion audit verify` knows it. `hash`: base64."""
+
+    number: int
+    hash: str
+
+
+class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one user had said by `as_of`, and what held then. `public_key` and `signature` are base64 (Ed25519).
 
     The signature is over this very document without it: its JSON with sorted keys and no spaces.
@@ -77,16 +87,18 @@ class Proof(msgspec.Struct, frozen=True):
     as_of: str
     consents: list[ConsentEntry]
     words: list[ProofWord]
+    chain: ChainEnd
     public_key: str
     signature: str = ""
 
 
 class Whose(msgspec.Struct, frozen=True):
-    """Whose proof, as it names her, and up to when (UTC ms)."""
+    """Whose proof, as it names her, and up to when (UTC ms). `end`: number and hash of the chain's last word."""
 
     tenant_id: str
     user_id: str
     as_of_ms: int
+    end: tuple[int, bytes]
 
 
 def make_proof(
@@ -100,6 +112,7 @@ def make_proof(
         _time(whose.as_of_ms),
         [entry_of(record) for record in holding(events, whose.as_of_ms)],
         [_word(event, clear) for event, clear in zip(events, evidence, strict=True)],
+        ChainEnd(whose.end[0], _b64(whose.end[1])),
         _b64(signer.public_key),
     )
     return msgspec.structs.replace(proof, signature=_b64(signer.sign(signed_bytes(proof))))

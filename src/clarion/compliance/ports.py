@@ -126,10 +126,6 @@ class ConsentLedger(Protocol):
         """Every word of one user up to an instant (UTC ms), oldest first."""
         ...
 
-    async def was_requested(self, tenant_id: bytes, word: ConsentWord) -> bool:
-        """Whether this word's confirmation was asked for under the `request` of its details."""
-        ...
-
     async def chain(self, tenant_id: bytes, after: int, limit: int) -> list[Linked]:
         """The next rows of a tenant's chain after the one of this number (0: from its beginning)."""
         ...

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from clarion.compliance.consent import ALL, ConsentRequest, record_consents
+from clarion.compliance.consent import ALL, ConsentPorts, ConsentRequest, Pending, record_consents
 from clarion.compliance.ports import ConsentStore, Subjects, SuppressionStore
 from clarion.compliance.suppression import REMOVABLE, Freed, Origin, SuppressionReason, Target
 from clarion.contracts.channels import Channel
@@ -161,9 +161,10 @@ async def _refuse(
             for name in names
         ]
     said = [word for _, word in words]
-    errors = await record_consents(tenant_id, said, categories, ports.subjects, ports.words)
-    for (i, word), error in zip(words, errors, strict=True):
+    outcomes = await record_consents(tenant_id, said, categories, ConsentPorts(ports.subjects, ports.words))
+    for (i, word), outcome in zip(words, outcomes, strict=True):
         added.people.add(word.user_id)
+        error = None if isinstance(outcome, Pending) else outcome
         added.errors[i] = added.errors[i] or error
 
 

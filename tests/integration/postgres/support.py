@@ -25,7 +25,7 @@ from clarion.audience.keyring import Keyring
 from clarion.audience.profile import UserItem, UserProfile
 from clarion.audience.seals import SealedOf, Seals
 from clarion.audience.users import Upserted, get_user, upsert_users
-from clarion.compliance.consent import ConsentRequest, record_consents
+from clarion.compliance.consent import ConsentPorts, ConsentRequest, Pending, record_consents
 from clarion.kernel.errors import ClarionError
 from clarion.kernel.ids import make_ids
 from clarion.tenancy.model import DEFAULT_CATEGORIES
@@ -112,9 +112,10 @@ class Tenant:
         errors = await self.try_say(*requests)
         assert errors == [None] * len(requests)
 
-    async def try_say(self, *requests: ConsentRequest) -> Sequence[ClarionError | None]:
+    async def try_say(self, *requests: ConsentRequest) -> Sequence[ClarionError | Pending | None]:
         """Record consent."""
-        return await record_consents(self.id, requests, CATEGORIES, self.world.seals, self.world.consent)
+        ports = ConsentPorts(self.world.seals, self.world.consent, lambda: os.urandom(16))
+        return await record_consents(self.id, requests, CATEGORIES, ports)
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ import pytest
 from clarion.adapters.postgres.erasure_targets import KeyTarget
 from clarion.audience.users import delete_user
 from clarion.compliance.chain import Break, Verdict
-from clarion.compliance.consent import ConsentRequest
+from clarion.compliance.consent import ConsentRequest, Pending
 from clarion.compliance.ledger import holding, verify_consent_chain
 from clarion.compliance.model import ConsentState
 from clarion.compliance.ports import Basis, ConsentWord, DataSubject
@@ -230,7 +230,9 @@ async def test_what_a_grant_rests_on_is_told(tenant: Tenant):
 async def test_what_is_only_asked_for_grants_nothing(world: World, tenant: Tenant):
     user_id = await tenant.user("ada")
     await tenant.say(NO)
-    await tenant.say(msgspec.structs.replace(YES, double_opt_in=True))
+    (asked,) = await tenant.try_say(msgspec.structs.replace(YES, double_opt_in=True))
+    assert isinstance(asked, Pending)
+    assert (asked.user_id, asked.channel, asked.category) == (user_id, "email", "marketing")
     assert (await state(tenant, user_id)).denied == MARKETING_MAIL
     word = ConsentWord(user_id, "email", "marketing", True, "double_opt_in", True, state="confirmed")  # noqa: FBT003  a record's fields
     await world.consent.record(tenant.id, [word])
@@ -238,6 +240,7 @@ async def test_what_is_only_asked_for_grants_nothing(world: World, tenant: Tenan
     assert (held.granted, held.proven) == (MARKETING_MAIL, MARKETING_MAIL)
     events = await world.consent.events(tenant.id, user_id, await world.pools.now_ms() + 1)
     assert [event.state for event in events] == ["said", "requested", "confirmed"]
+    assert events[1].details["request"] == asked.request_id.hex()
 
 
 async def test_the_ledger_as_of_an_instant(world: World, tenant: Tenant):

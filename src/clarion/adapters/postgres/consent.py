@@ -81,12 +81,6 @@ class PostgresConsentStore:
             records = await connection.fetch(self._sql["read_events"], tenant_id, user_id, until_ms)
         return [_event(tenant_id, record) for record in records]
 
-    async def was_requested(self, tenant_id: bytes, word: ConsentWord) -> bool:
-        """Whether a double opt-in was asked for; see `ConsentLedger.was_requested`."""
-        async with self._pools.reader(tenant_id) as connection:
-            asked = (tenant_id, word.user_id, word.channel, word.category, word.details["request"])
-            return bool(await connection.fetchval(self._sql["find_request"], *asked))
-
     async def chain(self, tenant_id: bytes, after: int, limit: int) -> list[Linked]:
         """The next rows of a chain; see `ConsentLedger.chain`."""
         async with self._pools.reader(tenant_id) as connection:

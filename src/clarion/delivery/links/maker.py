@@ -16,6 +16,7 @@ CLICK_PATH: Final = "/t/c/"
 OPEN_PATH: Final = "/t/o/"
 UNSUBSCRIBE_PATH: Final = "/u/"
 PREFERENCES_PATH: Final = "/p/"
+CONFIRM_PATH: Final = "/c/"
 
 ONE_CLICK: Final = "List-Unsubscribe=One-Click"
 """What a mail program posts (RFC 8058, section 3.1), and the value of `List-Unsubscribe-Post`."""
@@ -90,7 +91,7 @@ class MessageLinks(msgspec.Struct, frozen=True, gc=False):
     def _click(self, target: str) -> str:
         """Where a link to `target` leads; "" where it stays as it is: our own links, and what is no web address."""
         clean = clean_target(target)
-        own = (self.base_url + UNSUBSCRIBE_PATH, self.base_url + PREFERENCES_PATH)
+        own = tuple(self.base_url + path for path in (UNSUBSCRIBE_PATH, PREFERENCES_PATH, CONFIRM_PATH))
         if not clean or clean.startswith(own):
             return ""
         return self.base_url + CLICK_PATH + self.signer.sign(LinkKind.CLICK, self.head, clean.encode())

@@ -5,7 +5,8 @@ Binary, then base64url without padding (which never needs any where there is no 
     1 kind | 1 key | 2 day | 16 tenant | 16 delivery | 8 user | detail, UTF-8 | 16 HMAC-SHA256, cut
 
 A token is signed, not sealed: whoever has it can read it. `detail` is the target of a click, the category of an
-unsubscribing. `kind` is part of what is signed: no token does the work of another kind.
+unsubscribing, or the channel and category to be confirmed (where the delivery's id is that of the request). `kind` is
+part of what is signed: no token does the work of another kind.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ import msgspec
 
 VALID_DAYS: Final = 400
 """How many whole days a token is good for. CAN-SPAM asks for 30 of an unsubscribe link, CASL for 60."""
+
+CONFIRM_DAYS: Final = 30
+"""As long may she take to confirm what she asked for."""
 
 MAX_DETAIL_BYTES: Final = 2_048
 """Longest detail. A link that is longer is left as its author wrote it."""
@@ -45,6 +49,7 @@ class LinkKind(IntEnum):
     OPEN = 2
     UNSUBSCRIBE = 3
     PREFERENCES = 4
+    CONFIRM = 5
 
 
 class LinkKeys(msgspec.Struct, frozen=True):
@@ -104,7 +109,8 @@ class TokenSigner:
             return None
         day = int.from_bytes(raw[2 : 2 + _DAY_BYTES], "big")
         # One day ahead is no forgery: the process that signed may be past midnight already.
-        if not -1 <= now_ms // DAY_MS - day <= VALID_DAYS:
+        valid_days = CONFIRM_DAYS if kind is LinkKind.CONFIRM else VALID_DAYS
+        if not -1 <= now_ms // DAY_MS - day <= valid_days:
             return None
         ids = said[2 + _DAY_BYTES : _DETAIL_AT]
         recipient = Recipient(

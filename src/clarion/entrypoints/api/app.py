@@ -57,7 +57,7 @@ from clarion.entrypoints.api.openapi import describe
 from clarion.entrypoints.api.patience import SWEEP_EVERY_S
 from clarion.entrypoints.api.routing import Route, methods_by_path, options, serve
 from clarion.entrypoints.api.services import Services, build_services
-from clarion.entrypoints.hooks import receipts, subscriptions, tracking
+from clarion.entrypoints.hooks import confirmations, receipts, subscriptions, tracking
 from clarion.entrypoints.workers.lane import run_lane
 
 ANCHOR_EVERY_S: Final = 5.0
@@ -95,6 +95,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *localization.ROUTES,
     *tracking.ROUTES,
     *subscriptions.ROUTES,
+    *confirmations.ROUTES,
     *broadcasts.ROUTES,
     *segments.ROUTES,
     *events.ROUTES,

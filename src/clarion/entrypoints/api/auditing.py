@@ -41,6 +41,8 @@ UNAUDITED: Final[Mapping[str, str]] = {
     "PUT /api/v1/users/{user_id}/preferences": _TRAFFIC,
     "POST /api/v1/personalization/context": _TRAFFIC,
     "POST /api/v1/compliance/consent": _LEDGER,
+    "POST /api/v1/compliance/consent/batch": _LEDGER,
+    "POST /api/v1/compliance/ccpa/opt-out": _LEDGER,
     "POST /api/v1/segments/preview": _NOTHING,
     "POST /api/v1/templates/{name}/preview": _NOTHING,
 }

@@ -29,6 +29,16 @@ def verify(
         str | None,
         typer.Option("--tenant", help="The tenant's name; all by default, and those that are gone."),
     ] = None,
+    proof: Annotated[
+        Path | None,
+        typer.Option("--proof", help="A proof of consent to check, instead of the chains."),
+    ] = None,
+    key: Annotated[
+        str,
+        typer.Option(
+            "--key", help="The public key to check a proof with, as it shows it; else this instance's."
+        ),
+    ] = "",
     data: DataOption = DEFAULT_DATA,
     json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,  # noqa: FBT002  typer makes a flag of it
 ) -> None:
@@ -38,6 +48,10 @@ def verify(
     """
     from clarion.entrypoints.cli.audit import VerifyOptions, run_verify
 
+    if proof is not None:
+        from clarion.entrypoints.cli.consent_proof import verify_proof
+
+        raise typer.Exit(verify_proof(proof, key, data))
     raise typer.Exit(run_verify(VerifyOptions(data, tenant, json)))
 
 

@@ -95,6 +95,19 @@ def say_unsubscribed(
     return page(speech, "done_title", f'<p role="status">{done}</p><p>{change}</p>')
 
 
+def ask_to_confirm(speech: Speech, sender: str, kind: str, channel: str) -> Reply:
+    """What somebody sees who follows a link to confirm what she asked for. Only its button is her word."""
+    asked = speech.html("confirm_ask", kind=kind, channel=speech.text(channel), sender=sender)
+    button = f"<button>{speech.html('confirm')}</button>"
+    return page(speech, "confirm_title", f'<p>{asked}</p><form method="post">{button}</form>')
+
+
+def say_confirmed(speech: Speech, sender: str, kind: str, channel: str) -> Reply:
+    """What somebody sees who confirmed."""
+    done = speech.html("confirmed", kind=kind, channel=speech.text(channel), sender=sender)
+    return page(speech, "confirmed_title", f'<p role="status">{done}</p>')
+
+
 def show_preferences(
     speech: Speech,
     sender: str,

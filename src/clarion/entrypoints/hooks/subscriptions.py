@@ -20,6 +20,7 @@ from clarion.entrypoints.api.body import read_body
 from clarion.entrypoints.api.replies import Page, Reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
 from clarion.entrypoints.hooks import pages
+from clarion.entrypoints.hooks.global_privacy import heed_signal
 from clarion.entrypoints.hooks.phrases import Speech
 from clarion.entrypoints.hooks.tracking import accepted_speech, read_claim
 from clarion.kernel.errors import NotFound, Transient
@@ -32,98 +33,105 @@ MAX_AGENT_CHARS: Final = 300
 """Of a `User-Agent`, as evidence."""
 
 _ANSWERS: Final = {200: Page, 404: Page, 503: Page}
-_PAGE: Final = Spec(tag="links", scope=None, answers=_ANSWERS)
-_FORM: Final = Spec(tag="links", scope=None, answers=_ANSWERS, problems=(408, 413, 415))
+PAGE: Final = Spec(tag="links", scope=None, answers=_ANSWERS)
+"""A page that is looked at."""
+
+FORM: Final = Spec(tag="links", scope=None, answers=_ANSWERS, problems=(408, 413, 415))
+"""A page whose buttons are pressed."""
 
 Fields: TypeAlias = dict[str, list[str]]
 Answer: TypeAlias = Callable[[Call, Claim, TenantConfig], Awaitable[Reply]]
 
 
-async def _serve(call: Call, kind: LinkKind, answer: Answer) -> Reply:
+async def serve(call: Call, kind: LinkKind, answer: Answer) -> Reply:
     """The answer for who holds a token of this kind."""
     claim = read_claim(call, kind)
     if claim is None:
-        return pages.no_such_link(_speech(call))
+        return pages.no_such_link(speech_for(call))
     try:
         config = await call.services.gateway.region.configs.get(claim.recipient.tenant_id)
         return await answer(call, claim, config)
     except NotFound:
-        return pages.no_such_link(_speech(call))
+        return pages.no_such_link(speech_for(call))
     except Transient:
-        return pages.come_back_later(_speech(call))
+        return pages.come_back_later(speech_for(call))
 
 
-def _speech(call: Call, who: Subscriber | None = None, config: TenantConfig | None = None) -> Speech:
+def speech_for(call: Call, who: Subscriber | None = None, config: TenantConfig | None = None) -> Speech:
     """The language to answer in: her own, what her browser accepts, her tenant's."""
     return accepted_speech(call, who.language if who else "", config.tenant.language if config else "")
 
 
-async def _subscriber(call: Call, claim: Claim) -> Subscriber | None:
+async def find_subscriber(call: Call, claim: Claim) -> Subscriber | None:
+    """Who holds the token; None where she is gone. Raises Transient."""
     return await call.services.recipients.find(claim.recipient.tenant_id, claim.recipient.user_id)
 
 
-@route("GET /u/{token}", _PAGE)
+@route("GET /u/{token}", PAGE)
 async def ask_unsubscribe(call: Call) -> Reply:
     """Ask whether to unsubscribe. Changes nothing, however often it is asked."""
 
     async def answer(call: Call, claim: Claim, config: TenantConfig) -> Reply:
         who = None
         with contextlib.suppress(Transient):  # it is only about the language
-            who = await _subscriber(call, claim)
-        return _ask(_speech(call, who, config), claim, config)
+            who = await find_subscriber(call, claim)
+        return _ask(speech_for(call, who, config), claim, config)
 
-    return await _serve(call, LinkKind.UNSUBSCRIBE, answer)
+    return await serve(call, LinkKind.UNSUBSCRIBE, answer)
 
 
-@route("POST /u/{token}", _FORM)
+@route("POST /u/{token}", FORM)
 async def unsubscribe(call: Call) -> Reply:
     """Unsubscribe, with one click (RFC 8058) or from the page.
 
     The body is a form: `List-Unsubscribe=One-Click`, or `scope=category` or `scope=all`. Whatever else it is, it means
     the message's own category on its channel. When this is answered with 200, no later send disregards it.
     """
-    fields = await _form(call)
+    fields = await read_form(call)
 
     async def answer(call: Call, claim: Claim, config: TenantConfig) -> Reply:
         scope = fields.get("scope", [""])[-1]
         cell = None if scope == "all" else _stopped(claim)
-        who = await _subscriber(call, claim)
-        speech = _speech(call, who, config)
+        who = await find_subscriber(call, claim)
+        speech = speech_for(call, who, config)
+        if who is not None:
+            await heed_signal(call, who.tenant_id, who.user_id)
         if cell and not _can_stop(cell, config):
             return _ask(speech, claim, config)
         if who is not None:
             via: Via = "unsubscribe_page" if scope else "one_click"
             if await call.services.subscriptions.unsubscribe(who, cell, _source(call, claim, via)):
                 await call.services.cards.refresh(who.tenant_id, [who.external_id])
-        stopped = (_title(speech, cell[0], config), cell[1]) if cell else None
+        stopped = (title_of(speech, cell[0], config), cell[1]) if cell else None
         return pages.say_unsubscribed(speech, config.tenant.name, stopped, _preferences_url(call, claim))
 
-    return await _serve(call, LinkKind.UNSUBSCRIBE, answer)
+    return await serve(call, LinkKind.UNSUBSCRIBE, answer)
 
 
-@route("GET /p/{token}", _PAGE)
+@route("GET /p/{token}", PAGE)
 async def read_preferences(call: Call) -> Reply:
     """Show what its reader gets, by category and channel."""
 
     async def answer(call: Call, claim: Claim, config: TenantConfig) -> Reply:
         return await _show(call, claim, config, is_saved=False)
 
-    return await _serve(call, LinkKind.PREFERENCES, answer)
+    return await serve(call, LinkKind.PREFERENCES, answer)
 
 
-@route("POST /p/{token}", _FORM)
+@route("POST /p/{token}", FORM)
 async def write_preferences(call: Call) -> Reply:
     """Keep what its reader wants.
 
     The body is a form: `kind` names a category that was shown (`*`: anything at all), `on` a box that is ticked
     (`email:news`). What was shown and is not ticked is refused. `everything=off` refuses all, whatever is ticked.
     """
-    fields = await _form(call)
+    fields = await read_form(call)
 
     async def answer(call: Call, claim: Claim, config: TenantConfig) -> Reply:
-        who = await _subscriber(call, claim)
+        who = await find_subscriber(call, claim)
         if who is None:
-            return pages.no_such_link(_speech(call, None, config))
+            return pages.no_such_link(speech_for(call, None, config))
+        await heed_signal(call, who.tenant_id, who.user_id)
         if "off" in fields.get("everything", []):
             await call.services.subscriptions.unsubscribe(who, None, _source(call, claim, "preference_page"))
         else:
@@ -131,7 +139,7 @@ async def write_preferences(call: Call) -> Reply:
         await call.services.cards.refresh(who.tenant_id, [who.external_id])
         return await _show(call, claim, config, is_saved=True)
 
-    return await _serve(call, LinkKind.PREFERENCES, answer)
+    return await serve(call, LinkKind.PREFERENCES, answer)
 
 
 async def _choose(call: Call, claim: Claim, who: Subscriber, config: TenantConfig, fields: Fields) -> None:
@@ -150,8 +158,8 @@ async def _choose(call: Call, claim: Claim, who: Subscriber, config: TenantConfi
 
 
 async def _show(call: Call, claim: Claim, config: TenantConfig, *, is_saved: bool) -> Reply:
-    who = await _subscriber(call, claim)
-    speech = _speech(call, who, config)
+    who = await find_subscriber(call, claim)
+    speech = speech_for(call, who, config)
     if who is None:
         return pages.no_such_link(speech)
     choices = await call.services.subscriptions.choices(who, config.categories)
@@ -160,19 +168,20 @@ async def _show(call: Call, claim: Claim, config: TenantConfig, *, is_saved: boo
 
 def _ask(speech: Speech, claim: Claim, config: TenantConfig) -> Reply:
     category, channel = cell = _stopped(claim)
-    kind = _title(speech, category, config)
+    kind = title_of(speech, category, config)
     return pages.ask_to_unsubscribe(
         speech, config.tenant.name, kind, channel, can_stop=_can_stop(cell, config)
     )
 
 
-def _title(speech: Speech, category: str, config: TenantConfig) -> str:
+def title_of(speech: Speech, category: str, config: TenantConfig) -> str:
+    """What a reader calls a category."""
     words, _ = pages.words_of(speech, category, config.categories)
     return words.title
 
 
 def _source(call: Call, claim: Claim, via: Via) -> Source:
-    return Source(via, format_id(claim.recipient.delivery_id), _agent(call))
+    return Source(via, format_id(claim.recipient.delivery_id), agent_of(call))
 
 
 def _can_stop(cell: Cell, config: TenantConfig) -> bool:
@@ -192,11 +201,12 @@ def _preferences_url(call: Call, claim: Claim) -> str:
     return ".." + PREFERENCES_PATH + region.links.sign(LinkKind.PREFERENCES, head)
 
 
-def _agent(call: Call) -> str:
+def agent_of(call: Call) -> str:
+    """What her browser says it is."""
     return call.trip.headers.get(b"user-agent", b"").decode("latin-1")[:MAX_AGENT_CHARS]
 
 
-async def _form(call: Call) -> Fields:
+async def read_form(call: Call) -> Fields:
     """The fields of the body, in whichever of the two ways a form is written. Raises HttpError: too large, too slow."""
     headers = call.trip.headers
     raw = await read_body(call.request.receive, headers, MAX_FORM_BYTES, call.services.patience)

@@ -107,11 +107,6 @@ WHERE user_id = ANY($1::bigint[]) AND (expires_at IS NULL OR expires_at > now() 
 UNION ALL
 SELECT user_id, channel, NULL, NULL, created_at, NULL, NULL, NULL FROM suppressions WHERE user_id = ANY($1::bigint[])
 
--- name: find_request
--- Whether a double opt-in was asked of a user under this id.
-SELECT EXISTS (SELECT FROM consent_events
-               WHERE tenant_id = $1 AND user_id = $2 AND channel = $3 AND category = $4 AND state = 'requested' AND details->>'request' = $5)
-
 -- name: read_events
 -- All that one user ever said up to an instant, in the order in which it was written down, each with the hash before it.
 SELECT e.number, e.channel, e.category, e.consented, e.source, e.state, e.basis, e.details, e.expires_at,
