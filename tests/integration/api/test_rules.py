@@ -94,6 +94,7 @@ async def test_what_she_switched_off_and_where_she_cannot_be_reached_is_said(cal
         ("/compliance/explain/ada?channel=sms", 400),
         ("/compliance/explain/ada?channel=sms&category=nothing", 422),
         ("/compliance/explain/ada?channel=sms&category=marketing&at=noon", 400),
+        ("/compliance/explain/ada?channel=sms&category=marketing&at=9999-12-31T23:59:59Z", 400),
     ],
 )
 async def test_what_cannot_be_explained_is_refused(caller: Caller, path: str, status: int):

@@ -24,14 +24,17 @@ from clarion.contracts.commands import AwareTime, Name
 from clarion.entrypoints.api.body import JsonBody
 from clarion.entrypoints.api.replies import Reply, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
-from clarion.kernel.errors import NotFound, Unknown
-from clarion.kernel.local_time import known_zone
+from clarion.kernel.errors import Invalid, NotFound, Unknown
+from clarion.kernel.local_time import DAY_MS, known_zone
 from clarion.kernel.text import check_storable
 from clarion.orchestration.rows import format_time
 from clarion.tenancy.config import TenantConfig
 from clarion.tenancy.model import Category, ComplianceSettings, Sender
 
 MAX_RETENTION_DAYS: Final = 3_650
+
+FURTHEST_DAYS: Final = 1_000
+"""How far from now a message may be asked about."""
 
 _SAID: Final = {
     "identity": "legal_name",
@@ -263,7 +266,7 @@ async def explain_rules(call: Call) -> Reply:
     (card,) = await region.users.read_cards(call.tenant_id, [user_id])
     if card is None:
         raise NotFound("there is no such user")
-    at_ms = region.clock.now_ms() if asked.at is None else int(asked.at.timestamp() * 1000)
+    at_ms = _instant_ms(asked.at, region.clock.now_ms())
     standing = standing_of(card.whereabouts, config.tenant, category, at_ms)
     records = await region.consents.records(call.tenant_id, card.user_id)
     words = [
@@ -300,6 +303,14 @@ async def explain_rules(call: Call) -> Reply:
             must_contain=_duties(standing, asked.channel, config.tenant.compliance.sender),
         )
     )
+
+
+def _instant_ms(at: datetime | None, now_ms: int) -> int:
+    """The instant asked about, UTC ms. Raises Invalid where it is far from now: rules and clocks change."""
+    at_ms = now_ms if at is None else int(at.timestamp() * 1000)
+    if abs(at_ms - now_ms) > FURTHEST_DAYS * DAY_MS:
+        raise Invalid(f"lies more than {FURTHEST_DAYS} days from now", "at")
+    return at_ms
 
 
 def _judge(card: Card, config: TenantConfig, category: Category, channel: str, at_ms: int) -> _Verdict:
