@@ -12,9 +12,13 @@ from tools.supply_chain import judge, read_lock, write_sbom
 
 ROOT = Path(__file__).parents[2]
 HASH = "0" * 64
-KNOWN = {"name": "a", "version": "1", "vulns": []}
-UNKNOWN = {"name": "b", "skip_reason": "not found"}
-BAD = {"name": "c", "version": "2", "vulns": [{"id": "PYSEC-1", "fix_versions": ["3"], "aliases": []}]}
+KNOWN: dict[str, object] = {"name": "a", "version": "1", "vulns": []}
+UNKNOWN: dict[str, object] = {"name": "b", "skip_reason": "not found"}
+BAD: dict[str, object] = {
+    "name": "c",
+    "version": "2",
+    "vulns": [{"id": "PYSEC-1", "fix_versions": ["3"], "aliases": []}],
+}
 
 
 def answer(*dependencies: object) -> bytes:
