@@ -36,6 +36,7 @@ NAMES: Final = (
     "erasure",
     "compliance_sweep",
     "consent_check",
+    "opt_out",
 )
 MODULES: Final = {"import": "import_users"}
 """Where a bench is not in the module of its name, which Python has for itself."""
