@@ -53,6 +53,8 @@ async def agree(person: Person, users: list[str]) -> None:
 
 
 async def pay(person: Person) -> None:
+    # The hour of the day is no matter here.
+    await person.get("PUT /compliance/settings", {"default_windows": False})
     body = {"kind": "sandbox", "channel": "sms", "cost": {"default": PRICE}}
     await person.get("PUT /providers/sandbox-sms", body)
 

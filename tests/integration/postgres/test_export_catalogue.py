@@ -36,7 +36,7 @@ NOT_EXPORTED: Final = {
 
 OTHERS: Final = {
     "audit_log": "acts of whoever runs the tenant, not of her users; shown by its own API",
-    "consent_chain": "the head of a chain: a hash and a number",
+    "consent_chains": "the head of a chain: a hash and a number",
     "erasures": "only of users who are gone, by a keyed hash",
     "erasure_ledger": "only of users who are gone, by a keyed hash",
     "former_users": "only of users who are gone, by a keyed hash",
