@@ -14,11 +14,11 @@ from clarion.adapters.globaldb.tenants import GlobalTenants
 from clarion.adapters.postgres.audit import PostgresAuditLog
 from clarion.adapters.postgres.tenant_deletion import PostgresTenantDeletion
 from clarion.bootstrap import Worker
-from clarion.keys import global_urls_of
 from clarion.compliance.audit import verify_audit_chain
 from clarion.entrypoints.workers.tenants import Remains, remains_of, step
 from clarion.kernel.errors import ClarionError
 from clarion.kernel.ids import format_id
+from clarion.keys import global_urls_of
 from clarion.tenancy.deletion import SETTLED_MS, Deletion, sweep
 from clarion.tenancy.model import TenantEntry
 from clarion.testing.http import HttpAnswer
