@@ -1,8 +1,9 @@
-"""`opt_out`: from a refusal that was acknowledged to the last message against it, at 2 000 sends a second.
+"""`opt_out`: from a refusal that was acknowledged to the last message that still left against it.
 
-Every user gets a marketing message each second, through the real API and a worker; one user after another says no, by
-`POST /api/v1/compliance/consent`. What counts is the store's clock when the last message to her was recorded as sent,
-less its time when the refusal was answered. A call that was under way then is recorded a little later.
+At 2 000 sends a second: every user gets a marketing message each second, through the real API and a worker; one user
+after another says no, by `POST /api/v1/compliance/consent`. What counts is the store's clock when the last message to
+her was recorded as sent, less its time when the refusal was answered. A call that was under way then is recorded a
+little later.
 """
 
 from __future__ import annotations
