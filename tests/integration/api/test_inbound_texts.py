@@ -19,7 +19,7 @@ from tests.integration.api.support import Api, Caller
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PHONE = "+15550100001"
+PHONE = "+61491570156"
 OURS = "+15550100099"
 TOKEN = "twilio-token"
 TWILIO = {
@@ -115,8 +115,8 @@ async def test_one_confirmation_and_none_where_the_vendor_says_it_itself(ada: Te
 async def test_who_never_stopped_agrees_to_nothing_by_yes(ada: Texter):
     assert b"<Message>" not in (await ada.text("oui")).body
     assert b"<Message>" not in (await ada.text("See you at eight")).body
-    await ada.caller.user("eve", phone="+15550100002", country="AU")
-    await ada.text("yes!", From="+15550100002")
+    await ada.caller.user("eve", phone="+61491570157", country="AU")
+    await ada.text("yes!", From="+61491570157")
     assert not await ada.gets(user_id="eve")
 
 
@@ -159,9 +159,9 @@ async def test_after_stop_only_an_express_grant_for_texts_counts(ada: Texter):
 
 
 async def test_a_number_that_is_nobodys_is_silent_when_somebody_gets_it(ada: Texter):
-    await ada.text("please stop", From="+15550100003")
+    await ada.text("please stop", From="+61491570158")
     assert [one["user_id"] for one in await ada.listed()] == [None]
-    await ada.caller.user("eve", phone="+15550100003", country="AU")
+    await ada.caller.user("eve", phone="+61491570158", country="AU")
     assert not await ada.gets("service", "eve")
     assert await ada.gets()
 
