@@ -30,6 +30,9 @@ ELSEWHERE: Final = {
     "unsubscribe": "a message brings its token: tests/integration/api/test_links.py",
     "read_preferences": "a message brings its token: tests/integration/api/test_links.py",
     "write_preferences": "a message brings its token: tests/integration/api/test_links.py",
+    "ask_confirmation": "a double opt-in brings its token: tests/integration/api/test_consent_ledger.py",
+    "confirm_consent": "a double opt-in brings its token: tests/integration/api/test_consent_ledger.py",
+    "explain_rules": "it must be asked about a channel: tests/integration/api/test_rules.py",
     "follow_click": "a message brings its token: tests/integration/api/test_links.py",
     "show_pixel": "a message brings its token: tests/integration/api/test_links.py",
 }

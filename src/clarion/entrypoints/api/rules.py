@@ -245,7 +245,12 @@ class _Verdict(msgspec.Struct, frozen=True):
 @route(
     "GET /api/v1/compliance/explain/{user_id}",
     Spec(
-        tag="compliance", scope="compliance:read", rate="read", query=ExplainQuery, answers={200: ExplainView}
+        tag="compliance",
+        scope="compliance:read",
+        rate="read",
+        query=ExplainQuery,
+        answers={200: ExplainView},
+        problems=(422,),
     ),
 )
 async def explain_rules(call: Call) -> Reply:
