@@ -61,8 +61,10 @@ def cap_requests(job: Job, category: Category, config: TenantConfig, now_ms: int
     """The places that the job must reserve: the tenant's of the user's present local day, and the law's.
 
     A law counts hours, and not days: its places are taken on this day (UTC) and on those after it that the hours reach
-    into, so that no stretch of so many hours, wherever it begins, holds more.
+    into, so that no stretch of so many hours, wherever it begins, holds more. Transactional categories have no caps.
     """
+    if category.class_ == "transactional":
+        return []
     day = local_day(zone_of(job, config), now_ms)
     wanted = [(a.scope, day, a.limit) for a in allowances_of(category, job.item.channel)]
     law, _ = standing_of(job.whereabouts, config.tenant, category, now_ms)
