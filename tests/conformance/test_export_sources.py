@@ -48,8 +48,8 @@ VALUES ($3, $5, $3, $1, $2, 'news', 'email', '', 5, 'deliveries', $4, 0, 1, 1, '
 _BROADCAST = """
 INSERT INTO broadcasts (
     broadcast_id, tenant_id, environment, name, stage, rehearsal, source, message, timing, rate_per_s, chunk_size,
-    created_at)
-VALUES ($3, $1, 'live', $4, 'sending', $2::bigint IS NULL, '{}', '{}', '{}', 1, 1, $5)
+    created_at, held)
+VALUES ($3, $1, 'live', $4, 'sending', $2::bigint IS NULL, '{}', '{}', '{}', 1, 1, $5, true)
 """
 _CHUNK = """
 INSERT INTO broadcast_chunks (tenant_id, broadcast_id, chunk, due_at, size, names, state)
@@ -67,7 +67,7 @@ PUT = {
     "postgres.broadcasts": (_BROADCAST, _CHUNK),
     "postgres.exports": (_EXPORT,),
 }
-"""How a word gets into a source's tables. $1 tenant, $2 user, $3 a new id, $4 the word, $5 now in ms."""
+"""How a word gets into a source's tables (broadcasts are held: no worker takes them). $1 tenant, $2 user, $3 a new id, $4 the word, $5 now in ms."""
 
 
 class TableWorld:
