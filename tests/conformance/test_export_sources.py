@@ -67,7 +67,9 @@ PUT = {
     "postgres.broadcasts": (_BROADCAST, _CHUNK),
     "postgres.exports": (_EXPORT,),
 }
-"""How a word gets into a source's tables (broadcasts are held: no worker takes them). $1 tenant, $2 user, $3 a new id, $4 the word, $5 now in ms."""
+"""How a word gets into a source's tables; no worker takes the broadcasts, which are held.
+
+$1 tenant, $2 user, $3 a new id, $4 the word, $5 now in ms."""
 
 
 class TableWorld:
