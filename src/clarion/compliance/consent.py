@@ -244,6 +244,9 @@ def _find_error(
         if request.double_opt_in and not (request.consented and request.channel != ALL):
             detail = "asks a user to confirm what she agrees to, on a channel by its name"
             raise Invalid(detail, "double_opt_in")
+        if request.double_opt_in and request.basis not in EXPRESS:
+            detail = "is what a user confirms, and so her own word: express or written"
+            raise Invalid(detail, "basis")
         if request.double_opt_in and ports.new_id is None:
             detail = "cannot be asked for here"
             raise Invalid(detail, "double_opt_in")

@@ -39,7 +39,7 @@ KEPT: Final = (
     Kept("archives of exports", 7, "after they were made, under the user's own key"),
     Kept("that an export was asked for", 730, "after it was asked for"),
     Kept("current consent", None, "the user is removed"),
-    Kept("proof of consent", 1826, "after the word; its evidence ends with the user's key"),
+    Kept("proof of consent", None, "the tenant is removed; its evidence ends with the user's key"),
     Kept("addresses that stay silent, as keyed hashes", None, "the user opts in again"),
     Kept("audit log", 2557, "after the act"),
     Kept("what was promised and settled by day", None, "for as long as the ledger is", personal=False),

@@ -137,6 +137,11 @@ async def test_a_browsers_signal_is_an_opt_out_of_sharing(api: Api, caller: Call
     assert (await shown(caller))["ccpa_status"] == "opted_in"
     await caller.call(PATH, YES, headers=GPC)
     assert (await shown(caller))["ccpa_status"] == "opted_out"
+    await caller.user("dora")
+    for user_id, status in (("dora", 202), ("nobody", 422)):
+        did = {"user_id": user_id, "event": "purchase"}
+        assert (await caller.call("POST /events", did, headers=GPC)).status == status
+    assert (await shown(caller, "dora"))["ccpa_status"] == "opted_out"
     for kind, name in ((LinkKind.PREFERENCES, "bea"), (LinkKind.UNSUBSCRIBE, "cleo")):
         await caller.user(name)
         ids = await api.gateway.region.users.find_ids(caller.tenant_id, [name])
@@ -233,7 +238,7 @@ async def test_a_confirmation_that_is_not_quite_one_does_nothing(api: Api, calle
     assert (await visit(api, f"POST /u/{token}")).status == 404
 
 
-@pytest.mark.parametrize("fields", [{"consented": False}, {"channel": "all"}])
+@pytest.mark.parametrize("fields", [{"consented": False}, {"channel": "all"}, {"basis": "implied_purchase"}])
 async def test_only_a_grant_on_one_channel_can_be_confirmed(caller: Caller, fields: dict[str, Any]):
     await caller.user()
     assert (await caller.call(PATH, {**YES, "double_opt_in": True, **fields})).status == 400

@@ -27,7 +27,7 @@ from clarion.entrypoints.api.body import MAX_BATCH_BYTES, MAX_ITEMS, JsonBody
 from clarion.entrypoints.api.replies import Reply, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
 from clarion.entrypoints.hooks.confirmations import confirmation_url
-from clarion.entrypoints.hooks.global_privacy import heed_signal
+from clarion.entrypoints.hooks.global_privacy import heed_passed_signal
 from clarion.kernel.errors import ClarionError, Invalid, NotFound, Permanent, Unknown
 from clarion.kernel.ids import format_id, make_ids
 from clarion.kernel.text import check_storable
@@ -117,10 +117,7 @@ async def record_consent(call: Call) -> Reply:
     (outcome,) = await _record(call, [word])
     if isinstance(outcome, Permanent):
         raise outcome
-    region = call.services.gateway.region
-    ids = await region.seals.find_ids(call.tenant_id, [word.user_id])
-    if word.user_id in ids:
-        await heed_signal(call, call.tenant_id, ids[word.user_id])
+    await heed_passed_signal(call, word.user_id)
     return json_reply(ConsentRecorded(recorded=True, confirmation_url=await _link(call, outcome)))
 
 

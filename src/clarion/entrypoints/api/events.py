@@ -12,6 +12,7 @@ from clarion.contracts.responses import ItemError
 from clarion.entrypoints.api.body import MAX_BATCH_BYTES, MAX_ITEMS, JsonBody
 from clarion.entrypoints.api.replies import Reply, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
+from clarion.entrypoints.hooks.global_privacy import heed_passed_signal
 from clarion.kernel.errors import ClarionError, Invalid
 from clarion.kernel.ids import format_id, make_ids, split_ids
 from clarion.orchestration.rows import describe_error
@@ -74,12 +75,14 @@ async def record_event(call: Call) -> Reply:
     """Say what a user did.
 
     `202` means that it is durable and counted: segments see it at once, journeys as soon as they have read it. With an
-    `Idempotency-Key` a repeat counts once, even where the first answer was lost.
+    `Idempotency-Key` a repeat counts once, even where the first answer was lost. With `Sec-GPC: 1`, passed on from her
+    browser, it is her opt-out of sale and sharing, too.
     """
     item = await call.read(_ITEM)
     (event_id,) = await _ids(call, 1)
     ask = EventAsk(call.tenant_id, event_id, item, call.trip.traceparent)
     await call.services.recorder.submit(ask)
+    await heed_passed_signal(call, item.user_id)
     return json_reply(EventRecorded(format_id(event_id)), 202)
 
 
