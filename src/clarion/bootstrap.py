@@ -10,7 +10,9 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 
+import asyncpg
 import msgspec
 
 from clarion.adapters.egress import EgressGuard, read_networks
@@ -107,6 +109,9 @@ from clarion.templates.ports import TrialRenderer
 from clarion.tenancy.config import ProviderConfig
 from clarion.tenancy.quotas import LocalBuckets
 
+GLOBAL_CONNECTIONS: Final = 4
+"""To the global store, a process: two batches of journeys under way, an entry, and whoever asks for health."""
+
 
 def public_url_of(settings: Settings) -> str:
     """Where people reach this region, without a slash at the end: as set, or where the API listens."""
@@ -176,6 +181,7 @@ class Gateway(msgspec.Struct, frozen=True):
     trials: TrialRenderer
     renderer: Renderer
     health: GlobalProviderHealth
+    global_pool: asyncpg.Pool
 
 
 class BroadcastEngine(msgspec.Struct, frozen=True):
@@ -211,6 +217,7 @@ class Worker(msgspec.Struct, frozen=True):
     limiter: ValkeyRateLimiter
     board: ValkeyProviderBoard
     health: GlobalProviderHealth
+    global_pool: asyncpg.Pool
 
 
 @asynccontextmanager
@@ -337,7 +344,7 @@ def _fallback_ports(region: Region) -> FallbackPorts:
 @asynccontextmanager
 async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
     """The API's side of a region; closed when the block ends. Raises as `open_region`."""
-    async with open_region(settings, "api") as region, _open_health(settings, "api") as health:
+    async with open_region(settings, "api") as region, _open_global(settings, "api") as global_pool:
         work = PatientSink(region.queue)
         accept = _accept_ports(region, work)
         trials = ChildTrialRenderer()
@@ -350,18 +357,19 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
                 local_limiter=LocalBuckets(),
                 trials=trials,
                 renderer=Renderer(),
-                health=health,
+                health=GlobalProviderHealth(global_pool),
+                global_pool=global_pool,
             )
         finally:
             await trials.close()
 
 
 @asynccontextmanager
-async def _open_health(settings: Settings, role: str) -> AsyncGenerator[GlobalProviderHealth]:
-    """How accounts do everywhere. It connects when it is first asked."""
-    pool = await open_global_pool(*global_urls_of(settings), size=1, name=f"clarion-{role}")
+async def _open_global(settings: Settings, role: str) -> AsyncGenerator[asyncpg.Pool]:
+    """Connections to the global store, made when they are first needed."""
+    pool = await open_global_pool(*global_urls_of(settings), size=GLOBAL_CONNECTIONS, name=f"clarion-{role}")
     try:
-        yield GlobalProviderHealth(pool)
+        yield pool
     finally:
         await close_global_pool(pool)
 
@@ -422,7 +430,7 @@ async def open_worker(
     """
     async with (
         open_region(settings, "worker") as region,
-        _open_health(settings, "worker") as health,
+        _open_global(settings, "worker") as global_pool,
     ):
         guard = EgressGuard(read_networks(settings.egress_allow))
         transport = Transport(guard.resolve)
@@ -454,7 +462,8 @@ async def open_worker(
                 snapshots=PostgresSegmentSnapshots(region.pools),
                 limiter=ValkeyRateLimiter(region.valkey),
                 board=ValkeyProviderBoard(region.valkey),
-                health=health,
+                health=GlobalProviderHealth(global_pool),
+                global_pool=global_pool,
             )
         finally:
             await providers.close()
