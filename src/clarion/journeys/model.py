@@ -31,7 +31,9 @@ DELAYED: Final = 1
 ASKED: Final = 2
 """Its effect is decided and durable, the answer not yet known. Whoever finds a run here asks again, by the same ids."""
 WAITING: Final = 3
-"""A delay, wait, digest, a turn, a further channel or a retry is due at `Instance.due_ms`."""
+"""A delay, wait, digest, a turn or a further channel is due at `Instance.due_ms`, or an event is awaited."""
+RETRYING: Final = 4
+"""The effect failed and is asked for again at `Instance.due_ms`, under the same ids."""
 
 
 class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -56,14 +58,15 @@ class Trail(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How the last visit of a step ended: what `steps.ID` says in conditions.
 
-    `at_ms`: when its effect was decided (the timestamp of its derived ids). `result`: `done`, `skipped`, `failed`,
-    `timeout`, an arm's or event's name. `channels`: rungs asked so far, of a notification.
+    `at_ms`: when its effect was decided. `result`: `done`, `skipped`, `failed`, `timeout`, an arm's or event's name.
+    `channels`: rungs asked so far, of a notification; `asked`: when each was, the timestamps of the derived ids.
     """
 
     visit: int
     at_ms: int
     result: str
     channels: int = 0
+    asked: tuple[int, ...] = ()
 
 
 class Progress(msgspec.Struct, array_like=True):
@@ -72,6 +75,7 @@ class Progress(msgspec.Struct, array_like=True):
     `visit`: how often the present step was come to (1 at first). `asked_ms`: when its effect was decided. `rung`:
     which channel of it is asked. `tries`: failed tries of it. `until_ms`: when a wait, delay or digest ends.
     `moves`: visits in all. `known`: the last ids of events, so that a repeat is one. `sends`: (UTC day, how many).
+    `came_ms`: when the step before this one was come to.
     """
 
     phase: int = ARRIVED
@@ -90,6 +94,7 @@ class Progress(msgspec.Struct, array_like=True):
     trail: list[Trail] = []
     trail_dropped: int = 0
     sends: tuple[int, int] = (0, 0)
+    came_ms: int = 0
 
 
 class Instance(msgspec.Struct, frozen=True):
@@ -264,6 +269,7 @@ __all__ = [
     "ASKED",
     "DELAYED",
     "NEVER",
+    "RETRYING",
     "WAITING",
     "Ask",
     "Command",
