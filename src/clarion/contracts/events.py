@@ -11,11 +11,16 @@ from functools import lru_cache
 
 import msgspec
 
+from clarion.kernel.ids import parse_id
+
 EVENT_VERSION = 1
 
 
 class NotificationEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One change of one delivery. Ids are the 16 bytes of a UUID; `at_ms` is UTC milliseconds of the store's clock."""
+    """One change of one delivery. Ids are the 16 bytes of a UUID; `at_ms` is UTC milliseconds of the store's clock.
+
+    `journey_id`: the run of a journey that asked for it, as the text of its id; "" where none did (`name_run`).
+    """
 
     event_id: bytes
     type: str
@@ -31,6 +36,7 @@ class NotificationEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     detail: str = ""
     traceparent: str = ""
     is_test: bool = False
+    journey_id: str = ""
 
 
 class EventBatch(msgspec.Struct, frozen=True, array_like=True):
@@ -51,6 +57,16 @@ def derive_event_id(delivery_id: bytes, kind: str, attempt: int = 0) -> bytes:
     have different masks (but for one pair in 2¹²⁸).
     """
     return (int.from_bytes(delivery_id, "big") ^ _mask_of(kind, attempt)).to_bytes(16, "big")
+
+
+def name_run(journey_id: str) -> str:
+    """What an event says of a notification's `journey_id`: the id of a run of ours.
+
+    "" for any other text: callers may write there what they like, which may be a name, and events hold none.
+    """
+    if not journey_id or parse_id(journey_id) is None:
+        return ""
+    return journey_id
 
 
 @lru_cache(maxsize=1024)

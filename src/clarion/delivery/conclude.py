@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from clarion.contracts.events import NotificationEvent, derive_event_id
+from clarion.contracts.events import NotificationEvent, derive_event_id, name_run
 from clarion.contracts.statuses import TERMINAL
 from clarion.contracts.work import notification_id_of
 from clarion.delivery.failover import is_excused, pause_ms
@@ -147,6 +147,7 @@ def event_of(closing: Closing) -> NotificationEvent:
         detail=entry.rule or entry.code,
         traceparent=job.traceparent,
         is_test=job.is_test,
+        journey_id=name_run(job.journey_id),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
@@ -17,7 +17,7 @@ import msgspec
 from clarion.contracts.events import NotificationEvent
 from clarion.contracts.responses import BatchAccepted
 from clarion.kernel.errors import ClarionError, Invalid, Permanent, Transient
-from clarion.kernel.ids import make_block, make_ids, split_ids
+from clarion.kernel.ids import created_ms, make_block, make_ids, split_ids
 from clarion.orchestration.chunks import record_progress
 from clarion.orchestration.data_check import Asking, hold_data
 from clarion.orchestration.decide import decide
@@ -34,6 +34,7 @@ from clarion.orchestration.model import (
     KeyBusy,
     KeyReused,
     Overtaken,
+    Repeated,
     Replayed,
     Row,
     Submission,
@@ -51,6 +52,11 @@ if TYPE_CHECKING:
     from clarion.tenancy.config import TenantConfig
 
 _encode: Final = msgspec.json.Encoder().encode
+_REFUSALS: Final[dict[type, Callable[[], ClarionError]]] = {
+    KeyBusy: KeyInUse,
+    KeyReused: KeyMismatch,
+    Overtaken: ChunkOvertaken,
+}
 
 
 class AcceptPorts(msgspec.Struct, frozen=True):
@@ -82,18 +88,29 @@ class Ask(msgspec.Struct, frozen=True):
     chunk: ChunkRef | None = None
 
     @property
+    def ident(self) -> bytes:
+        """The notification id that its only item asks for; b"": it may be any."""
+        item = self.items[0] if self.items and not self.batch else None
+        return item.ident if isinstance(item, Submission) else b""
+
+    @property
     def is_test(self) -> bool:
         """Whether a test credential asks: what comes of it goes to sandboxes."""
         return self.environment == TEST
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The JSON body of the answer; `replayed`: it was given before, for the same key."""
+    """The JSON body of the answer; `replayed`: it was given before, for the same key.
+
+    `status`: how the notification of a single request stands, `blocked` where nothing will be sent ("": of a batch,
+    or of one that is known by its key only).
+    """
 
     body: bytes
     replayed: bool = False
     accepted: int = 0
     rules: tuple[str, ...] = ()
+    status: str = ""
 
 
 class _Plan(msgspec.Struct):
@@ -114,6 +131,11 @@ class _Plan(msgspec.Struct):
     def live(self) -> bool:
         """Whether there is something to commit: a batch answers each item, a single request may fail as a whole."""
         return self.ask.batch or isinstance(self.results[0], Decided)
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether it may be known to the store, by its key or id, although it fails by now."""
+        return self.ask.claim is not None or bool(self.ask.ident)
 
     @property
     def error(self) -> ClarionError:
@@ -152,13 +174,15 @@ async def foresee(ask: Ask, ports: AcceptPorts, at_ms: int) -> list[Decided | Cl
 
 
 def _split_repeats(asks: Sequence[Ask]) -> tuple[list[int], list[tuple[int, int]]]:
-    """Indices of the asks to run, and of those that repeat an idempotency key of another ask of this very batch."""
-    first: dict[tuple[bytes, str, str, str], int] = {}
+    """Indices of the asks to run, and of those that repeat a key or an id of another ask of this very batch."""
+    first: dict[object, int] = {}
     leaders: list[int] = []
     followers: list[tuple[int, int]] = []
     for i, ask in enumerate(asks):
+        name: object = ask.ident
         if ask.claim is not None:
             name = (ask.tenant_id, ask.environment, ask.claim.route, ask.claim.key)
+        if name:
             leader = first.setdefault(name, i)
             if leader != i:
                 followers.append((i, leader))
@@ -276,8 +300,9 @@ def _decide(plans: Sequence[_Plan], ports: AcceptPorts, now_ms: int) -> None:
     for (plan, i, checked), decision, ident in zip(places, decisions, idents, strict=True):
         item = plan.ask.items[i]
         traceparent = item.traceparent if isinstance(item, Submission) else ""
+        taken = plan.ask.ident or ident
         plan.results[i] = Decided(
-            checked, decision, ident, plan.ask.tenant_id, traceparent, now_ms, plan.ask.is_test
+            checked, decision, taken, plan.ask.tenant_id, traceparent, created_ms(taken), plan.ask.is_test
         )
 
 
@@ -285,12 +310,12 @@ async def _commit(plans: Sequence[_Plan], ports: AcceptPorts) -> list[Answer | C
     for plan in plans:
         plan.rows = {i: build_rows(d) for i, d in enumerate(plan.results) if isinstance(d, Decided)}
     # A request that fails now may repeat one that did not: its key is looked up all the same.
-    asking = [plan for plan in plans if plan.live or plan.ask.claim is not None]
+    asking = [plan for plan in plans if plan.live or plan.may_repeat]
     try:
         outcomes = await _write(asking, ports)
     except Permanent:
         await _drop_refused(asking, ports.store)
-        asking = [plan for plan in asking if plan.live or plan.ask.claim is not None]
+        asking = [plan for plan in asking if plan.live or plan.may_repeat]
         outcomes = await _write(asking, ports)
     await _enqueue(asking, outcomes, ports.queue)
     answers = {id(plan): _answer(plan, outcome) for plan, outcome in zip(asking, outcomes, strict=True)}
@@ -307,7 +332,9 @@ async def _write(plans: Sequence[_Plan], ports: AcceptPorts) -> list[GroupOutcom
         plan.response = _respond(plan) if plan.live and ask.chunk is None else b""
         rows = [row for rows in plan.rows.values() for row in rows]
         progress = ask.chunk and record_progress(ask.chunk, plan.results, plan.decided_ms)
-        groups.append(AcceptGroup(ask.tenant_id, ask.environment, rows, ask.claim, plan.response, progress))
+        groups.append(
+            AcceptGroup(ask.tenant_id, ask.environment, rows, ask.claim, plan.response, progress, ask.ident)
+        )
         for i, item_rows in plan.rows.items():
             events.extend(build_events(item_rows, cast("Decided", plan.results[i])))
     return await ports.store.commit(groups, events)
@@ -358,12 +385,11 @@ def _answer(plan: _Plan, outcome: GroupOutcome) -> Answer | ClarionError:
         case Committed():
             decided = [r for r in plan.results if isinstance(r, Decided)]
             rules = tuple(reason.rule for d in decided for reason in d.decision.reasons)
-            return Answer(plan.response, accepted=len(decided), rules=rules)
+            status = "" if plan.ask.batch else decided[0].decision.status
+            return Answer(plan.response, accepted=len(decided), rules=rules, status=status)
+        case Repeated(status=status):
+            return Answer(plan.response, replayed=True, status=status)
         case Replayed(body=body):
             return Answer(body, replayed=True)
-        case KeyBusy():
-            return KeyInUse()
-        case KeyReused():
-            return KeyMismatch()
-        case Overtaken():
-            return ChunkOvertaken()
+        case KeyBusy() | KeyReused() | Overtaken():
+            return _REFUSALS[type(outcome)]()

@@ -99,12 +99,15 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 class Submission(msgspec.Struct, frozen=True):
     """One request of a tenant as it entered, with the trace it belongs to.
 
-    `template`: the version to send, where that is not to be the live one.
+    `template`: the version to send, where that is not to be the live one. `ident`: the notification id to take (a
+    UUIDv7 whose last four bits are 0), for one that asks again with the same id where it does not know the answer;
+    such a submission is alone in its ask, which is no batch. b"": one is made.
     """
 
     request: NotificationRequest
     traceparent: str = ""
     template: TemplateInfo | None = None
+    ident: bytes = b""
 
 
 class IdempotencyClaim(msgspec.Struct, frozen=True):
@@ -197,7 +200,8 @@ class AcceptGroup(msgspec.Struct, frozen=True):
     """Rows that are committed under one idempotency claim (or none), with the answer that a repeat will get.
 
     `response` b"": a request that failed; its key is looked up, for it may be a repeat, and not kept. `progress`: the
-    rows are a broadcast's chunk, and are written only if it was not accepted before and its broadcast runs.
+    rows are a broadcast's chunk, and are written only if it was not accepted before and its broadcast runs. `ident`:
+    the rows are those of this notification, and are written only if there is none of this id.
     """
 
     tenant_id: bytes
@@ -206,6 +210,7 @@ class AcceptGroup(msgspec.Struct, frozen=True):
     claim: IdempotencyClaim | None
     response: bytes
     progress: ChunkProgress | None = None
+    ident: bytes = b""
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -219,8 +224,14 @@ class Replayed(msgspec.Struct, frozen=True):
     body: bytes
 
 
+class Repeated(msgspec.Struct, frozen=True):
+    """A notification of the group's id was accepted before; nothing was written. `status`: as it stands by now."""
+
+    status: str
+
+
 class KeyBusy(msgspec.Struct, frozen=True):
-    """Another transaction holds the key at this moment; nothing was written."""
+    """Another transaction holds the key, or the id, at this moment; nothing was written."""
 
 
 class KeyReused(msgspec.Struct, frozen=True):
@@ -231,4 +242,4 @@ class Overtaken(msgspec.Struct, frozen=True):
     """The chunk is accepted already, or its broadcast does not run (any more); nothing was written."""
 
 
-GroupOutcome: TypeAlias = Committed | Replayed | KeyBusy | KeyReused | Overtaken
+GroupOutcome: TypeAlias = Committed | Replayed | Repeated | KeyBusy | KeyReused | Overtaken

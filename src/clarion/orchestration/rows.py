@@ -11,7 +11,7 @@ import msgspec
 
 from clarion.compliance.rules import EXPLANATIONS
 from clarion.contracts.channels import CHANNELS, NO_CHANNEL
-from clarion.contracts.events import NotificationEvent, derive_event_id
+from clarion.contracts.events import NotificationEvent, derive_event_id, name_run
 from clarion.contracts.responses import BatchItem, ItemError, NotificationAccepted, PredictionView, ReasonView
 from clarion.contracts.work import WorkItem, delivery_id_for
 from clarion.kernel.errors import ClarionError, Invalid, Unknown
@@ -151,6 +151,7 @@ def build_events(rows: Sequence[Row], decided: Decided) -> list[NotificationEven
             detail="" if row.open else ",".join(sorted({reason.rule for reason in decided.decision.reasons})),
             traceparent=row.traceparent,
             is_test=row.is_test,
+            journey_id=name_run(row.journey_id),
         )
         for row in rows
     ]

@@ -26,6 +26,7 @@ from clarion.orchestration.model import (
     KeyBusy,
     KeyReused,
     Overtaken,
+    Repeated,
     Replayed,
     Row,
 )
@@ -158,6 +159,7 @@ class PostgresAcceptStore:
         """Write the groups that are not repeats; see `AcceptStore.commit`."""
         async with self._pools.pipeline() as connection, connection.transaction():
             outcomes = await self._resolve_keys(connection, groups)
+            await self._resolve_ids(connection, groups, outcomes)
             for i, group in enumerate(groups):
                 if group.progress is not None and not await self._advance(connection, group.progress):
                     outcomes[i] = Overtaken()
@@ -274,6 +276,26 @@ class PostgresAcceptStore:
             same = record["fingerprint"] == claim.fingerprint
             outcomes[i] = Replayed(record["status"], record["body"]) if same else KeyReused()
         return outcomes
+
+    async def _resolve_ids(
+        self, connection: PoolConnectionProxy, groups: Sequence[AcceptGroup], outcomes: list[GroupOutcome]
+    ) -> None:
+        """Turn groups whose notification is there already into repeats.
+
+        The ids are locked until the commit, so whoever comes next finds what is written now: no row needs a check.
+        """
+        asked = [i for i, g in enumerate(groups) if g.ident and isinstance(outcomes[i], Committed)]
+        if not asked:
+            return
+        idents = [groups[i].ident for i in asked]
+        locks = await connection.fetch(self._sql["lock_keys"], [ident.hex() for ident in idents])
+        found = await connection.fetch(self._sql["find_ids"], idents, [created_ms(ident) for ident in idents])
+        status_of: dict[int, str] = {record["i"]: record["status"] for record in found}
+        for place, (i, lock) in enumerate(zip(asked, locks, strict=True), 1):
+            if place in status_of:
+                outcomes[i] = Repeated(status_of[place])
+            elif not lock["taken"]:
+                outcomes[i] = KeyBusy()
 
     async def _store_keys(self, connection: PoolConnectionProxy, groups: Sequence[AcceptGroup]) -> None:
         kept = [(g, g.claim) for g in groups if g.claim is not None and g.response]

@@ -11,7 +11,7 @@ import msgspec
 
 from clarion.adapters.postgres.accept import SWEEP_GRACE_MS
 from clarion.adapters.postgres.queries import load_queries
-from clarion.contracts.events import NotificationEvent, derive_event_id, encode_events
+from clarion.contracts.events import NotificationEvent, derive_event_id, encode_events, name_run
 from clarion.contracts.topics import NOTIFICATION_EVENTS
 from clarion.contracts.work import WorkItem
 from clarion.delivery.suspects import DeadLetter
@@ -186,4 +186,5 @@ def _reopened(record: asyncpg.Record, now_ms: int) -> NotificationEvent:
         detail="redriven",
         traceparent=record["traceparent"],
         is_test=record["is_test"],
+        journey_id=name_run(record["journey_id"]),
     )

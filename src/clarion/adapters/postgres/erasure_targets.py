@@ -14,7 +14,7 @@ import msgspec
 
 from clarion.adapters.postgres.queries import load_queries
 from clarion.compliance.ports import DataSubject
-from clarion.contracts.events import NotificationEvent, derive_event_id, encode_events
+from clarion.contracts.events import NotificationEvent, derive_event_id, encode_events, name_run
 from clarion.contracts.topics import NOTIFICATION_EVENTS
 from clarion.contracts.work import WorkItem
 from clarion.kernel.clock import Clock
@@ -209,4 +209,5 @@ def _withdrawn(row: asyncpg.Record, tenant_id: bytes, now_ms: int) -> Notificati
         detail="erased",
         traceparent=row["traceparent"],
         is_test=row["is_test"],
+        journey_id=name_run(row["journey_id"]),
     )

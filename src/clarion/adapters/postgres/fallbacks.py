@@ -10,7 +10,7 @@ import msgspec
 from clarion.adapters.postgres.accept import SWEEP_GRACE_MS, promises
 from clarion.adapters.postgres.queries import load_queries
 from clarion.contracts.commands import FallbackStep
-from clarion.contracts.events import NotificationEvent, derive_event_id, encode_events
+from clarion.contracts.events import NotificationEvent, derive_event_id, encode_events, name_run
 from clarion.contracts.topics import NOTIFICATION_EVENTS
 from clarion.contracts.work import WorkItem, notification_id_of, sibling_ids
 from clarion.orchestration.chains import Leg
@@ -223,4 +223,5 @@ def _event(record: asyncpg.Record, kind: str, now_ms: int) -> NotificationEvent:
         channel=record["channel"],
         traceparent=record["traceparent"],
         is_test=record["is_test"],
+        journey_id=name_run(record["journey_id"]),
     )

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from clarion.adapters.postgres.fallbacks import wake_chains
 from clarion.adapters.postgres.queries import load_queries
 from clarion.adapters.postgres.silencing import act_on
-from clarion.contracts.events import NotificationEvent, derive_event_id, encode_events
+from clarion.contracts.events import NotificationEvent, derive_event_id, encode_events, name_run
 from clarion.contracts.topics import NOTIFICATION_EVENTS
 from clarion.delivery.conclude import AttemptEntry
 from clarion.delivery.destinations import ANYWHERE, OTHER
@@ -415,4 +415,5 @@ def _about(scene: _Scene, ident: bytes, kind: str, at_ms: int) -> NotificationEv
         provider=_account(scene, ident),
         traceparent=row["traceparent"],
         is_test=row["is_test"],
+        journey_id=name_run(row["journey_id"]),
     )

@@ -10,7 +10,7 @@ import msgspec
 
 from clarion.adapters.postgres.fallbacks import ChainRecord, chain_of
 from clarion.adapters.postgres.queries import load_queries
-from clarion.contracts.events import NotificationEvent, derive_event_id, encode_events
+from clarion.contracts.events import NotificationEvent, derive_event_id, encode_events, name_run
 from clarion.contracts.topics import NOTIFICATION_EVENTS
 from clarion.contracts.work import WorkItem, sibling_ids
 from clarion.kernel.ids import created_ms
@@ -191,4 +191,5 @@ def _cancelled(row: asyncpg.Record, tenant_id: bytes, now_ms: int) -> Notificati
         channel=row["channel"],
         traceparent=row["traceparent"],
         is_test=row["is_test"],
+        journey_id=name_run(row["journey_id"]),
     )

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 from clarion.adapters.postgres.queries import load_queries
-from clarion.contracts.events import NotificationEvent, derive_event_id, encode_events
+from clarion.contracts.events import NotificationEvent, derive_event_id, encode_events, name_run
 from clarion.contracts.topics import NOTIFICATION_EVENTS
 from clarion.delivery.suspects import MAX_CRASHES, Suspicion
 from clarion.kernel.ids import UUID_BYTES
@@ -100,4 +100,5 @@ def _died(record: asyncpg.Record, now_ms: int) -> NotificationEvent:
         detail=record["reason"],
         traceparent=record["traceparent"],
         is_test=record["is_test"],
+        journey_id=name_run(record["journey_id"]),
     )

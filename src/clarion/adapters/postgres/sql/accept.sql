@@ -11,6 +11,16 @@ FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS t
 JOIN idempotency_keys ik USING (tenant_id, environment, route, key)
 WHERE ik.created_at > now() - interval '24 hours'
 
+-- name: find_ids
+-- Which of these notifications there are, and how the furthest delivery of each stands: `blocked` only where all are. Runs after lock_keys.
+-- A notification's deliveries have its id but for the last four bits: one range of the primary key.
+SELECT i, n.status
+FROM unnest($1::uuid[], $2::timestamptz[]) WITH ORDINALITY AS t (ident, created_at, i)
+CROSS JOIN LATERAL (
+    SELECT status FROM notifications
+    WHERE global_id >= t.ident AND global_id <= (substr(t.ident::text, 1, 35) || 'f')::uuid AND created_at = t.created_at
+    ORDER BY status = 'blocked' LIMIT 1) n
+
 -- name: store_keys
 -- Keep the answers that repeats will get. A key older than 24 hours is a new request: its row is replaced.
 INSERT INTO idempotency_keys (tenant_id, environment, route, key, fingerprint, status, body)

@@ -38,7 +38,7 @@ WITH chosen AS (
     UPDATE notifications n SET status = 'retrying'
     FROM planned p
     WHERE n.global_id = p.global_id AND n.created_at = p.created_at AND n.status IN ('failed', 'unknown')
-    RETURNING n.global_id, n.created_at, n.notification_id, n.tenant_id, n.user_id, n.category, n.channel, n.priority, n.is_test, n.traceparent,
+    RETURNING n.global_id, n.created_at, n.notification_id, n.tenant_id, n.user_id, n.category, n.channel, n.priority, n.is_test, n.traceparent, n.journey_id,
               p.due_at, p.lease_epoch + 1 AS lease_epoch
 ), opened AS (
     INSERT INTO open_deliveries (global_id, created_at, tenant_id, due_at, visible_at, priority, lease_epoch, channel)

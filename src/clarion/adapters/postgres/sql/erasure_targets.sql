@@ -66,7 +66,7 @@ UPDATE notifications n
 SET status = CASE WHEN n.status IN ('delivered', 'engaged', 'failed') THEN n.status WHEN taken.state = 'sending' THEN 'unknown' ELSE 'cancelled' END
 FROM taken
 WHERE n.global_id = taken.global_id AND n.created_at = taken.created_at
-RETURNING n.global_id, n.notification_id, n.user_id, n.category, n.channel, n.status, n.traceparent, n.is_test, taken.priority, taken.due_at
+RETURNING n.global_id, n.notification_id, n.user_id, n.category, n.channel, n.status, n.traceparent, n.is_test, n.journey_id, taken.priority, taken.due_at
 
 -- name: count_sending
 -- Her deliveries that a worker has begun.

@@ -44,7 +44,7 @@ FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $
      AS t (global_id, model_id, created_at, channel, status, decision, send_at, score)
 JOIN notifications n ON n.global_id = t.model_id AND n.created_at = t.created_at
 ON CONFLICT DO NOTHING
-RETURNING global_id, created_at, notification_id, tenant_id, user_id, category, channel, priority, status, ml_send_time, traceparent, is_test
+RETURNING global_id, created_at, notification_id, tenant_id, user_id, category, channel, priority, status, ml_send_time, traceparent, is_test, journey_id
 
 -- name: open_legs
 -- What of them waits to be sent.
@@ -63,7 +63,7 @@ RETURNING global_id, created_at, tenant_id, channel, priority, due_at
 UPDATE notifications n SET status = 'cancelled'
 FROM unnest($1::uuid[], $2::timestamptz[]) AS t (global_id, created_at)
 WHERE n.global_id = t.global_id AND n.created_at = t.created_at
-RETURNING n.global_id, n.notification_id, n.tenant_id, n.user_id, n.category, n.channel, n.traceparent, n.is_test
+RETURNING n.global_id, n.notification_id, n.tenant_id, n.user_id, n.category, n.channel, n.traceparent, n.is_test, n.journey_id
 
 -- name: wake_chains
 -- A delivery has failed: its notification need not wait for the time of its next channel.

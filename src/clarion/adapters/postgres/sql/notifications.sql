@@ -48,4 +48,4 @@ WHERE tenant_id = $1 AND notification_id = $2 AND due_at IS NOT NULL
 -- What was taken out is cancelled.
 UPDATE notifications SET status = 'cancelled'
 WHERE global_id = ANY ($1::uuid[]) AND created_at = $2
-RETURNING global_id, notification_id, user_id, category, channel, traceparent, is_test
+RETURNING global_id, notification_id, user_id, category, channel, traceparent, is_test, journey_id

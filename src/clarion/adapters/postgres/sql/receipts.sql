@@ -46,7 +46,7 @@ RETURNING o.global_id, o.state, o.provider
 
 -- name: lock_statuses
 -- Current states of the deliveries that receipts speak of, locked against other projectors.
-SELECT n.global_id, n.status, n.notification_id, n.tenant_id, n.user_id, n.category, n.channel, n.provider, n.traceparent, n.is_test,
+SELECT n.global_id, n.status, n.notification_id, n.tenant_id, n.user_id, n.category, n.channel, n.provider, n.traceparent, n.is_test, n.journey_id,
        n.delivered_at, n.engaged_at, n.attempts, n.attempt_log, (n.provider_cost * 1000000)::bigint AS cost
 FROM unnest($1::uuid[], $2::timestamptz[]) AS t (global_id, created_at)
 JOIN notifications n ON n.global_id = t.global_id AND n.created_at = t.created_at

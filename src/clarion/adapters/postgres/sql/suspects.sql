@@ -60,7 +60,7 @@ WITH dead AS (
     FROM dead d
     WHERE n.global_id = d.global_id AND n.created_at = d.created_at
     RETURNING n.global_id, n.created_at, n.notification_id, n.tenant_id, n.user_id, n.category, n.channel, n.template, n.priority, n.is_test,
-              n.status, n.traceparent, d.attempts, d.provider, d.lease_epoch, d.crashes, d.deliveries, d.last_error, d.reason
+              n.status, n.traceparent, n.journey_id, d.attempts, d.provider, d.lease_epoch, d.crashes, d.deliveries, d.last_error, d.reason
 ), letters AS (
     INSERT INTO dead_letters (global_id, created_at, notification_id, tenant_id, user_id, category, channel, template, priority, is_test,
                               reason, last_error, crashes, deliveries, attempts, provider, status, lease_epoch, died_at)
