@@ -97,7 +97,7 @@ class Progress(msgspec.Struct, array_like=True):
     came_ms: int = 0
 
 
-class Instance(msgspec.Struct, frozen=True):
+class Instance(msgspec.Struct, frozen=True, array_like=True):
     """One user's run of one version of a journey. `seq` counts its committed transitions: each compares and sets it.
 
     `step`: the id of the present step. `due_ms`: when it is to be looked at next. `context_version`: which version of
@@ -177,7 +177,7 @@ class Done(msgspec.Struct, frozen=True):
     """What came of an effect. `error` "": it worked. `final`: trying again would not help.
 
     `retry_ms`: not before so many ms (a turn of a throttle, `Retry-After`). `data`: what to add to the context.
-    `result`: a word for the timeline (a notification's status, an HTTP status).
+    `result`: a word for the timeline (a notification's status, an HTTP status). `detail`: why, for the timeline too.
     """
 
     step: str
@@ -188,6 +188,7 @@ class Done(msgspec.Struct, frozen=True):
     final: bool = False
     retry_ms: int = 0
     data: Mapping[str, Any] = {}
+    detail: str = ""
 
 
 class Ended(msgspec.Struct, frozen=True):

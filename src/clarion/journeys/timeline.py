@@ -16,6 +16,7 @@ WORDS: Final = {
     "error": "a condition could not be evaluated, or an effect failed",
     "asked": "its effect was asked for",
     "retry": "the effect is tried again later",
+    "told": "why the step's message was not sent, or not as asked",
     "done": "the step ended",
     "failed": "the step was given up",
     "waiting": "waits",

@@ -77,7 +77,7 @@ class PostgresFallbacks:
             ours = [move for move in moves if move.chain.notification_id in moved]
             legs = [(move.chain, move.leg) for move in ours if move.leg is not None]
             made, events = await self._make(connection, legs, now_ms)
-            dropped, cancelled = await self._drop(
+            dropped, cancelled = await drop_deliveries(
                 connection, [d for move in ours for d in move.drops], now_ms
             )
             if events or cancelled:
@@ -131,21 +131,27 @@ class PostgresFallbacks:
         kinds = ("blocked" if record["status"] == "blocked" else "accepted" for record in records)
         return items, [_event(record, kind, now_ms) for record, kind in zip(records, kinds, strict=True)]
 
-    async def _drop(
-        self, connection: PoolConnectionProxy, ids: Sequence[bytes], now_ms: int
-    ) -> tuple[list[WorkItem], list[NotificationEvent]]:
-        if not ids:
-            return [], []
-        taken = await connection.fetch(self._sql["close_legs"], sorted(ids))
-        if not taken:
-            return [], []
-        records = await connection.fetch(
-            self._sql["cancel_legs"], [r["global_id"] for r in taken], [r["created_at"] for r in taken]
-        )
-        items = [
-            WorkItem(r["global_id"], r["tenant_id"], r["channel"], r["priority"], r["due_at"]) for r in taken
-        ]
-        return items, [_event(record, "cancelled", now_ms) for record in records]
+
+async def drop_deliveries(
+    connection: PoolConnectionProxy, ids: Sequence[bytes], now_ms: int
+) -> tuple[list[WorkItem], list[NotificationEvent]]:
+    """Cancel those of these deliveries that nobody sends, in the caller's transaction; what the queue may forget.
+
+    The events are the caller's to record.
+    """
+    if not ids:
+        return [], []
+    sql = load_queries("fallbacks")
+    taken = await connection.fetch(sql["close_legs"], sorted(ids))
+    if not taken:
+        return [], []
+    records = await connection.fetch(
+        sql["cancel_legs"], [r["global_id"] for r in taken], [r["created_at"] for r in taken]
+    )
+    items = [
+        WorkItem(r["global_id"], r["tenant_id"], r["channel"], r["priority"], r["due_at"]) for r in taken
+    ]
+    return items, [_event(record, "cancelled", now_ms) for record in records]
 
 
 def chain_of(record: asyncpg.Record) -> ChainRecord | None:
