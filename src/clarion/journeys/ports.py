@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -43,10 +43,10 @@ class JourneyStore(Protocol):
         """Keep a journey with its first version. False: the tenant has one of this name. Raises Transient."""
         ...
 
-    async def publish(self, tenant_id: bytes, version: JourneyVersion) -> int | None:
-        """Keep `version` as the journey's next one and make it live; its number (that given is ignored).
+    async def publish(self, record: JourneyRecord, version: JourneyVersion) -> int | None:
+        """Keep `version` as the journey's next one and make it live, under the record's name; its number.
 
-        None: there is no such journey. Raises Transient.
+        (That of `version` is ignored.) None: there is no such journey. Raises Transient.
         """
         ...
 
@@ -74,8 +74,8 @@ class JourneyStore(Protocol):
 class JourneyCatalog(Protocol):
     """Journeys as the engine sees them: compiled, cached for a second."""
 
-    async def journeys(self, tenant_id: bytes) -> Sequence[JourneyRecord]:
-        """All journeys of a tenant. Raises Transient."""
+    async def journeys(self, tenant_id: bytes) -> Mapping[bytes, JourneyRecord]:
+        """All journeys of a tenant by id. Raises Transient."""
         ...
 
     async def graphs(self, keys: Sequence[tuple[bytes, int]]) -> Mapping[tuple[bytes, int], Graph]:
@@ -131,18 +131,22 @@ class InstanceStore(Protocol):
         """All active runs of these users. Raises Transient."""
         ...
 
-    async def page_active(self, region: str, after: bytes, limit: int) -> list[tuple[bytes, int]]:
-        """(id, due_ms) of a region's active runs by id, beyond `after`: to rebuild continuations. Raises Transient."""
+    async def page_active(self, region: str, after: bytes, limit: int) -> list[tuple[bytes, int, int]]:
+        """(id, due_ms, seq) of a region's active runs by id, beyond `after`: to rebuild continuations.
+
+        Raises Transient.
+        """
         ...
 
 
 class ContextKey(msgspec.Struct, frozen=True):
-    """One version of a run's private context."""
+    """One version of a run's private context. `keeps`: the version that its state names until the next commit."""
 
     instance_id: bytes
     version: int
     tenant_id: bytes
     user_id: int
+    keeps: int = 0
 
 
 class ContextStore(Protocol):
@@ -153,10 +157,7 @@ class ContextStore(Protocol):
         ...
 
     async def write(self, entries: Sequence[tuple[ContextKey, Context]]) -> None:
-        """Keep contexts, before the transition that refers to them. An older version of a run goes after it is unused.
-
-        Raises Transient.
-        """
+        """Keep contexts, before the transitions that name them; versions older than `keeps` go. Raises Transient."""
         ...
 
     async def drop(self, instance_ids: Sequence[bytes]) -> None:
@@ -165,25 +166,44 @@ class ContextStore(Protocol):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A run whose time has come, leased. `epoch` names the lease."""
+    """A run whose time has come, leased. `epoch` names the lease.
+
+    `instance`: the run as the index has it, or None. It may be out of date; the compare-and-set finds out.
+    """
 
     instance_id: bytes
     epoch: int
+    instance: Instance | None = None
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """When a run is to be looked at next: `due_ms` in UTC ms, FORGET for never again.
+
+    `seq`: of the state that says so; an older word never replaces a newer one. `instance`: that state, kept beside.
+    """
+
+    instance_id: bytes
+    due_ms: int
+    seq: int
+    instance: Instance | None = None
+
+
+FORGET: Final = -1
 
 
 class Continuations(Protocol):
-    """When which run is to be looked at: a rebuildable index (Valkey), on the server's clock."""
+    """When which run is to be looked at, with the run beside it: an index (Valkey), on the server's clock."""
 
     async def claim(self, limit: int, lease_ms: int) -> list[Claim]:
         """Up to `limit` runs that are due, earliest first; nobody else gets them for `lease_ms`. Raises Transient."""
         ...
 
-    async def settle(self, claims: Sequence[tuple[Claim, int]]) -> None:
-        """Give leases back with the next due time (-1: never again); a claim that is no longer the last is ignored."""
+    async def settle(self, settled: Sequence[tuple[Claim, Planned]]) -> None:
+        """Give leases back; a claim that is not the last on its run is ignored. Raises Transient."""
         ...
 
-    async def schedule(self, dues: Sequence[tuple[bytes, int]]) -> None:
-        """Set due times (-1: forget), whoever holds the run: her settle is then ignored. Raises Transient."""
+    async def schedule(self, planned: Sequence[Planned]) -> None:
+        """Set due times, whoever holds the runs: her settle is then ignored. Raises Transient."""
         ...
 
     async def holds_marker(self) -> bool:
@@ -192,22 +212,6 @@ class Continuations(Protocol):
 
     async def mark(self) -> None:
         """Say that the index is whole. Raises Transient."""
-        ...
-
-
-class StateCache(Protocol):
-    """`journey_state:{id}`: runs beside the truth. A stale one is found out by the compare-and-set."""
-
-    async def read(self, instance_ids: Sequence[bytes]) -> list[Instance | None]:
-        """Runs in order; None is a miss. Raises Transient."""
-        ...
-
-    async def put(self, instances: Sequence[Instance]) -> None:
-        """Keep active runs, forget ended ones. Raises Transient."""
-        ...
-
-    async def drop(self, instance_ids: Sequence[bytes]) -> None:
-        """Forget these. Raises Transient."""
         ...
 
 

@@ -203,6 +203,8 @@ def answer(run: Run, step: Step, done: Done) -> None:
     progress = run.progress
     if done.data:
         run.change_context().data.update(done.data)
+    if done.detail:
+        run.note("told", done.detail)
     if done.error:
         fail(run, step, done)
         return
@@ -330,7 +332,7 @@ def resume(run: Run, step: Step) -> None:
 def finish_digest(spec: DigestSpec, run: Run, step: Step) -> None:
     """Close a digest, with what it holds."""
     count = len(run.context.items.get(step.id, ()))
-    run.leave(step, f"{count} items", spec.on_empty if not count else None)
+    run.leave(step, "done" if count else "empty", None if count else spec.on_empty)
 
 
 def has_seen(run: Run, match: EventMatch, since_ms: int) -> bool:

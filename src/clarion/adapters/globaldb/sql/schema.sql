@@ -73,7 +73,7 @@ CREATE TABLE IF NOT EXISTS journey_instances (
     step            TEXT NOT NULL,
     due_ms          INT8 NOT NULL,
     progress        BYTEA NOT NULL,
-    context_version INT4 NOT NULL,
+    context_version INT8 NOT NULL,
     entered_ms      INT8 NOT NULL,
     ended_ms        INT8 NOT NULL DEFAULT 0,
     reason          TEXT NOT NULL DEFAULT ''

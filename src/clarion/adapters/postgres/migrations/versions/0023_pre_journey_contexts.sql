@@ -2,7 +2,7 @@
 -- times) is on the global store, and names the version that belongs to its state.
 CREATE TABLE journey_contexts (
     instance_id uuid        NOT NULL,
-    version     integer     NOT NULL,
+    version     bigint      NOT NULL,
     tenant_id   uuid        NOT NULL,
     user_id     bigint      NOT NULL,
     sealed      bytea       NOT NULL,
