@@ -1,0 +1,197 @@
+"""Conditions as people write them: CEL, yes or no, a rule of field, operator and value, or a map of equal values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from clarion.journeys.conditions import Condition, compile_condition, match_values
+from clarion.journeys.findings import show
+from clarion.journeys.graph import EventMatch
+from clarion.journeys.reading.fields import Fields, Found, items
+from clarion.kernel.errors import Invalid
+
+EVENT: Final = ("event", "event_name", "events", "on_event_name")
+MATCH: Final = ("match", "properties", "where", "filter", "filters")
+
+MAX_RULES: Final = 50
+MAX_DEPTH: Final = 8
+MAX_NAME: Final = 200
+
+_DOTTED: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,7}")
+_OPERATORS: Final = {
+    **dict.fromkeys(("==", "=", "eq", "equals", "equal", "is"), "=="),
+    **dict.fromkeys(("!=", "<>", "ne", "neq", "not_equals", "not_equal", "is_not"), "!="),
+    **dict.fromkeys((">", "gt", "greater_than", "after"), ">"),
+    **dict.fromkeys((">=", "gte", "ge", "at_least", "greater_than_or_equal"), ">="),
+    **dict.fromkeys(("<", "lt", "less_than", "before"), "<"),
+    **dict.fromkeys(("<=", "lte", "le", "at_most", "less_than_or_equal"), "<="),
+    **dict.fromkeys(("in", "one_of", "any_of"), "in"),
+    **dict.fromkeys(("not_in", "nin", "none_of"), "not in"),
+    **dict.fromkeys(("contains", "includes"), "contains"),
+    **dict.fromkeys(("starts_with", "startswith"), "startsWith"),
+    **dict.fromkeys(("ends_with", "endswith"), "endsWith"),
+    **dict.fromkeys(("exists", "is_set", "set"), "exists"),
+    **dict.fromkeys(("not_exists", "is_not_set", "missing", "unset"), "missing"),
+}
+_FIELD: Final = ("field", "attribute", "property", "name", "key", "variable")
+_OPERATOR: Final = ("operator", "op", "comparator", "comparison")
+_GROUPS: Final = {**dict.fromkeys(("all", "and"), " && "), **dict.fromkeys(("any", "or"), " || ")}
+
+
+class NotARule(ValueError):
+    """What stands there is no condition; its text says why."""
+
+
+def read_condition(found: Found, fields: Fields, root: str = "") -> Condition | None:
+    """The condition that a field holds. None, with an error, where it is none. `root`: that of the names of a map."""
+    try:
+        return compile_condition(write_condition(found.value, root), found.path)
+    except NotARule as error:
+        fields.error(found.path, str(error))
+    except Invalid as error:
+        fields.error(found.path, error.detail)
+    return None
+
+
+def read_match(fields: Fields) -> Condition | None:
+    """What an event's properties must meet, by the fields of `MATCH`."""
+    found = fields.take(*MATCH)
+    if found is None:
+        return None
+    if isinstance(found.value, dict) and _is_plain(cast("dict[str, Any]", found.value)):
+        values = cast("dict[str, Any]", found.value)
+        return match_values(values, found.path) if values else None
+    return read_condition(found, fields, "event")
+
+
+def read_matches(found: Found, fields: Fields, condition: Condition | None) -> tuple[EventMatch, ...]:
+    """The events that a field names: one or a list of names, or of objects of event and match."""
+    matches = [read_event(item, fields, condition) for item in items(found)]
+    return tuple(match for match in matches if match is not None)
+
+
+def read_event(found: Found, fields: Fields, condition: Condition | None) -> EventMatch | None:
+    """One event: its name, or an object of event and match. None, with an error, where it is neither."""
+    if isinstance(found.value, dict):
+        inner = fields.inner(found)
+        if inner is None:
+            return None
+        name = inner.text(*EVENT, "name", "type")
+        own = read_match(inner)
+        inner.close()
+        if not name:
+            inner.error(found.path, "it does not name an event: add event")
+            return None
+        return EventMatch(name, own or condition)
+    name = found.value
+    if not isinstance(name, str) or not name.strip() or len(name) > MAX_NAME:
+        fields.error(found.path, f"{show(name)} is no name of an event")
+        return None
+    return EventMatch(name.strip(), condition)
+
+
+def write_condition(value: object, root: str = "", depth: int = 0) -> str:
+    """The CEL of a condition in any of its forms. Raises NotARule with what is wrong and how to mend it."""
+    if depth > MAX_DEPTH:
+        raise NotARule(
+            f"this condition is nested more than {MAX_DEPTH} levels deep: write it as one expression"
+        )
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str() if value.strip():
+            return value.strip()
+        case list():
+            return _join(cast("list[object]", value), " && ", root, depth)
+        case dict():
+            return _write_map(cast("dict[str, Any]", value), root, depth)
+        case _:
+            raise NotARule(f'{show(value)} is no condition: write one such as user.plan == "pro"')
+
+
+def _join(values: list[object], operator: str, root: str, depth: int) -> str:
+    if not values or len(values) > MAX_RULES:
+        raise NotARule(f"a list of conditions has 1 to {MAX_RULES} of them")
+    written = [write_condition(one, root, depth + 1) for one in values]
+    return written[0] if len(written) == 1 else operator.join(f"({one})" for one in written)
+
+
+def _write_map(values: dict[str, Any], root: str, depth: int) -> str:
+    if not values:
+        raise NotARule("this condition is empty: leave it out, or say what must hold")
+    if len(values) == 1:
+        name, value = next(iter(values.items()))
+        if name in _GROUPS:
+            return _join(
+                cast("list[object]", value) if isinstance(value, list) else [value],
+                _GROUPS[name],
+                root,
+                depth,
+            )
+        if name == "not":
+            return f"!({write_condition(value, root, depth + 1)})"
+        if name in {"if", "condition", "when", "expression", "cel"}:
+            return write_condition(value, root, depth + 1)
+    field = next((values[name] for name in _FIELD if name in values), None)
+    if field is not None and set(values) <= {*_FIELD, *_OPERATOR, "value", "values", "type"}:
+        operator = next((values[name] for name in _OPERATOR if name in values), "==")
+        return _write_rule(field, operator, values.get("value", values.get("values")), "")
+    rules = [
+        rule
+        for name, value in values.items()
+        for rule in (
+            [
+                _write_rule(name, operator, one, root)
+                for operator, one in cast("dict[str, Any]", value).items()
+            ]
+            if isinstance(value, dict)
+            else [_write_rule(name, "in" if isinstance(value, list) else "==", value, root)]
+        )
+    ]
+    if not rules or len(rules) > MAX_RULES:
+        raise NotARule(f"a condition has 1 to {MAX_RULES} rules")
+    return " && ".join(rules)
+
+
+def _write_rule(name: object, operator: object, value: object, root: str) -> str:
+    if not isinstance(name, str) or not _DOTTED.fullmatch(name):
+        raise NotARule(f"{show(name)} is no name of a field, such as user.plan")
+    sign = _OPERATORS.get(str(operator).strip().lower())
+    if sign is None:
+        raise NotARule(
+            f"there is no comparison {show(operator)}: there are ==, !=, >, >=, <, <=, in, contains, exists"
+        )
+    full = f"{root}.{name}" if root and "." not in name else name
+    if sign in {"exists", "missing"}:
+        # A name alone is asked for by `has` of its parent; a bare one by a comparison that fails when it is unset.
+        present = f"has({full})" if "." in full else f"({full} == {full})"
+        return present if (sign == "exists") == (value is not False) else f"!{present}"
+    literal = _write_literal(value)
+    if sign in {"contains", "startsWith", "endsWith"}:
+        return f"{full}.{sign}({literal})"
+    if sign == "not in":
+        return f"!({full} in {literal})"
+    return f"{full} {sign} {literal}"
+
+
+def _write_literal(value: object) -> str:
+    match value:
+        case bool() | str():
+            return json.dumps(value)
+        case int() | float() if abs(value) < 1 << 53:
+            return json.dumps(value)
+        case None:
+            raise NotARule("it is compared with nothing: give a value, or use exists")
+        case list():
+            return f"[{', '.join(_write_literal(one) for one in cast('list[object]', value)[:MAX_RULES])}]"
+        case _:
+            raise NotARule(f"it cannot be compared with {show(value)}")
+
+
+def _is_plain(values: Mapping[str, Any]) -> bool:
+    """Whether it is a map of equal values, and no rule."""
+    words = {*_GROUPS, *_OPERATOR, "not", "if", "condition", "when", "expression", "cel"}
+    return not words & set(values) and not any(isinstance(value, dict | list) for value in values.values())
