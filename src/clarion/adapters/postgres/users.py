@@ -21,6 +21,7 @@ from clarion.adapters.postgres.copy_encoder import (
 )
 from clarion.adapters.postgres.devices import devices_of, put_with_profiles, replace_with_profiles
 from clarion.adapters.postgres.queries import load_queries
+from clarion.audience.attributes import VersionedProfile
 from clarion.audience.model import Card
 from clarion.audience.ports import Place, UserRow
 from clarion.audience.traits import term_number
@@ -165,6 +166,25 @@ class PostgresUserStore:
         """Remove a user with her present consent; see `UserStore.delete`."""
         async with self._pools.pipeline() as connection:
             return bool(await connection.fetchval(self._sql["delete_user"], tenant_id, user_id))
+
+    async def read_profiles(self, tenant_id: bytes, external_ids: Sequence[str]) -> list[VersionedProfile]:
+        """Those of them who are there; see `AttributeStore.read_profiles`."""
+        async with self._pools.pipeline() as connection:
+            records = await connection.fetch(self._sql["read_profiles"], tenant_id, external_ids)
+        return [VersionedProfile(*record.values()) for record in records]
+
+    async def write_profiles(self, tenant_id: bytes, rows: Sequence[VersionedProfile]) -> set[int]:
+        """Replace those that still are of their version; see `AttributeStore.write_profiles`."""
+        async with self._pools.pipeline() as connection:
+            records = await connection.fetch(
+                self._sql["write_profiles"],
+                tenant_id,
+                [row.user_id for row in rows],
+                [row.version for row in rows],
+                [row.sealed for row in rows],
+                [_array_text(row.traits) for row in rows],
+            )
+        return {record["user_id"] for record in records}
 
     async def _insert(
         self, connection: PoolConnectionProxy, tenant_id: bytes, rows: Sequence[UserRow]

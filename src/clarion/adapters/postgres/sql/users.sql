@@ -117,3 +117,20 @@ WITH gone AS (DELETE FROM user_profiles WHERE tenant_id = $1 AND user_id = $2 RE
      counted AS (DELETE FROM event_rollups e USING gone WHERE e.user_id = gone.user_id),
      belonged AS (DELETE FROM segment_members m USING gone WHERE m.user_id = gone.user_id)
 SELECT count(*) = 1 FROM gone
+
+-- name: read_profiles
+-- Sealed profiles with their versions, to be changed in part.
+SELECT user_id, external_id, version, sealed FROM user_profiles WHERE tenant_id = $1 AND external_id = ANY ($2::text[])
+
+-- name: write_profiles
+-- Those that nobody wrote meanwhile. They are no longer what was last written as a whole, so that writing that again counts.
+WITH due AS (
+    SELECT p.user_id, t.sealed, t.traits
+    FROM unnest($2::bigint[], $3::bigint[], $4::bytea[], $5::text[]) AS t (user_id, version, sealed, traits)
+    JOIN user_profiles p ON p.tenant_id = $1 AND p.user_id = t.user_id AND p.version = t.version
+    ORDER BY p.user_id FOR UPDATE OF p
+)
+UPDATE user_profiles p
+SET sealed = due.sealed, traits = due.traits::bigint[], fingerprint = '', version = p.version + 1, updated_at = now()
+FROM due WHERE p.user_id = due.user_id
+RETURNING p.user_id
