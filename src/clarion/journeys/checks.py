@@ -20,7 +20,7 @@ from clarion.journeys.graph import (
     WaitSpec,
 )
 from clarion.journeys.known import Known
-from clarion.journeys.reach import conditions_of, waits, ways_of
+from clarion.journeys.reach import conditions_of, matches_of, waits, ways_of
 
 PROFILE_FIELDS: Final = frozenset(
     {
@@ -158,9 +158,9 @@ def _check_names(graph: Graph, variables: frozenset[str] | None, report: Report)
 
 def _conditions(graph: Graph) -> Iterator[tuple[str, Condition]]:
     for step in graph.steps.values():
-        yield from (
-            (step.id, condition) for condition in conditions_of(step) if "event" not in condition.roots
-        )
+        # A match of an event reads its properties first: they are nobody's to declare.
+        matches = {id(match.condition) for match in matches_of(step)}
+        yield from ((step.id, condition) for condition in conditions_of(step) if id(condition) not in matches)
     for rule in graph.exits:
         # A bare word is an event too, whose flag need not be anywhere.
         if rule.condition is not None and rule.condition.text != rule.name:

@@ -19,7 +19,7 @@ from clarion.journeys.reach import listens_to, with_needs
 from clarion.journeys.reading.delays import read_zone
 from clarion.journeys.reading.effects import read_optimization
 from clarion.journeys.reading.entry import read_entry, read_exits, read_goals
-from clarion.journeys.reading.fields import Fields, Found
+from clarion.journeys.reading.fields import Fields, Found, is_list, is_object
 from clarion.journeys.reading.places import ON_ERROR, Placed, read_on_error
 from clarion.journeys.reading.ways import Setting
 
@@ -144,9 +144,9 @@ def _note_decided(fields: Fields) -> None:
 def _names(variables: Found | None) -> frozenset[str] | None:
     if variables is None:
         return None
-    if isinstance(variables.value, dict):
-        return frozenset(cast("dict[str, Any]", variables.value))
-    listed = cast("list[Any]", variables.value) if isinstance(variables.value, list) else [variables.value]
+    if is_object(variables.value):
+        return frozenset(variables.value)
+    listed = variables.value if is_list(variables.value) else [variables.value]
     return frozenset(name for name in listed if isinstance(name, str))
 
 

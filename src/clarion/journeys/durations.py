@@ -123,14 +123,13 @@ def _read_parts(text: str) -> float | None:
 
 def _read_map(values: Mapping[Any, Any]) -> float | None:
     """`{"days": 1, "hours": 2}` or `{"value": 2, "unit": "hours"}`."""
-    counts = {str(name).lower(): value for name, value in values.items()}
+    counts: dict[str, Any] = {str(name).lower(): value for name, value in values.items()}
     unit = counts.pop("unit", None) or counts.pop("units", None)
     if unit is not None:
         amount = next(
             (counts.pop(name) for name in ("value", "amount", "count", "duration") if name in counts), None
         )
-        size = _UNITS.get(str(unit).lower())
-        counts = {"ms": amount * size} if not counts and size and _is_number(amount) else {"": None}
+        counts = {**counts, str(unit).lower(): amount}
     if not counts or not all(name in _UNITS and _is_number(count) for name, count in counts.items()):
         return None
     return float(sum(count * _UNITS[name] for name, count in counts.items()))

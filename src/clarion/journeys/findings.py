@@ -79,18 +79,9 @@ def show(value: object) -> str:
 
 
 def _json_like(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case int() if abs(value) >= 10**_SHOWN:
-            return "a very large number"
-        case int() | float():
-            return str(value)
-        case list():
-            return "a list"
-        case dict():
-            return "an object"
-        case _:
-            return "something else"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return "a very large number" if abs(value) >= 10**_SHOWN else str(value)
+    words: dict[type, str] = {list: "a list", dict: "an object", type(None): "null"}
+    return words.get(type(value), "something else")

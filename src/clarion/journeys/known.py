@@ -17,8 +17,10 @@ class KnownTemplate(msgspec.Struct, frozen=True):
 
 
 class Known(msgspec.Struct, frozen=True):
-    """Templates by name and by the text of their id; names of categories, journeys (with the texts of their ids) and
-    segments. None: not known, and not looked at."""
+    """What there is; None: not known, and not looked at.
+
+    `templates`: by name and by the text of their id. `categories`, `journeys`, `segments`: names, and texts of ids.
+    """
 
     templates: Mapping[str, KnownTemplate] | None = None
     categories: frozenset[str] | None = None

@@ -34,7 +34,7 @@ _MOST_DAYS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 class Cron(msgspec.Struct, frozen=True):
     """A schedule. `text`: its five fields. `weekdays`: 0 Monday to 6.
 
-    As cron has it: where both a day and a weekday are given, either will do (`any_day` False says that one is free).
+    `either_day`: both a day and a weekday are given, and as cron has it, either will do.
     """
 
     text: str
@@ -57,7 +57,7 @@ def read_cron(text: str, minute_of_day: int = 0) -> Cron | str:
     text = _NAMED.get(text, text)
     parts = text.split(" ")
     if len(parts) != len(_FIELDS):
-        return f"a schedule has five fields (minute hour day month weekday), such as 0 9 * * 1, and this has {len(parts)}"
+        return f"it has {len(parts)} fields, where a schedule has five (minute hour day month weekday), as 0 9 * * 1"
     sets: list[frozenset[int]] = []
     for part, (name, low, high) in zip(parts, _FIELDS, strict=True):
         read = _read_field(part, name, low, high)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
+import msgspec
+
 from clarion.journeys.durations import FORMS, is_unit, read_span
 from clarion.journeys.findings import show
 from clarion.journeys.graph import Delay
-from clarion.journeys.reading.fields import Fields, Found, items
+from clarion.journeys.reading.fields import Fields, Found, is_object, items
 from clarion.kernel.local_time import find_zone
 
 _SPAN: Final = ("delay", "duration", "wait", "for", "time", "period", "span", "after", "wait_for", "seconds")
@@ -34,7 +36,7 @@ _LETTERS: Final = 3
 
 def read_delay(found: Found, fields: Fields, zone: str) -> Delay | None:
     """The delay that a field holds, None with an error where it is none. `zone`: for clock times, "" the user's."""
-    if isinstance(found.value, dict) and not _is_plain(found.value):
+    if is_object(found.value) and not _is_plain(found.value):
         inner = fields.inner(found)
         delay = None if inner is None else read_delay_fields(inner, zone)
         if inner is not None:
@@ -56,39 +58,45 @@ def read_delay_fields(fields: Fields, zone: str) -> Delay | None:
     own_zone = read_zone(fields, *_ZONE, default=zone)
     offset_ms = fields.span(*_OFFSET, signed=True)
     attribute = fields.text(*_ATTRIBUTE)
-    until, days = fields.take(*_UNTIL), fields.take(*_DAYS)
+    named = _read_named(fields, own_zone)
+    says_how_long = fields.has(*_SPAN, "value", "amount", *_units(fields))
     after_ms = _read_after(fields)
-    if after_ms is None:
+    if named is None or after_ms is None:
         return None
-    weekdays = () if days is None else read_weekdays(days, fields)
+    attribute = attribute or named.attribute
+    if attribute:
+        if _DOTTED.fullmatch(attribute):
+            return Delay(clock=named.clock, attribute=attribute, offset_ms=offset_ms, timezone=own_zone)
+        fields.error(fields.path, f"{show(attribute)} is no name of a date, such as user.trial_ends_at")
+        return None
+    is_local = named.clock is not None or bool(named.weekdays)
+    if offset_ms:
+        fields.error(
+            fields.path, "an offset belongs to the date of an attribute: add attribute, or leave it out"
+        )
+    elif not is_local and not says_how_long:
+        fields.error(fields.path, f"it does not say how long: {FORMS}, or until with a time or a date")
+    else:
+        return Delay(after_ms, named.clock, named.weekdays, timezone=own_zone if is_local else "")
+    return None
+
+
+def _read_named(fields: Fields, zone: str) -> Delay | None:
+    """What `until` and `weekday` say, a Delay of nothing without them; None, with an error, where it is wrong."""
+    until, days = fields.take(*_UNTIL), fields.take(*_DAYS)
     named = Delay()
     if until is not None:
-        read = _read_until(until.value, own_zone) if isinstance(until.value, str) else None
+        read = _read_until(until.value, zone) if isinstance(until.value, str) else None
         if read is None:
             fields.error(
                 until.path, f"{show(until.value)} is no clock time, day of the week or name of a date"
             )
             return None
         named = read
-    if weekdays is None:
-        return None
-    if attribute or named.attribute:
-        name = attribute or named.attribute
-        if not _DOTTED.fullmatch(name):
-            fields.error(fields.path, f"{show(name)} is no name of a date, such as user.trial_ends_at")
-            return None
-        return Delay(clock=named.clock, attribute=name, offset_ms=offset_ms, timezone=own_zone)
-    if offset_ms:
-        fields.error(
-            fields.path, "an offset belongs to the date of an attribute: add attribute, or leave it out"
-        )
-        return None
-    weekdays = weekdays or named.weekdays
-    is_local = named.clock is not None or bool(weekdays)
-    if not is_local and not after_ms and not fields.has(*_SPAN, "value", "amount", *_units(fields)):
-        fields.error(fields.path, f"it does not say how long: {FORMS}, or until with a time or a date")
-        return None
-    return Delay(after_ms, named.clock, weekdays, timezone=own_zone if is_local else "")
+    if days is None:
+        return named
+    weekdays = read_weekdays(days, fields)
+    return None if weekdays is None else msgspec.structs.replace(named, weekdays=weekdays)
 
 
 def read_weekdays(found: Found, fields: Fields) -> tuple[int, ...] | None:

@@ -22,7 +22,15 @@ from clarion.journeys.graph import (
     StartSpec,
     WebhookSpec,
 )
-from clarion.journeys.reading.fields import DEFAULT_STEP_MS, LONGEST_STEP_MS, Fields, Found, items, join
+from clarion.journeys.reading.fields import (
+    DEFAULT_STEP_MS,
+    LONGEST_STEP_MS,
+    Fields,
+    Found,
+    is_object,
+    items,
+    join,
+)
 from clarion.journeys.reading.rules import read_event, read_match
 from clarion.journeys.reading.ways import Setting
 
@@ -260,7 +268,7 @@ def _read_rungs(fields: Fields, channels: tuple[Channel, ...]) -> tuple[Rung, ..
     after_ms = fields.span("fallback_after", "fallback_delay", default=DEFAULT_STEP_MS)
     if found is None or found.value is False:
         return ()
-    if isinstance(found.value, dict) and (inner := fields.inner(found)) is not None:
+    if is_object(found.value) and (inner := fields.inner(found)) is not None:
         listed = inner.peek("steps", "chain")
         if listed is not None:
             inner.take(listed.name)
@@ -285,7 +293,7 @@ def _read_rungs(fields: Fields, channels: tuple[Channel, ...]) -> tuple[Rung, ..
 
 
 def _read_rung(item: Found, after_ms: int, fields: Fields) -> Rung | None:
-    if not isinstance(item.value, dict):
+    if not is_object(item.value):
         channels = read_channels(item, fields)
         return Rung(channels, after_ms) if channels else None
     inner = fields.inner(item)
@@ -338,7 +346,7 @@ def _read_into(found: Found | None, fields: Fields) -> dict[str, str]:
     if isinstance(found.value, str) and found.value.isidentifier():
         return {found.value: ""}
     into: dict[str, str] = {}
-    entries = cast("dict[str, Any]", found.value) if isinstance(found.value, dict) else {}
+    entries = found.value if is_object(found.value) else {}
     for name, path in entries.items():
         if not name.isidentifier() or not isinstance(path, str):
             fields.error(

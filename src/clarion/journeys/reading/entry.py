@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import msgspec
 
+from clarion.journeys.durations import read_span
 from clarion.journeys.findings import show
 from clarion.journeys.graph import Delay, Entry, ExitRule, Goal, ReEntry, Trigger
 from clarion.journeys.reading.delays import read_clock, read_zone
-from clarion.journeys.reading.fields import Fields, Found, items
+from clarion.journeys.reading.fields import Fields, Found, is_object, items
 from clarion.journeys.reading.rules import EVENT, read_condition, read_event, read_match
 from clarion.journeys.schedules import Cron, read_cron
-from clarion.journeys.durations import read_span
 
 KINDS: Final[dict[str, Trigger]] = {
     **dict.fromkeys(("api", "manual", "api_call", "rest", "programmatic"), "api"),
@@ -184,11 +184,11 @@ def _read_audience(top: Fields, entry: Entry) -> Entry:
         return entry
     if isinstance(found.value, str) and not re.search(r"[^\w-]", found.value.strip()) and "-" in found.value:
         return msgspec.structs.replace(entry, audience_segment=found.value.strip())
-    if isinstance(found.value, dict) and (inner := top.inner(found)) is not None:
+    if is_object(found.value) and (inner := top.inner(found)) is not None:
         named = inner.peek("segment", "segment_id", "segments", "segment_name")
         if named is not None:
             return _read_segments(inner, named, entry)
-    condition = read_condition(found, top, "user" if isinstance(found.value, dict) else "")
+    condition = read_condition(found, top, "user" if is_object(found.value) else "")
     return msgspec.structs.replace(entry, audience=condition)
 
 
@@ -228,7 +228,7 @@ def _read_reentry(places: list[Fields], entry: Entry) -> Entry:
 
 def _read_policy(found: Found, fields: Fields, entry: Entry) -> Entry:
     value: Any = found.value
-    if isinstance(value, dict):
+    if is_object(value):
         inner = fields.inner(found)
         if inner is None:
             return entry
@@ -268,7 +268,7 @@ def _read_exit(item: Found, top: Fields) -> list[ExitRule]:
         condition = read_condition(item, top) if name.isidentifier() else None
         rules = [ExitRule(name, match)]
         return rules if condition is None else [*rules, ExitRule(name, condition=condition)]
-    if not isinstance(item.value, dict):
+    if not is_object(item.value):
         condition = read_condition(item, top)
         return [] if condition is None else [ExitRule(condition.text, condition=condition)]
     inner = top.inner(item)
@@ -305,7 +305,7 @@ def read_goals(places: list[Fields]) -> tuple[Goal, ...]:
 
 
 def _read_goal(item: Found, fields: Fields) -> Goal | None:
-    if not isinstance(item.value, dict):
+    if not is_object(item.value):
         match = read_event(item, fields, None)
         return None if match is None else Goal(match.event, match)
     inner = fields.inner(item)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeGuard, TypeVar
 
 import msgspec
 
@@ -63,10 +63,10 @@ class Fields:
         """Take the fields of an inner object (`config: {…}`) as if they stood here."""
         for name in names:
             inner = self._values.get(name)
-            if inner is None or not isinstance(inner.value, dict):
+            if inner is None or not is_object(inner.value):
                 continue
             self.skip(name)
-            for key, value in cast("dict[str, Any]", inner.value).items():
+            for key, value in inner.value.items():
                 if key in self._values:
                     self.error(join(inner.path, key), f"{show(key)} is given twice: leave one of them out")
                     continue
@@ -173,9 +173,9 @@ class Fields:
         found = self.take(*names)
         if found is None:
             return {}
-        if not isinstance(found.value, dict):
+        if not is_object(found.value):
             return self._wrong(found, "an object", {})
-        return cast("dict[str, Any]", found.value)
+        return found.value
 
     def close(self) -> None:
         """Say what nobody read."""
@@ -200,21 +200,31 @@ class Fields:
 
     def inner(self, found: Found) -> Fields | None:
         """The object that a field holds; None, with an error, where it is none."""
-        if not isinstance(found.value, dict):
+        if not is_object(found.value):
             self.error(found.path, f"{show(found.value)} stands here, where an object is expected")
             return None
-        return Fields(cast("dict[str, Any]", found.value), found.path, self.report, self.step)
+        return Fields(found.value, found.path, self.report, self.step)
 
     def _wrong(self, found: Found, expected: str, default: T) -> T:
         self.error(found.path, f"{show(found.value)} stands here, where {expected} is expected")
         return default
 
 
+def is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    """Whether a JSON value is an object."""
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    """Whether a JSON value is a list."""
+    return isinstance(value, list)
+
+
 def items(found: Found) -> list[Found]:
     """The items of a list; one that is no list is the only one."""
-    if not isinstance(found.value, list):
+    if not is_list(found.value):
         return [found]
-    listed = cast("list[Any]", found.value)
+    listed = found.value
     return [Found(value, found.name, f"{found.path}[{i}]") for i, value in enumerate(listed)]
 
 

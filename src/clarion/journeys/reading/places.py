@@ -1,12 +1,13 @@
-"""The steps of a definition while it is read: those written in place are taken out, and each has its id and its next."""
+"""The steps of a definition while it is read: each with its id and its next, those written in place taken out."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 
+from clarion.journeys.durations import write_span
 from clarion.journeys.findings import Report, show
 from clarion.journeys.graph import (
     END,
@@ -24,7 +25,7 @@ from clarion.journeys.graph import (
     WaitSpec,
 )
 from clarion.journeys.reading.delays import read_delay
-from clarion.journeys.reading.fields import Fields, Found
+from clarion.journeys.reading.fields import Fields, Found, is_list, is_object
 from clarion.journeys.reading.kinds import READERS, find_kind, is_delay
 from clarion.journeys.reading.rules import read_condition
 from clarion.journeys.reading.ways import GOTO, Setting
@@ -35,6 +36,7 @@ MAX_LEVELS: Final = 20
 ON_ERROR: Final = ("on_error", "on_failure", "error_policy", "if_error")
 MAX_ID: Final = 100
 MAX_RETRIES: Final = 20
+DEFAULT_TRY_MS: Final = 10_000
 LONGEST_TRY_MS: Final = 60_000
 
 _IDS: Final = ("id", "step_id", "key")
@@ -70,28 +72,25 @@ class Placed:
 
     def lead(self, found: Found, fields: Fields) -> str | None:
         """Where a field leads: a step's id, END, or None for the next step. Steps written in place are taken in."""
-        value: Any = found.value
-        if isinstance(value, dict):
-            members = cast("dict[str, Any]", value)
+        value = found.value
+        if is_object(value):
             inner = fields.inner(found)
-            if inner is not None and set(members) <= {*GOTO, "label", "name"} and inner.has(*GOTO):
-                inner.skip("label", "name")
-                way = inner.take(*GOTO)
-                inner.close()
-                return None if way is None else self.lead(way, fields)
-            value = [value]
-        if isinstance(value, list):
-            if not value:
-                return None
-            return self._place(Found(cast("Any", value), found.name, found.path), fields.step)
-        if value is True or value is None:
-            return None
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = str(value)
-        if not isinstance(value, str) or len(value) > MAX_ID:
+            if inner is None or not set(value) <= {*GOTO, "label", "name"} or not inner.has(*GOTO):
+                return self._place(Found([value], found.name, found.path), fields.step)
+            inner.skip("label", "name")
+            way = inner.take(*GOTO)
+            inner.close()
+            return None if way is None else self.lead(way, fields)
+        if is_list(value):
+            return self._place(found, fields.step) if value else None
+        return None if value is True else self._lead_by_name(found, fields)
+
+    def _lead_by_name(self, found: Found, fields: Fields) -> str | None:
+        is_name = isinstance(found.value, str | int) and not isinstance(found.value, bool)
+        word = str(found.value).strip() if is_name and len(show(found.value)) <= MAX_ID else None
+        if word is None:
             fields.error(found.path, f"{show(found.value)} is no step: write its id")
             return None
-        word = value.strip()
         if word.lower() in _ONWARD and word not in self._paths:
             return None
         self._leads.append((found.path, fields.step, word))
@@ -110,7 +109,7 @@ class Placed:
 
     def _place(self, found: Found, above: str) -> str | None:
         """Take in a list of steps that goes on, behind its last, where its place does. The id of the first."""
-        listed = cast("list[Any]", found.value) if isinstance(found.value, list) else [found.value]
+        listed = found.value if is_list(found.value) else [found.value]
         if self._level >= MAX_LEVELS:
             self._report.error(
                 found.path, f"steps are nested more than {MAX_LEVELS} levels deep: give them ids", above
@@ -131,7 +130,7 @@ class Placed:
         return ids[0]
 
     def _name(self, raw: Any, path: str, above: str, place: int) -> str:  # noqa: ANN401  any JSON
-        values = cast("dict[str, Any]", raw) if isinstance(raw, dict) else {}
+        values = raw if is_object(raw) else {}
         given = next(
             (values[name] for name in (*_IDS, "name") if isinstance(values.get(name), str | int)), None
         )
@@ -149,7 +148,7 @@ class Placed:
         return ident
 
     def _read(self, ident: str, raw: Any, path: str) -> None:  # noqa: ANN401  any JSON
-        if not isinstance(raw, dict):
+        if not is_object(raw):
             self._report.error(
                 path, f"{show(raw)} stands here, where a step is expected: an object with type", ident
             )
@@ -157,7 +156,7 @@ class Placed:
         setting = self._setting
         if setting is None:
             return
-        fields = Fields(cast("dict[str, Any]", raw), path, self._report, ident)
+        fields = Fields(raw, path, self._report, ident)
         fields.unfold("config", "params", "with")
         fields.skip(*_IDS, "label", "title")
         step = self._read_step(ident, fields, setting)
@@ -184,11 +183,9 @@ class Placed:
             delay=None if own_delay is None else read_delay(own_delay, fields, setting.zone),
             on_error=on_error,
             retries=fields.integer("retries", "max_retries", "retry", default=3, low=0, high=MAX_RETRIES),
-            timeout_ms=min(fields.span("timeout", "step_timeout", default=10_000) or 10_000, LONGEST_TRY_MS)
-            if kind not in {"wait"}
-            else 10_000,
+            timeout_ms=_read_timeout(kind, fields),
         )
-        fields.skip("name", "channel") if kind == "absent" else fields.skip("name")
+        fields.skip("name")
         fields.close()
         self._after = after
         return step
@@ -245,6 +242,18 @@ class Placed:
 
     def _way(self, target: str | None) -> str | None:
         return None if target is None else self.resolve(target)
+
+
+def _read_timeout(kind: str, fields: Fields) -> int:
+    """How long one try of the step's effect may take. That of a wait is for its event."""
+    if kind == "wait":
+        return DEFAULT_TRY_MS
+    given = fields.span("timeout", "step_timeout", default=DEFAULT_TRY_MS)
+    if given > LONGEST_TRY_MS:
+        fields.note(
+            fields.path, f"a try of a step takes {write_span(LONGEST_TRY_MS)} at most: it is given up then"
+        )
+    return min(given, LONGEST_TRY_MS) or DEFAULT_TRY_MS
 
 
 def read_on_error(fields: Fields, *names: str, default: OnError) -> OnError:

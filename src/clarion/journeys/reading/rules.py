@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from clarion.journeys.conditions import Condition, compile_condition, match_values
 from clarion.journeys.findings import show
 from clarion.journeys.graph import EventMatch
-from clarion.journeys.reading.fields import Fields, Found, items
+from clarion.journeys.reading.fields import Fields, Found, is_list, is_object, items
 from clarion.kernel.errors import Invalid
 
 EVENT: Final = ("event", "event_name", "events", "on_event_name")
@@ -20,6 +20,7 @@ MAX_RULES: Final = 50
 MAX_DEPTH: Final = 8
 MAX_NAME: Final = 200
 
+_LARGEST: Final = 1 << 53
 _DOTTED: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,7}")
 _OPERATORS: Final = {
     **dict.fromkeys(("==", "=", "eq", "equals", "equal", "is"), "=="),
@@ -41,7 +42,7 @@ _OPERATOR: Final = ("operator", "op", "comparator", "comparison")
 _GROUPS: Final = {**dict.fromkeys(("all", "and"), " && "), **dict.fromkeys(("any", "or"), " || ")}
 
 
-class NotARule(ValueError):
+class NotARuleError(ValueError):
     """What stands there is no condition; its text says why."""
 
 
@@ -49,7 +50,7 @@ def read_condition(found: Found, fields: Fields, root: str = "") -> Condition | 
     """The condition that a field holds. None, with an error, where it is none. `root`: that of the names of a map."""
     try:
         return compile_condition(write_condition(found.value, root), found.path)
-    except NotARule as error:
+    except NotARuleError as error:
         fields.error(found.path, str(error))
     except Invalid as error:
         fields.error(found.path, error.detail)
@@ -61,8 +62,8 @@ def read_match(fields: Fields) -> Condition | None:
     found = fields.take(*MATCH)
     if found is None:
         return None
-    if isinstance(found.value, dict) and _is_plain(cast("dict[str, Any]", found.value)):
-        values = cast("dict[str, Any]", found.value)
+    if is_object(found.value) and _is_plain(found.value):
+        values = found.value
         return match_values(values, found.path) if values else None
     return read_condition(found, fields, "event")
 
@@ -75,7 +76,7 @@ def read_matches(found: Found, fields: Fields, condition: Condition | None) -> t
 
 def read_event(found: Found, fields: Fields, condition: Condition | None) -> EventMatch | None:
     """One event: its name, or an object of event and match. None, with an error, where it is neither."""
-    if isinstance(found.value, dict):
+    if is_object(found.value):
         inner = fields.inner(found)
         if inner is None:
             return None
@@ -94,39 +95,37 @@ def read_event(found: Found, fields: Fields, condition: Condition | None) -> Eve
 
 
 def write_condition(value: object, root: str = "", depth: int = 0) -> str:
-    """The CEL of a condition in any of its forms. Raises NotARule with what is wrong and how to mend it."""
+    """The CEL of a condition in any of its forms. Raises NotARuleError with what is wrong and how to mend it."""
     if depth > MAX_DEPTH:
-        raise NotARule(
+        raise NotARuleError(
             f"this condition is nested more than {MAX_DEPTH} levels deep: write it as one expression"
         )
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case str() if value.strip():
-            return value.strip()
-        case list():
-            return _join(cast("list[object]", value), " && ", root, depth)
-        case dict():
-            return _write_map(cast("dict[str, Any]", value), root, depth)
-        case _:
-            raise NotARule(f'{show(value)} is no condition: write one such as user.plan == "pro"')
+    if is_list(value):
+        return _join(value, " && ", root, depth)
+    if is_object(value):
+        return _write_map(value, root, depth)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    raise NotARuleError(f'{show(value)} is no condition: write one such as user.plan == "pro"')
 
 
 def _join(values: list[object], operator: str, root: str, depth: int) -> str:
     if not values or len(values) > MAX_RULES:
-        raise NotARule(f"a list of conditions has 1 to {MAX_RULES} of them")
+        raise NotARuleError(f"a list of conditions has 1 to {MAX_RULES} of them")
     written = [write_condition(one, root, depth + 1) for one in values]
     return written[0] if len(written) == 1 else operator.join(f"({one})" for one in written)
 
 
 def _write_map(values: dict[str, Any], root: str, depth: int) -> str:
     if not values:
-        raise NotARule("this condition is empty: leave it out, or say what must hold")
+        raise NotARuleError("this condition is empty: leave it out, or say what must hold")
     if len(values) == 1:
         name, value = next(iter(values.items()))
         if name in _GROUPS:
             return _join(
-                cast("list[object]", value) if isinstance(value, list) else [value],
+                value if is_list(value) else [value],
                 _GROUPS[name],
                 root,
                 depth,
@@ -143,25 +142,22 @@ def _write_map(values: dict[str, Any], root: str, depth: int) -> str:
         rule
         for name, value in values.items()
         for rule in (
-            [
-                _write_rule(name, operator, one, root)
-                for operator, one in cast("dict[str, Any]", value).items()
-            ]
-            if isinstance(value, dict)
-            else [_write_rule(name, "in" if isinstance(value, list) else "==", value, root)]
+            [_write_rule(name, operator, one, root) for operator, one in value.items()]
+            if is_object(value)
+            else [_write_rule(name, "in" if is_list(value) else "==", value, root)]
         )
     ]
     if not rules or len(rules) > MAX_RULES:
-        raise NotARule(f"a condition has 1 to {MAX_RULES} rules")
+        raise NotARuleError(f"a condition has 1 to {MAX_RULES} rules")
     return " && ".join(rules)
 
 
 def _write_rule(name: object, operator: object, value: object, root: str) -> str:
     if not isinstance(name, str) or not _DOTTED.fullmatch(name):
-        raise NotARule(f"{show(name)} is no name of a field, such as user.plan")
+        raise NotARuleError(f"{show(name)} is no name of a field, such as user.plan")
     sign = _OPERATORS.get(str(operator).strip().lower())
     if sign is None:
-        raise NotARule(
+        raise NotARuleError(
             f"there is no comparison {show(operator)}: there are ==, !=, >, >=, <, <=, in, contains, exists"
         )
     full = f"{root}.{name}" if root and "." not in name else name
@@ -178,17 +174,13 @@ def _write_rule(name: object, operator: object, value: object, root: str) -> str
 
 
 def _write_literal(value: object) -> str:
-    match value:
-        case bool() | str():
-            return json.dumps(value)
-        case int() | float() if abs(value) < 1 << 53:
-            return json.dumps(value)
-        case None:
-            raise NotARule("it is compared with nothing: give a value, or use exists")
-        case list():
-            return f"[{', '.join(_write_literal(one) for one in cast('list[object]', value)[:MAX_RULES])}]"
-        case _:
-            raise NotARule(f"it cannot be compared with {show(value)}")
+    if isinstance(value, str | bool) or (isinstance(value, int | float) and abs(value) < _LARGEST):
+        return json.dumps(value)
+    if is_list(value) and len(value) <= MAX_RULES:
+        return f"[{', '.join(_write_literal(one) for one in value)}]"
+    if value is None:
+        raise NotARuleError("it is compared with nothing: give a value, or use exists")
+    raise NotARuleError(f"it cannot be compared with {show(value)}")
 
 
 def _is_plain(values: Mapping[str, Any]) -> bool:

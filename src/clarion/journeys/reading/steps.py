@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 from clarion.journeys.durations import read_span
 from clarion.journeys.findings import show
@@ -23,7 +23,7 @@ from clarion.journeys.graph import (
     WaitSpec,
 )
 from clarion.journeys.reading.delays import is_delay_text, read_delay, read_delay_fields
-from clarion.journeys.reading.fields import Fields, Found, items, join
+from clarion.journeys.reading.fields import Fields, Found, is_object, items, join
 from clarion.journeys.reading.rules import EVENT, read_condition, read_match, read_matches
 from clarion.journeys.reading.ways import GOTO, Setting
 
@@ -45,6 +45,7 @@ ARMS: Final = ("arms", "variants", "branches", "splits", "paths", "variations")
 
 MAX_CASES: Final = 100
 MAX_ITEMS: Final = 1_000
+MAX_WEIGHT: Final = 1e9
 
 _MESSAGE_WORDS: Final = {
     "sent": "sent",
@@ -63,10 +64,8 @@ _SCOPES: Final[dict[str, Literal["user", "journey"]]] = {
 def read_delay_step(fields: Fields, setting: Setting) -> Spec | None:
     """Wait for a moment."""
     found = fields.peek("delay", "duration", "wait")
-    if found is not None and isinstance(found.value, dict):
-        fields.take(found.name)
-        delay = read_delay(found, fields, setting.zone)
-    elif found is not None and isinstance(found.value, str) and not is_delay_text(found.value):
+    is_own = found is not None and (is_object(found.value) or _is_named_moment(found.value))
+    if found is not None and is_own:
         fields.take(found.name)
         delay = read_delay(found, fields, setting.zone)
     else:
@@ -79,7 +78,7 @@ def read_wait(fields: Fields, setting: Setting) -> Spec | None:
     named = fields.peek("for", "wait_for", "wait", "until")
     is_event = named is not None and not is_delay_text(named.value) and not _is_delay_map(named.value)
     if not fields.has(*EVENT, "of_step", "message_of") and (
-        not is_event or (named is not None and named.name == "until" and not isinstance(named.value, dict))
+        not is_event or (named is not None and named.name == "until" and not is_object(named.value))
     ):
         return read_delay_step(fields, setting)
     found = fields.take(*EVENT) or (fields.take(named.name) if is_event and named is not None else None)
@@ -119,7 +118,7 @@ def read_branch(fields: Fields, setting: Setting) -> Spec | None:
     found = fields.take(*CASES)
     if fields.has(*IF) and fields.has(*THEN, "goto"):
         cases += _read_own_case(fields, setting)
-    elif found is not None and isinstance(found.value, dict) and fields.has(*IF):
+    elif found is not None and is_object(found.value) and fields.has(*IF):
         cases += _read_yes_or_no(found, fields, setting)
         found = None
     elif found is None and fields.has(*IF) and fields.has(*ELSE):
@@ -232,15 +231,11 @@ def read_split(fields: Fields, setting: Setting) -> Spec | None:
 
 def _arm_items(found: Found) -> list[Found]:
     """Arms of a list, or of a map of names to weights or arms."""
-    if not isinstance(found.value, dict):
+    if not is_object(found.value):
         return items(found)
     listed: list[Found] = []
-    for name, value in cast("dict[str, Any]", found.value).items():
-        arm = (
-            {"name": name, **cast("dict[str, Any]", value)}
-            if isinstance(value, dict)
-            else {"name": name, "weight": value}
-        )
+    for name, value in found.value.items():
+        arm = {"name": name, **value} if is_object(value) else {"name": name, "weight": value}
         listed.append(Found(arm, name, join(found.path, name)))
     return listed
 
@@ -257,7 +252,7 @@ def _read_arm(item: Found, number: int, fields: Fields, setting: Setting) -> Arm
     weight: Any = 1 if found is None else found.value
     if isinstance(weight, str):
         weight = _percent(weight)
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= 1e9:
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= MAX_WEIGHT:
         arm.error(item.path if found is None else found.path, "a weight is a number of 0 or more, such as 50")
         return None
     lead = (END if is_holdout else None) if goto is None else setting.places.lead(goto, arm)
@@ -354,10 +349,14 @@ def read_goto(fields: Fields, setting: Setting) -> Spec | None:
     return GotoSpec(lead)
 
 
+def _is_named_moment(value: object) -> bool:
+    return isinstance(value, str) and read_span(value) is None
+
+
 def _lead(fields: Fields, setting: Setting, *names: str) -> str | None:
     found = fields.take(*names)
     return None if found is None else setting.places.lead(found, fields)
 
 
 def _is_delay_map(value: object) -> bool:
-    return isinstance(value, dict) and not set(cast("dict[str, Any]", value)) & {*EVENT, "name", "match"}
+    return is_object(value) and not set(value) & {*EVENT, "name", "match"}
