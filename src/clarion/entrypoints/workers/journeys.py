@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from clarion.entrypoints.journeying import JourneyParts, build_journeys
+from clarion.entrypoints.workers.journey_effects import EffectParts, bring_answers, open_effects
 from clarion.entrypoints.workers.lane import run_lane
 from clarion.journeys.drive import EnginePorts, drive
 from clarion.journeys.model import Due
+from clarion.journeys.outside import Starting
 from clarion.journeys.ports import Planned
 
 if TYPE_CHECKING:
@@ -38,11 +41,44 @@ _log = structlog.get_logger("journeys")
 async def run_journeys(worker: Worker, stop: asyncio.Event) -> None:
     """Move runs until `stop` is set. Any number of workers share the work."""
     parts = build_journeys(worker.region, worker.global_pool)
-    ports = engine_ports(parts, worker)
-    await asyncio.gather(
-        run_lane("journeys-rebuild", partial(rebuild, parts, worker.settings.region), stop),
-        *(run_lane(f"journeys-due-{n}", partial(move_due, ports), stop) for n in range(LANES)),
+    async with open_effects(worker.region, worker.broadcasts.accept, Starts()) as effects:
+        ports = engine_ports(parts, worker, effects)
+        await asyncio.gather(
+            run_lane("journeys-rebuild", partial(rebuild, parts, worker.settings.region), stop),
+            *(run_lane(f"journeys-due-{n}", partial(move_due, ports), stop) for n in range(LANES)),
+            run_lane("journeys-answers", partial(bring_answers, effects.slow, ports), stop),
+        )
+
+
+def engine_ports(parts: JourneyParts, worker: Worker, effects: EffectParts) -> EnginePorts:
+    """The outside, as the engine uses it in a worker."""
+    return EnginePorts(
+        catalog=parts.catalog,
+        instances=parts.instances,
+        contexts=parts.contexts,
+        continuations=parts.continuations,
+        facts=effects.facts,
+        effects=effects.effects,
+        clock=worker.clock,
+        nonce=make_nonce,
+        watcher=worker.dispatch.watcher,
+        counter=Uncounted(),
     )
+
+
+class Uncounted:
+    """`journeys.drive.Counter` that looks away."""
+
+    def moved(self, committed: int, lost: int) -> None:
+        """Nothing."""
+
+
+class Starts:
+    """`journeys.outside.Starter`."""
+
+    async def start(self, starts: Sequence[Starting]) -> list[str]:
+        """Begin runs; see `Starter.start`."""
+        return ["not_possible" for _ in starts]
 
 
 async def move_due(ports: EnginePorts) -> float:
