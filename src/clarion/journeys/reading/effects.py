@@ -103,6 +103,8 @@ _FORBIDDEN_HEADERS: Final = frozenset(
     }
 )
 _MAX_URL: Final = 2_000
+_PLACE: Final = re.compile(r"\{\{[^{}]*\}\}")
+"""A name that is filled in when the step is taken (`journeys.fill`)."""
 _MAX_BODY_BYTES: Final = 65_536
 _MAX_ENTRIES: Final = 100
 
@@ -413,11 +415,12 @@ def read_start(fields: Fields, setting: Setting) -> Spec | None:
 def _read_url(fields: Fields) -> str:
     url = fields.text("url", "endpoint", "uri", "href")
     try:
-        parts = urlsplit(url)
-        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.username
+        # Names are filled in later; none of them in the host.
+        parts = urlsplit(_PLACE.sub("x", url))
+        is_url = "{" not in (urlsplit(url).netloc) and parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.username
     except ValueError:
         is_url = False
-    if is_url and len(url) <= _MAX_URL and url.isprintable() and " " not in url:
+    if is_url and len(url) <= _MAX_URL and url.isprintable() and " " not in parts.geturl():
         return url
     fields.error(fields.path, f"{show(url)} is no address: add url, such as https://api.example.com/plans")
     return ""
