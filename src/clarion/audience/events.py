@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
@@ -13,7 +14,7 @@ from clarion.audience.ports import Sealer
 from clarion.contracts.commands import AwareTime, Name
 from clarion.contracts.user_events import UserEvent
 from clarion.kernel.clock import Clock
-from clarion.kernel.errors import ClarionError, Invalid, Unknown
+from clarion.kernel.errors import ClarionError, Invalid, Permanent, Unknown
 from clarion.kernel.text import check_storable
 
 MAX_PROPERTY_BYTES: Final = 32_768
@@ -22,6 +23,7 @@ AHEAD_MS: Final = 300_000
 
 _EVENT: Final = b"event"
 _json = msgspec.json.Encoder()
+_properties: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class EventItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,6 +59,14 @@ class EventStore(Protocol):
 
         An event whose id is there already changes nothing, nor does one of a user who is gone. Raises Transient.
         """
+        ...
+
+
+class SealedProperties(Protocol):
+    """Reads what was kept of events."""
+
+    async def read_properties(self, event_ids: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The sealed properties of events, by id; absent where there are none (any more). Raises Transient."""
         ...
 
 
@@ -153,3 +163,28 @@ async def _seal(taken: Sequence[tuple[UserEvent, bytes]], ports: EventPorts) -> 
         )
         for event, properties in taken
     ]
+
+
+class EventProperties:
+    """What events said, opened by the batch with their users' keys."""
+
+    def __init__(self, store: SealedProperties, keyring: Keyring, sealer: Sealer) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._sealer = sealer
+
+    async def read(self, events: Sequence[UserEvent]) -> dict[bytes, dict[str, Any]]:
+        """The properties of events, by event id; absent where there are none, or a key is gone. Raises Transient."""
+        if not events:
+            return {}
+        sealed = await self._store.read_properties([event.event_id for event in events])
+        keys = await self._keyring.keys({event.user_id for event in events if event.event_id in sealed})
+        found: dict[bytes, dict[str, Any]] = {}
+        for event in events:
+            if event.event_id in sealed and event.user_id in keys:
+                with contextlib.suppress(Permanent):
+                    clear = self._sealer.unseal(
+                        keys[event.user_id], sealed[event.event_id], event_context(event)
+                    )
+                    found[event.event_id] = _properties(clear)
+        return found

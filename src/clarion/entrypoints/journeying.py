@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
 import asyncpg
 import msgspec
 
@@ -11,6 +15,17 @@ from clarion.adapters.postgres.journey_contexts import PostgresJourneyContexts
 from clarion.adapters.valkey.continuations import ValkeyContinuations
 from clarion.bootstrap import Region
 from clarion.journeys.catalog import CachedJourneys
+from clarion.journeys.outside import Starting
+from clarion.journeys.ports import FactSource
+from clarion.journeys.trigger import EntryAsk, TriggerPorts, trigger
+from clarion.kernel.errors import ClarionError
+
+NONCE_BITS: Final = 40
+
+
+def make_nonce() -> int:
+    """Random bits for the version of a context."""
+    return secrets.randbits(NONCE_BITS)
 
 
 class JourneyParts(msgspec.Struct, frozen=True):
@@ -33,3 +48,43 @@ def build_journeys(region: Region, global_pool: asyncpg.Pool) -> JourneyParts:
         contexts=PostgresJourneyContexts(region.pools, region.keyring, region.sealer),
         continuations=ValkeyContinuations(region.valkey, region.settings.region),
     )
+
+
+def trigger_ports(parts: JourneyParts, region: Region, facts: FactSource) -> TriggerPorts:
+    """What entries use. `facts`: for audience rules."""
+    return TriggerPorts(
+        parts.catalog,
+        parts.instances,
+        parts.contexts,
+        parts.continuations,
+        region.users,
+        facts,
+        region.clock,
+        region.settings.region,
+        make_nonce,
+    )
+
+
+class RunStarter:
+    """`journeys.outside.Starter`: runs that other runs begin, by the way that everybody takes."""
+
+    def __init__(self, ports: TriggerPorts) -> None:
+        self._ports = ports
+
+    async def start(self, starts: Sequence[Starting]) -> list[str]:
+        """Begin runs; see `Starter.start`."""
+        asks = [
+            EntryAsk(
+                tenant_id=one.tenant_id,
+                journey=one.journey,
+                external_id=one.external_id,
+                context=one.context,
+                is_test=one.is_test,
+                entry_key=one.entry_key,
+            )
+            for one in starts
+        ]
+        return [
+            result.detail if isinstance(result, ClarionError) else ""
+            for result in await trigger(asks, self._ports)
+        ]

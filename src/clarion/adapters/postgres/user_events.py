@@ -46,6 +46,12 @@ class PostgresUserEvents:
                 payload = encode_user_events(published)
                 await connection.execute(self._append_outbox, USER_EVENTS.name, len(published), payload)
 
+    async def read_properties(self, event_ids: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The sealed properties of events, by id; absent where there are none (any more). Raises Transient."""
+        async with self._pools.pipeline() as connection:
+            records = await connection.fetch(self._sql["read_properties"], event_ids)
+        return {record["event_id"]: record["properties"] for record in records}
+
     async def drop_old(self) -> bool:
         """Delete some events that are older than KEPT_DAYS; whether there may be more."""
         async with self._pools.pipeline() as connection:

@@ -124,6 +124,12 @@ class Metrics:
             registry=registry,
             buckets=_STAGE_BUCKETS,
         )
+        self.journey_moves = Counter(
+            "clarion_journey_transitions",
+            "Transitions of runs of journeys: committed, or lost to somebody who was faster",
+            ["outcome"],
+            registry=registry,
+        )
         self.queue = QueueMetrics(registry)
         self.outbox_events = Gauge("clarion_outbox_events", "Events not yet on the log", registry=registry)
         self.outbox_age = Gauge("clarion_outbox_age_seconds", "Age of the oldest of them", registry=registry)

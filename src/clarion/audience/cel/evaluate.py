@@ -33,7 +33,9 @@ class Program:
     def evaluate(self, data: Mapping[str, Any]) -> tuple[Any, str]:
         """What the expression gives on `data` and "", or the engine's own word for why it gives nothing."""
         result = self._expression.eval(data=dict(data))
-        return (None, str(result.plain_value())) if result.type() == Type.ERROR else (result.plain_value(), "")
+        return (
+            (None, str(result.plain_value())) if result.type() == Type.ERROR else (result.plain_value(), "")
+        )
 
     def holds(self, data: Mapping[str, Any]) -> bool:
         """Whether the expression is true on `data`: what fails or is no yes or no is not."""

@@ -51,6 +51,12 @@ def webhook_secrets(region: Region) -> WebhookSecrets:
     return WebhookSecrets(region.root.derive("journey-webhooks"), generations, region.clock)
 
 
+def open_facts(region: Region) -> StoreFacts:
+    """What is known of users, on a region's stores."""
+    users, messages = PostgresKnownUsers(region.pools), PostgresMessages(region.pools)
+    return StoreFacts(FactPorts(users, region.seals, messages, region.configs))
+
+
 @asynccontextmanager
 async def open_effects(region: Region, accept: AcceptPorts, starter: Starter) -> AsyncGenerator[EffectParts]:
     """Facts and effects on a region's stores. Calls that are under way when the block ends are given up."""
@@ -69,9 +75,8 @@ async def open_effects(region: Region, accept: AcceptPorts, starter: Starter) ->
         starter=starter,
         turns=ValkeyTurns(region.valkey),
     )
-    facts = StoreFacts(FactPorts(users, region.seals, messages, region.configs))
     try:
-        yield EffectParts(facts, CarriedOut(ports, slow), slow)
+        yield EffectParts(open_facts(region), CarriedOut(ports, slow), slow)
     finally:
         await slow.close()
         await transport.close()

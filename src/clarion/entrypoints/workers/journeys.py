@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from clarion.entrypoints.journeying import JourneyParts, build_journeys
-from clarion.entrypoints.workers.journey_effects import EffectParts, bring_answers, open_effects
+from clarion.adapters.telemetry.metrics import Metrics
+from clarion.audience.events import EventProperties
+from clarion.entrypoints.journeying import JourneyParts, RunStarter, build_journeys, make_nonce, trigger_ports
+from clarion.entrypoints.workers.journey_effects import EffectParts, bring_answers, open_effects, open_facts
+from clarion.entrypoints.workers.journey_events import (
+    events_listener,
+    listen_to_messages,
+    listen_to_users,
+    messages_listener,
+)
 from clarion.entrypoints.workers.lane import run_lane
 from clarion.journeys.drive import EnginePorts, drive
+from clarion.journeys.listen import ListenPorts
 from clarion.journeys.model import Due
-from clarion.journeys.outside import Starting
 from clarion.journeys.ports import Planned
 
 if TYPE_CHECKING:
@@ -32,53 +38,56 @@ IDLE_S: Final = 0.05
 REBUILD_EVERY_S: Final = 2.0
 REBUILD_PAGE: Final = 1_000
 
-NONCE_BITS: Final = 40
-
 _DUE: Final = (Due(),)
 _log = structlog.get_logger("journeys")
+
+
+class Steps:
+    """Counts transitions for the metrics."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def moved(self, committed: int, lost: int) -> None:
+        """Add; see `drive.Counter`."""
+        self._metrics.journey_moves.labels("committed").inc(committed)
+        self._metrics.journey_moves.labels("lost").inc(lost)
 
 
 async def run_journeys(worker: Worker, stop: asyncio.Event) -> None:
     """Move runs until `stop` is set. Any number of workers share the work."""
     parts = build_journeys(worker.region, worker.global_pool)
-    async with open_effects(worker.region, worker.broadcasts.accept, Starts()) as effects:
-        ports = engine_ports(parts, worker, effects)
+    facts = open_facts(worker.region)
+    entry = trigger_ports(parts, worker.region, facts)
+    async with open_effects(worker.region, worker.broadcasts.accept, RunStarter(entry)) as effects:
+        engine = engine_ports(parts, worker, effects)
+        listen = ListenPorts(
+            engine, entry, EventProperties(worker.region.events, worker.region.keyring, worker.region.sealer)
+        )
+        users, messages = events_listener(worker.log), messages_listener(worker.log)
         await asyncio.gather(
             run_lane("journeys-rebuild", partial(rebuild, parts, worker.settings.region), stop),
-            *(run_lane(f"journeys-due-{n}", partial(move_due, ports), stop) for n in range(LANES)),
-            run_lane("journeys-answers", partial(bring_answers, effects.slow, ports), stop),
+            *(run_lane(f"journeys-due-{n}", partial(move_due, engine), stop) for n in range(LANES)),
+            run_lane("journeys-answers", partial(bring_answers, effects.slow, engine), stop),
+            run_lane("journeys-events", partial(listen_to_users, users, listen), stop),
+            run_lane("journeys-messages", partial(listen_to_messages, messages, engine), stop),
         )
 
 
 def engine_ports(parts: JourneyParts, worker: Worker, effects: EffectParts) -> EnginePorts:
-    """The outside, as the engine uses it in a worker."""
+    """What driving uses in a worker."""
     return EnginePorts(
-        catalog=parts.catalog,
-        instances=parts.instances,
-        contexts=parts.contexts,
-        continuations=parts.continuations,
-        facts=effects.facts,
-        effects=effects.effects,
-        clock=worker.clock,
-        nonce=make_nonce,
-        watcher=worker.dispatch.watcher,
-        counter=Uncounted(),
+        parts.catalog,
+        parts.instances,
+        parts.contexts,
+        parts.continuations,
+        effects.facts,
+        effects.effects,
+        worker.clock,
+        make_nonce,
+        worker.dispatch.watcher,
+        Steps(worker.metrics),
     )
-
-
-class Uncounted:
-    """`journeys.drive.Counter` that looks away."""
-
-    def moved(self, committed: int, lost: int) -> None:
-        """Nothing."""
-
-
-class Starts:
-    """`journeys.outside.Starter`."""
-
-    async def start(self, starts: Sequence[Starting]) -> list[str]:
-        """Begin runs; see `Starter.start`."""
-        return ["not_possible" for _ in starts]
 
 
 async def move_due(ports: EnginePorts) -> float:
@@ -103,8 +112,3 @@ async def rebuild(parts: JourneyParts, region: str) -> float:
     if found:
         _log.info("continuations_rebuilt", runs=found)
     return REBUILD_EVERY_S
-
-
-def make_nonce() -> int:
-    """Random bits for the version of a context."""
-    return secrets.randbits(NONCE_BITS)

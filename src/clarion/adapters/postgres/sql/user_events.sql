@@ -24,3 +24,7 @@ SELECT event_id FROM fresh
 -- Events beyond their time, some at once. What they were folded into stays.
 DELETE FROM user_events WHERE event_id = ANY(ARRAY(
     SELECT event_id FROM user_events WHERE received_at < now() - $1::int * interval '1 day' LIMIT $2))
+
+-- name: read_properties
+-- What is sealed of some events.
+SELECT event_id, properties FROM user_events WHERE event_id = ANY($1::uuid[]) AND properties <> ''
