@@ -414,16 +414,23 @@ def read_start(fields: Fields, setting: Setting) -> Spec | None:
 
 def _read_url(fields: Fields) -> str:
     url = fields.text("url", "endpoint", "uri", "href")
-    try:
-        # Names are filled in later; none of them in the host.
-        parts = urlsplit(_PLACE.sub("x", url))
-        is_url = "{" not in (urlsplit(url).netloc) and parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.username
-    except ValueError:
-        is_url = False
-    if is_url and len(url) <= _MAX_URL and url.isprintable() and " " not in parts.geturl():
+    if _is_url(url):
         return url
     fields.error(fields.path, f"{show(url)} is no address: add url, such as https://api.example.com/plans")
     return ""
+
+
+def _is_url(url: str) -> bool:
+    """Whether it is one once its names are filled in: they may stand in its path and query, not in its host."""
+    sample = _PLACE.sub("x", url)
+    try:
+        parts, host = urlsplit(sample), urlsplit(url).netloc
+    except ValueError:
+        return False
+    is_whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.username
+    return (
+        is_whole and "{" not in host and len(url) <= _MAX_URL and sample.isprintable() and " " not in sample
+    )
 
 
 def _read_headers(fields: Fields) -> dict[str, str]:
