@@ -29,6 +29,7 @@ from clarion.entrypoints.api.recorder import Recorder
 from clarion.entrypoints.api.replies import Header
 from clarion.entrypoints.api.throttle import Throttle, make_take, rate_headers, refusal_of
 from clarion.entrypoints.api.tokens import PublishedKeys, TokenVerifier
+from clarion.entrypoints.journeying import JourneyParts, build_journeys
 from clarion.kernel.batch import Coalescer
 from clarion.kernel.errors import ClarionError
 from clarion.orchestration.accept import Answer, Ask, accept
@@ -156,6 +157,7 @@ class Services(msgspec.Struct, frozen=True):
     fetcher: GuardedFetcher
     audit: AuditLog
     members: MemberStore
+    journeys: JourneyParts
 
 
 def _authenticator(region: Region, fetcher: GuardedFetcher) -> Authenticator:
@@ -191,4 +193,5 @@ def build_services(gateway: Gateway) -> Services:
         fetcher=fetcher,
         audit=PostgresAuditLog(region.pools),
         members=PostgresMembers(region.pools),
+        journeys=build_journeys(region, gateway.global_pool),
     )
