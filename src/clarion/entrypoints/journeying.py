@@ -17,8 +17,8 @@ from clarion.bootstrap import Region
 from clarion.journeys.catalog import CachedJourneys
 from clarion.journeys.outside import Starting
 from clarion.journeys.ports import FactSource
-from clarion.journeys.trigger import EntryAsk, TriggerPorts, trigger
-from clarion.kernel.errors import ClarionError
+from clarion.journeys.trigger import Begun, EntryAsk, TriggerPorts, trigger
+from clarion.kernel.errors import ClarionError, Conflict, NotFound, Unknown
 
 NONCE_BITS: Final = 40
 
@@ -84,7 +84,19 @@ class RunStarter:
             )
             for one in starts
         ]
-        return [
-            result.detail if isinstance(result, ClarionError) else ""
-            for result in await trigger(asks, self._ports)
-        ]
+        return [_refusal(result) for result in await trigger(asks, self._ports)]
+
+
+def _refusal(result: Begun | ClarionError) -> str:
+    """Why a run was not begun, in words for a timeline: texts of errors may name the user."""
+    match result:
+        case Begun():
+            return ""
+        case NotFound():
+            return "no such journey"
+        case Conflict():
+            return "the journey takes nobody now"
+        case Unknown():
+            return "unknown_user"
+        case _:
+            return "the journey does not take this user"
