@@ -37,6 +37,7 @@ NAMES: Final = (
     "compliance_sweep",
     "consent_check",
     "opt_out",
+    "journey_steps",
 )
 MODULES: Final = {"import": "import_users"}
 """Where a bench is not in the module of its name, which Python has for itself."""
