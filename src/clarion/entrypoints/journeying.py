@@ -12,12 +12,14 @@ import msgspec
 from clarion.adapters.globaldb.instances import GlobalInstances
 from clarion.adapters.globaldb.journeys import GlobalJourneys
 from clarion.adapters.postgres.journey_contexts import PostgresJourneyContexts
+from clarion.adapters.postgres.journey_effects import PostgresWebhookGenerations
 from clarion.adapters.valkey.continuations import ValkeyContinuations
 from clarion.bootstrap import Region
 from clarion.journeys.catalog import CachedJourneys
 from clarion.journeys.outside import Starting
 from clarion.journeys.ports import FactSource
 from clarion.journeys.trigger import Begun, EntryAsk, TriggerPorts, trigger
+from clarion.journeys.webhook_secrets import WebhookSecrets
 from clarion.kernel.errors import ClarionError, Conflict, NotFound, Unknown
 
 NONCE_BITS: Final = 40
@@ -100,3 +102,9 @@ def _refusal(result: Begun | ClarionError) -> str:
             return "unknown_user"
         case _:
             return "the journey does not take this user"
+
+
+def webhook_secrets(region: Region) -> WebhookSecrets:
+    """The secrets of this region's tenants' webhooks."""
+    generations = PostgresWebhookGenerations(region.pools)
+    return WebhookSecrets(region.root.derive("journey-webhooks"), generations, region.clock)

@@ -15,7 +15,8 @@ import pytest_asyncio
 
 from clarion.adapters.providers.standard_webhooks import sign
 from clarion.bootstrap import Worker
-from clarion.entrypoints.workers.journey_effects import open_effects, webhook_secrets
+from clarion.entrypoints.journeying import webhook_secrets
+from clarion.entrypoints.workers.journey_effects import open_effects
 from clarion.journeys.graph import FetchSpec, WebhookSpec
 from clarion.journeys.model import Context
 from tests.integration.api.support import Caller

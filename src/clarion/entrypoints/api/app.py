@@ -48,6 +48,7 @@ from clarion.entrypoints.api import (
     token_issuers,
     usage,
     users,
+    webhook_secrets,
 )
 from clarion.entrypoints.api.auditing import audited
 from clarion.entrypoints.api.body import MAX_BATCH_BYTES
@@ -98,6 +99,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *confirmations.ROUTES,
     *broadcasts.ROUTES,
     *segments.ROUTES,
+    *webhook_secrets.ROUTES,
     *events.ROUTES,
     *keys.ROUTES,
     *members.ROUTES,

@@ -12,19 +12,18 @@ from clarion.adapters.egress import EgressGuard, read_networks
 from clarion.adapters.postgres.journey_effects import (
     PostgresKnownUsers,
     PostgresMessages,
-    PostgresWebhookGenerations,
 )
 from clarion.adapters.providers.http.pool import PoolLimits
 from clarion.adapters.providers.http.transport import Transport
 from clarion.adapters.providers.outbound import Outbound
 from clarion.adapters.valkey.turns import ValkeyTurns
 from clarion.audience.attributes import AttributePorts
+from clarion.entrypoints.journeying import webhook_secrets
 from clarion.journeys.carry_out import CarriedOut, EffectPorts
 from clarion.journeys.changes import AttributeChanges
 from clarion.journeys.drive import EnginePorts, drive
 from clarion.journeys.facts import FactPorts, StoreFacts
 from clarion.journeys.slow import CALLS, SlowLane
-from clarion.journeys.webhook_secrets import WebhookSecrets
 
 if TYPE_CHECKING:
     from clarion.bootstrap import Region
@@ -43,12 +42,6 @@ class EffectParts(msgspec.Struct, frozen=True):
     facts: StoreFacts
     effects: CarriedOut
     slow: SlowLane
-
-
-def webhook_secrets(region: Region) -> WebhookSecrets:
-    """The secrets of this region's tenants' webhooks."""
-    generations = PostgresWebhookGenerations(region.pools)
-    return WebhookSecrets(region.root.derive("journey-webhooks"), generations, region.clock)
 
 
 def open_facts(region: Region) -> StoreFacts:
