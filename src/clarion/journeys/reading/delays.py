@@ -45,7 +45,8 @@ def read_delay(found: Found, fields: Fields, zone: str) -> Delay | None:
     span = read_span(found.value)
     if span is not None:
         return Delay(after_ms=span)
-    if isinstance(found.value, str) and (named := _read_until(found.value, zone)) is not None:
+    named = _read_until(found.value, zone) if isinstance(found.value, str) else None
+    if named is not None and (not named.attribute or "." in named.attribute):
         return named
     fields.error(
         found.path, f"{show(found.value)} is no delay of at most 400 days: {FORMS}, or an until such as 09:00"

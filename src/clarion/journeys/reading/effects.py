@@ -115,9 +115,6 @@ def read_notification(fields: Fields, setting: Setting) -> Spec | None:
     wanted = fields.take(*CHANNEL_FIELDS)
     channels = setting_channels(setting) if wanted is None else read_channels(wanted, fields)
     optimization = read_optimization(fields, setting.optimization)
-    if not template:
-        fields.error(fields.path, "it has no template: add template, the name of what is to be sent")
-        return None
     until = _read_until(fields)
     rungs = _read_rungs(fields, channels)
     if rungs and until is None:
@@ -128,7 +125,7 @@ def read_notification(fields: Fields, setting: Setting) -> Spec | None:
         )
     data = fields.mapping("data", "variables", "template_data", "context", "payload")
     check_size(data, fields, "data")
-    return NotificationSpec(
+    spec = NotificationSpec(
         template=template,
         channels=channels,
         category=fields.text("category", default=setting.category),
@@ -139,6 +136,10 @@ def read_notification(fields: Fields, setting: Setting) -> Spec | None:
         until=until,
         expires_ms=fields.span("expires", "expires_in", "expires_after", "ttl"),
     )
+    if not template:
+        fields.error(fields.path, "it has no template: add template, the name of what is to be sent")
+        return None
+    return spec
 
 
 def setting_channels(setting: Setting) -> tuple[Channel, ...]:

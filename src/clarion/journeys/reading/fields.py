@@ -55,6 +55,7 @@ class Fields:
         self._values = {name: Found(value, name, join(path, name)) for name, value in values.items()}
         self._unread = dict.fromkeys(self._values)
         self._known: dict[str, None] = {}
+        self._usual: dict[str, None] = {}
         self.path = path
         self.report = report
         self.step = step
@@ -76,6 +77,7 @@ class Fields:
     def take(self, *names: str) -> Found | None:
         """The field by the first of `names` that is there; a second one that says otherwise is an error."""
         found: Found | None = None
+        self._usual[names[0]] = None
         for name in names:
             self._known[name] = None
             self._unread.pop(name, None)
@@ -182,8 +184,7 @@ class Fields:
         self.skip(*_IGNORED)
         for name in self._unread:
             close = get_close_matches(name.lower()[:MAX_TEXT], self._known, 1, 0.6)
-            names = ", ".join(one for one in self._known if one not in _IGNORED)
-            hint = f"did you mean {show(close[0])}?" if close else f"there are {names}"
+            hint = f"did you mean {show(close[0])}?" if close else f"there are {', '.join(self._usual)}"
             self.error(self._values[name].path, f"there is no field {show(name)} here: {hint}")
 
     def error(self, path: str, message: str) -> None:

@@ -14,6 +14,7 @@ from clarion.journeys.graph import (
     Case,
     DelaySpec,
     DigestSpec,
+    EventMatch,
     ExitSpec,
     GoalSpec,
     GotoSpec,
@@ -24,7 +25,7 @@ from clarion.journeys.graph import (
 )
 from clarion.journeys.reading.delays import is_delay_text, read_delay, read_delay_fields
 from clarion.journeys.reading.fields import Fields, Found, is_object, items, join
-from clarion.journeys.reading.rules import EVENT, read_condition, read_match, read_matches
+from clarion.journeys.reading.rules import EVENT, MATCH, read_condition, read_match, read_matches
 from clarion.journeys.reading.ways import GOTO, Setting
 
 IF: Final = ("if", "condition", "when", "expression", "rule", "test")
@@ -47,6 +48,9 @@ MAX_CASES: Final = 100
 MAX_ITEMS: Final = 1_000
 MAX_WEIGHT: Final = 1e9
 
+_TIMEOUT: Final = ("timeout", "max_wait", "timeout_after", "within")
+_ON_TIMEOUT: Final = ("on_timeout", "timeout_goto", "timeout_step", "timeout_next")
+_ON_EVENT: Final = ("on_event", "on_success", "event_goto", "on_match", "on_received")
 _MESSAGE_WORDS: Final = {
     "sent": "sent",
     "delivered": "delivered",
@@ -75,41 +79,40 @@ def read_delay_step(fields: Fields, setting: Setting) -> Spec | None:
 
 def read_wait(fields: Fields, setting: Setting) -> Spec | None:
     """Wait for an event; without one it is a delay."""
-    named = fields.peek("for", "wait_for", "wait", "until")
+    named = fields.peek("for", "wait_for", "wait")
     is_event = named is not None and not is_delay_text(named.value) and not _is_delay_map(named.value)
-    if not fields.has(*EVENT, "of_step", "message_of") and (
-        not is_event or (named is not None and named.name == "until" and not is_object(named.value))
+    if not is_event and not fields.has(
+        *EVENT, *MATCH, *_TIMEOUT, *_ON_TIMEOUT, *_ON_EVENT, "of_step", "message_of"
     ):
         return read_delay_step(fields, setting)
     found = fields.take(*EVENT) or (fields.take(named.name) if is_event and named is not None else None)
-    fields.skip("until_event")
     condition = read_match(fields)
     of_step = fields.text("of_step", "message_of")
-    timeout_ms = fields.span(
-        "timeout", "max_wait", "timeout_after", "within", "max_duration", "duration", "for"
-    )
-    on_timeout = _lead(fields, setting, "on_timeout", "timeout_goto", "timeout_step", "timeout_next", "else")
-    on_event = _lead(
-        fields, setting, "on_event", "then", "on_success", "event_goto", "on_match", "on_received"
-    )
+    timeout_ms = fields.span(*_TIMEOUT, "max_duration", "duration", *([] if is_event else ["for"]))
+    on_timeout = _lead(fields, setting, *_ON_TIMEOUT, "else")
+    on_event = _lead(fields, setting, *_ON_EVENT, "then")
     if found is None:
         fields.error(fields.path, "it does not say what to wait for: add event, or delay")
         return None
     matches = read_matches(found, fields, condition)
     if of_step:
-        words = {match.event: _MESSAGE_WORDS.get(match.event.lower()) for match in matches}
-        for word, known in words.items():
-            if known is None:
-                fields.error(
-                    found.path,
-                    f"{show(word)} is nothing that a message does: sent, delivered, engaged, failed",
-                )
-        matches = tuple(type(match)(words[match.event] or match.event, match.condition) for match in matches)
+        matches = tuple(_of_message(match, found, fields) for match in matches)
     if timeout_ms == 0:
         fields.note(
             fields.path, "it waits for as long as the run may last: add a timeout if it should go on without"
         )
     return WaitSpec(matches, timeout_ms, on_event, on_timeout, of_step) if matches else None
+
+
+def _of_message(match: EventMatch, found: Found, fields: Fields) -> EventMatch:
+    """What a message does, by one of our own words."""
+    word = _MESSAGE_WORDS.get(match.event.lower())
+    if word is None:
+        fields.error(
+            found.path,
+            f"{show(match.event)} is nothing that a message does: sent, delivered, engaged, failed",
+        )
+    return EventMatch(word or match.event, match.condition)
 
 
 def read_branch(fields: Fields, setting: Setting) -> Spec | None:
@@ -121,7 +124,7 @@ def read_branch(fields: Fields, setting: Setting) -> Spec | None:
     elif found is not None and is_object(found.value) and fields.has(*IF):
         cases += _read_yes_or_no(found, fields, setting)
         found = None
-    elif found is None and fields.has(*IF) and fields.has(*ELSE):
+    elif found is None and fields.has(*IF, *THEN):
         cases += _read_own_case(fields, setting)
     if found is not None:
         if len(items(found)) > MAX_CASES:
@@ -147,6 +150,8 @@ def _read_own_case(fields: Fields, setting: Setting) -> list[Case]:
     then = fields.take(*THEN) or fields.take("goto")
     condition = None if found is None else read_condition(found, fields)
     lead = None if then is None else setting.places.lead(then, fields)
+    if found is None:
+        fields.error(fields.path, "it does not say when to go there: add if")
     return [] if condition is None else [Case(condition, lead, "then")]
 
 
