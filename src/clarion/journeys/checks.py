@@ -209,6 +209,8 @@ def _check_message(step: Step, spec: NotificationSpec, known: Known, report: Rep
         *((rung.template or spec.template, rung.channels) for rung in spec.rungs),
     ]
     for name, channels in asked:
+        if not name:
+            continue
         template = known.templates.get(name)
         if template is None:
             report.warn(

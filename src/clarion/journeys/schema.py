@@ -33,7 +33,9 @@ _URL: Final = _say({"type": "string", "pattern": "^https?://"}, "Its address. Pr
 
 KIND_FIELDS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "notification": {
-        "template": _say(_TEXT, "Name of the template. Required."),
+        "template": _say(
+            _TEXT, "Name of the template; without it data has what is said, such as subject and body."
+        ),
         "channels": _say(
             _CHANNELS, "On which channels; without it as the user's preferences and the platform choose."
         ),
@@ -118,7 +120,10 @@ KIND_FIELDS: Final[dict[str, dict[str, dict[str, Any]]]] = {
 
 REQUIRED: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "notification": (
-        ("template", "template_id", "template_name", "message_template", "config", "params", "with"),
+        (
+            *("template", "template_id", "template_name", "message_template", "config", "params", "with"),
+            *("data", "variables", "template_data", "context", "payload"),
+        ),
     ),
     "goto": (
         (

@@ -136,8 +136,8 @@ def read_notification(fields: Fields, setting: Setting) -> Spec | None:
         until=until,
         expires_ms=fields.span("expires", "expires_in", "expires_after", "ttl"),
     )
-    if not template:
-        fields.error(fields.path, "it has no template: add template, the name of what is to be sent")
+    if not template and not data:
+        fields.error(fields.path, "it has no template: add template, the name of what is to be sent, or data")
         return None
     return spec
 
