@@ -49,7 +49,9 @@ from clarion.kernel.clock import Clock
 from clarion.kernel.errors import Transient
 
 PAUSED_MS: Final = 5_000
-"""How soon a due run of a paused journey is looked at again."""
+PAUSED_MOST_MS: Final = 60_000
+"""How soon a due run of a paused journey is looked at again: a quarter of the time that it has been due, within these
+bounds. So a short pause ends soon after it, and a hundred thousand runs of a long one cost little."""
 
 AGAIN_MS: Final = 5_000
 """How soon an effect is asked for again that could not be carried out, because a store was away."""
@@ -161,7 +163,7 @@ async def _advance(batch: Mapping[bytes, _Reached], ports: EnginePorts) -> dict[
         run, graph = batch[ident], graphs.get((instance.journey_id, instance.version))
         run.inputs = _allowed(run, journeys.get(instance.journey_id))
         if graph is None or not run.inputs:
-            run.wait_ms = PAUSED_MS
+            run.wait_ms = _pause(now_ms - instance.due_ms)
         else:
             taken.append((ident, instance, graph))
     facts = await _read_facts(taken, ports)
@@ -183,6 +185,10 @@ def _allowed(run: _Reached, journey: JourneyRecord | None) -> tuple[Input, ...]:
     if status == "paused":
         return tuple(one for one in run.inputs if not isinstance(one, Due))
     return run.inputs
+
+
+def _pause(overdue_ms: int) -> int:
+    return min(PAUSED_MOST_MS, max(PAUSED_MS, overdue_ms // 4))
 
 
 async def _read_facts(taken: Sequence[tuple[bytes, Instance, Graph]], ports: EnginePorts) -> list[Facts]:

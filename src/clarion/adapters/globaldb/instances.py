@@ -13,12 +13,15 @@ from clarion.adapters.globaldb.errors import with_retries
 from clarion.adapters.globaldb.store import load_queries
 from clarion.contracts.journey_events import JourneyEvent, encode_journey_events
 from clarion.journeys.model import Instance, Moved, Progress
-from clarion.journeys.ports import Entered, NewRun
+from clarion.journeys.ports import Entered, NewRun, RunFilter, StepCount
 from clarion.kernel.ids import make_ids
 
 DAY_MS: Final = 86_400_000
 DETAILED: Final = frozenset({"goal", "exited", "stopped", "failed"})
 """Kinds of events that are counted by their detail too; details of steps are results of few values."""
+
+ENTRY_ATTEMPTS: Final = 3
+"""How often an entry is tried whose slot was taken when it was written, and free when it was looked at."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Progress).decode
@@ -34,16 +37,38 @@ class GlobalInstances:
 
     async def enter(self, runs: Sequence[NewRun]) -> list[Entered]:
         """Begin runs; see `InstanceStore.enter`. One statement, and a second one for those that began none."""
-        made = await with_retries(lambda: self._pool.fetch(self._sql["enter_runs"], *_new_columns(runs)))
-        begun = {record["instance_id"].bytes for record in made}
-        left = [run for run in runs if run.instance.instance_id not in begun]
-        standing = await self._find_standing(left) if left else {}
-        return [
-            Entered("created", run.instance.instance_id)
-            if run.instance.instance_id in begun
-            else standing[run.instance.instance_id]
-            for run in runs
-        ]
+        entered: dict[bytes, Entered] = {}
+        # In one order everywhere: two batches that meet on some users do not wait for each other in a circle.
+        left = sorted(
+            runs, key=lambda run: (run.instance.tenant_id, run.instance.journey_id, run.instance.user_id)
+        )
+        for attempt in range(ENTRY_ATTEMPTS):
+            begun = await self._insert(left)
+            entered |= {ident: Entered("created", ident) for ident in begun}
+            others = [run for run in left if run.instance.instance_id not in begun]
+            standing = await self._find_standing(others) if others else {}
+            left = [
+                run for run in others if _is_worth_another(run, standing) and attempt < ENTRY_ATTEMPTS - 1
+            ]
+            entered |= standing
+            if not left:
+                break
+        return [entered[run.instance.instance_id] for run in runs]
+
+    async def _insert(self, runs: Sequence[NewRun]) -> set[bytes]:
+        """The ids of the runs that began.
+
+        What looks at earlier runs is serializable: none may begin unseen meanwhile.
+        """
+        columns = _new_columns(runs)
+        level = "serializable" if any(run.once or run.not_since_ms for run in runs) else "read_committed"
+
+        async def insert() -> set[bytes]:
+            async with self._pool.acquire() as connection, connection.transaction(isolation=level):
+                records = await connection.fetch(self._sql["enter_runs"], *columns)
+            return {record["instance_id"].bytes for record in records}
+
+        return await with_retries(insert)
 
     async def _find_standing(self, runs: Sequence[NewRun]) -> dict[bytes, Entered]:
         columns = (
@@ -132,6 +157,58 @@ class GlobalInstances:
         )
 
 
+class GlobalRuns:
+    """Runs and their counts, as people look at them."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._sql = load_queries("journey_instances")
+
+    async def find(self, tenant_id: bytes, journey_id: bytes, instance_id: bytes) -> Instance | None:
+        """A tenant's run of a journey, or None. Raises Transient."""
+        idents = (uuid.UUID(bytes=instance_id), uuid.UUID(bytes=tenant_id), uuid.UUID(bytes=journey_id))
+        record = await with_retries(lambda: self._pool.fetchrow(self._sql["find_run"], *idents))
+        return None if record is None else _instance(record)
+
+    async def page(
+        self, tenant_id: bytes, journey_id: bytes, wanted: RunFilter, before: bytes, limit: int
+    ) -> list[Instance]:
+        """Runs of a journey older than `before`, newest first. Raises Transient."""
+        records = await with_retries(
+            lambda: self._pool.fetch(
+                self._sql["page_runs"],
+                uuid.UUID(bytes=tenant_id),
+                uuid.UUID(bytes=journey_id),
+                uuid.UUID(bytes=before),
+                wanted.user_id,
+                wanted.status,
+                wanted.step,
+                limit,
+            )
+        )
+        return [_instance(record) for record in records]
+
+    async def standing(self, tenant_id: bytes, journey_id: bytes) -> list[tuple[int, str, int]]:
+        """(version, step, active runs there), by version and step. Raises Transient."""
+        idents = (uuid.UUID(bytes=tenant_id), uuid.UUID(bytes=journey_id))
+        records = await with_retries(lambda: self._pool.fetch(self._sql["count_standing"], *idents))
+        return [(record["version"], record["step"], record["runs"]) for record in records]
+
+    async def page_active(self, journey_id: bytes, after: bytes, limit: int) -> list[tuple[bytes, int, int]]:
+        """(id, due, seq) of a journey's active runs by id, beyond `after`. Raises Transient."""
+        idents = (uuid.UUID(bytes=journey_id), uuid.UUID(bytes=after))
+        records = await with_retries(
+            lambda: self._pool.fetch(self._sql["page_active_of_journey"], *idents, limit)
+        )
+        return [(record["instance_id"].bytes, record["due_ms"], record["seq"]) for record in records]
+
+    async def counts(self, tenant_id: bytes, journey_id: bytes, days: tuple[int, int]) -> list[StepCount]:
+        """What happened at the steps from one day to another (days since 1970, inclusive). Raises Transient."""
+        idents = (uuid.UUID(bytes=tenant_id), uuid.UUID(bytes=journey_id))
+        records = await with_retries(lambda: self._pool.fetch(self._sql["read_counts"], *idents, *days))
+        return [StepCount(*record) for record in records]
+
+
 def _counted(event: JourneyEvent) -> Iterable[str]:
     """Under which words an event is counted. Test runs are counted beside, under words of their own."""
     prefix = "test:" if event.is_test else ""
@@ -175,6 +252,11 @@ def _moved_columns(moved: Sequence[Instance]) -> tuple[list[Any], ...]:
         [one.ended_ms for one in moved],
         [one.reason for one in moved],
     )
+
+
+def _is_worth_another(run: NewRun, standing: dict[bytes, Entered]) -> bool:
+    """Whether a run kept this one out that has ended since: no policy forbids it."""
+    return standing[run.instance.instance_id].result == "refused" and not (run.once or run.not_since_ms)
 
 
 def _standing(record: asyncpg.Record) -> Entered:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +23,9 @@ from clarion.entrypoints.workers.lane import run_lane
 from clarion.journeys.drive import EnginePorts, drive
 from clarion.journeys.listen import ListenPorts
 from clarion.journeys.model import Due
-from clarion.journeys.ports import Planned
+from clarion.journeys.ports import Claim, Planned
+from clarion.kernel.errors import Transient
+from clarion.kernel.ids import format_id
 
 if TYPE_CHECKING:
     from clarion.bootstrap import Worker
@@ -33,6 +36,9 @@ LANES: Final = 2
 
 LEASE_MS: Final = 30_000
 """How long a run that a dead worker held stands still."""
+
+BROKEN_MS: Final = 300_000
+"""When a run is tried again that could not be driven because of a mistake of ours."""
 
 IDLE_S: Final = 0.05
 REBUILD_EVERY_S: Final = 2.0
@@ -95,9 +101,32 @@ async def move_due(ports: EnginePorts) -> float:
     claims = await ports.continuations.claim(DUE_BATCH, LEASE_MS)
     if not claims:
         return IDLE_S
+    try:
+        await _drive_claimed(claims, ports)
+    except Transient:
+        raise
+    except Exception:  # noqa: BLE001  a mistake of ours in one run must not hold up the others
+        _log.exception("batch_failed", runs=len(claims))
+        await _drive_apart(claims, ports)
+    return 0.0 if len(claims) == DUE_BATCH else IDLE_S
+
+
+async def _drive_claimed(claims: Sequence[Claim], ports: EnginePorts) -> None:
     held = {claim.instance_id: claim for claim in claims}
     await drive(dict.fromkeys(held, _DUE), ports, held)
-    return 0.0 if len(claims) == DUE_BATCH else IDLE_S
+
+
+async def _drive_apart(claims: Sequence[Claim], ports: EnginePorts) -> None:
+    """Each run by itself, so that one which cannot be driven does not hold up the others; it is tried again later."""
+    later_ms = ports.clock.now_ms() + BROKEN_MS
+    for claim in claims:
+        try:
+            await _drive_claimed([claim], ports)
+        except Transient:
+            raise
+        except Exception:  # noqa: BLE001  see above
+            _log.exception("run_failed", instance_id=format_id(claim.instance_id))
+            await ports.continuations.settle([(claim, Planned(claim.instance_id, later_ms, 0))])
 
 
 async def rebuild(parts: JourneyParts, region: str) -> float:
