@@ -39,11 +39,13 @@ from clarion.journeys.outside import (
     TurnAsk,
     Turns,
 )
+from clarion.journeys.places import DayPlaces
 from clarion.journeys.requests import Skipped, build_submission
 from clarion.journeys.slow import SlowLane
 from clarion.kernel.errors import ClarionError, Invalid, Transient
 from clarion.orchestration import accept as accepting
-from clarion.tenancy.model import TEST
+from clarion.orchestration.ports import RateLimiter
+from clarion.tenancy.model import TEST, Tenant
 
 LIVE: Final = "live"
 PORTION: Final = 500
@@ -51,7 +53,10 @@ PORTION: Final = 500
 
 UNKNOWN_USER: Final = "unknown_user"
 
+NO_QUOTA: Final = "the tenant's day has no places left"
+
 _Asked: TypeAlias = tuple[int, Ask, Context | None]
+_Asking: TypeAlias = tuple[int, Send, accepting.Ask]
 
 
 class EffectPorts(msgspec.Struct, frozen=True):
@@ -66,6 +71,7 @@ class EffectPorts(msgspec.Struct, frozen=True):
     changes: ProfileChanges
     starter: Starter
     turns: Turns
+    limiter: RateLimiter
 
 
 class CarriedOut:
@@ -124,26 +130,45 @@ class CarriedOut:
     async def _send(
         self, sends: Sequence[tuple[int, Send, Context | None]], known: _Known, done: list[Done | None]
     ) -> None:
-        configs = self._ports.accept.configs
-        asking: list[tuple[int, Send, accepting.Ask]] = []
+        asking: list[_Asking] = []
+        tenants: list[Tenant] = []
         for i, send, context in sends:
             instance = send.instance
             row = known.rows.get(instance.user_id)
             if row is None:
                 done[i] = _not_sent(send, UNKNOWN_USER)
                 continue
-            config = await configs.get(instance.tenant_id)
+            config = await self._ports.accept.configs.get(instance.tenant_id)
             built = build_submission(send, context, config, known.reference(row))
             if isinstance(built, Skipped):
                 done[i] = Done(send.step, send.visit, send.rung, result="skipped", detail=built.why)
                 continue
             environment = TEST if instance.is_test else LIVE
             asking.append((i, send, accepting.Ask(instance.tenant_id, environment, [built])))
+            tenants.append(config.tenant)
         for first in range(0, len(asking), PORTION):
-            portion = asking[first : first + PORTION]
-            answers = await accepting.accept([ask for _, _, ask in portion], self._ports.accept)
-            for (i, send, _), answer in zip(portion, answers, strict=True):
+            last = first + PORTION
+            await self._accept(asking[first:last], tenants[first:last], done)
+
+    async def _accept(
+        self, asking: Sequence[_Asking], tenants: Sequence[Tenant], done: list[Done | None]
+    ) -> None:
+        """Accept messages for whom their tenants' days have places."""
+        ports = self._ports
+        places = DayPlaces(ports.limiter, ports.accept.clock.now_ms())
+        waits = await places.take(tenants)
+        for (i, send, _), wait_ms in zip(asking, waits, strict=True):
+            if wait_ms:
+                done[i] = Done(send.step, send.visit, send.rung, error=NO_QUOTA, retry_ms=wait_ms)
+        going = [(one, tenant) for one, tenant, wait in zip(asking, tenants, waits, strict=True) if not wait]
+        try:
+            answers = await accepting.accept([ask for (_, _, ask), _ in going], ports.accept)
+            for ((i, send, _), tenant), answer in zip(going, answers, strict=True):
                 done[i] = _tell_sent(send, answer)
+                if isinstance(answer, accepting.Answer) and answer.accepted:
+                    places.use(tenant)
+        finally:
+            await places.give_back()
 
     async def _ask(self, asks: Mapping[type, list[_Asked]], known: _Known, done: list[Done | None]) -> None:
         for kind, asked in asks.items():

@@ -6,6 +6,8 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from clarion.kernel.errors import Invalid
+
 Level: TypeAlias = Literal["error", "warning", "note"]
 
 MAX_FINDINGS: Final = 100
@@ -24,6 +26,15 @@ class Finding(msgspec.Struct, frozen=True):
     path: str
     step: str
     message: str
+
+
+class Faulty(Invalid):
+    """A definition that cannot be published. `findings`: all that is to be said of it; errors stand first."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        first = findings[0]
+        super().__init__(first.message, first.path)
+        self.findings = findings
 
 
 class Report:

@@ -190,3 +190,24 @@ async def test_facts_are_what_is_known_of_the_user_and_her_messages(runs: Runs):
     assert facts.messages == {("hello", 1): "queued"}
     assert not facts.missing
     assert not nothing.user
+
+
+async def test_messages_count_towards_the_tenants_day_once(runs: Runs):
+    region = runs.worker.region
+    async with region.pools.pipeline() as connection:
+        await connection.execute(
+            "UPDATE tenant_settings SET daily_quota = 2, config_version = config_version + 1 WHERE tenant_id = $1",
+            runs.caller.tenant_id,
+        )
+    region.configs.forget(runs.caller.tenant_id)
+    run = await runs.run()
+    sends = [runs.send(run, HELLO, visit) for visit in (1, 2, 3)]
+    for _ in range(2):
+        assert [done.result for done in await runs.carry_out(sends[0]) if done is not None] == ["queued"]
+    second, third = await runs.carry_out(*sends[1:])
+    assert second is not None
+    assert third is not None
+    assert (second.error, third.final) == ("", False)
+    assert third.error
+    assert 0 < third.retry_ms <= 86_400_000
+    assert len(await rows(runs, "1")) == 2

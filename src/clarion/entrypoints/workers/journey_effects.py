@@ -16,6 +16,7 @@ from clarion.adapters.postgres.journey_effects import (
 from clarion.adapters.providers.http.pool import PoolLimits
 from clarion.adapters.providers.http.transport import Transport
 from clarion.adapters.providers.outbound import Outbound
+from clarion.adapters.valkey.rate_limit import ValkeyRateLimiter
 from clarion.adapters.valkey.turns import ValkeyTurns
 from clarion.audience.attributes import AttributePorts
 from clarion.entrypoints.journeying import webhook_secrets
@@ -67,6 +68,7 @@ async def open_effects(region: Region, accept: AcceptPorts, starter: Starter) ->
         changes=AttributeChanges(AttributePorts(region.users, region.seals, region.keyring, region.sealer)),
         starter=starter,
         turns=ValkeyTurns(region.valkey),
+        limiter=ValkeyRateLimiter(region.valkey),
     )
     try:
         yield EffectParts(open_facts(region), CarriedOut(ports, slow), slow)
