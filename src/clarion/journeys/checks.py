@@ -20,7 +20,8 @@ from clarion.journeys.graph import (
     WaitSpec,
 )
 from clarion.journeys.known import Known
-from clarion.journeys.reach import conditions_of, matches_of, waits, ways_of
+from clarion.journeys.reach import conditions_of, matches_of, texts_of, waits, ways_of
+from clarion.journeys.reading.effects import PLACEHOLDER
 
 PROFILE_FIELDS: Final = frozenset(
     {
@@ -134,26 +135,34 @@ def _check_names(graph: Graph, variables: frozenset[str] | None, report: Report)
     fetched = {
         name for step in graph.steps.values() if isinstance(step.spec, FetchSpec) for name in step.spec.into
     }
+    declared = None if variables is None else variables | fetched
+    for step, path, name in _names(graph):
+        first, *rest = name.split(".")
+        if first == "steps" and rest and rest[0] not in graph.steps:
+            report.warn(path, f"{show(name)} is of no step: there is no step {show(rest[0])}", step)
+        elif first == "context" and rest and declared is not None and rest[0] not in declared:
+            report.warn(
+                path, f"{show(name)} is not among the declared variables: nothing may ever set it", step
+            )
+        elif (
+            first not in ROOTS
+            and not rest
+            and first not in PROFILE_FIELDS | fetched | (declared or frozenset())
+        ):
+            message = (
+                f"{first} is looked for in the context, the profile and the features of the user: where it is not "
+                f"set, !{first} holds, comparisons with it do not, and it is left out of texts"
+            )
+            report.note(path, message, step)
+
+
+def _names(graph: Graph) -> Iterator[tuple[str, str, str]]:
+    """(step, path, name) of every name that conditions and texts read."""
     for step, condition in _conditions(graph):
-        for name in condition.names:
-            first, *rest = name.split(".")
-            if first == "steps" and rest and rest[0] not in graph.steps:
-                report.warn(
-                    condition.path, f"{show(name)} is of no step: there is no step {show(rest[0])}", step
-                )
-            elif first == "context" and rest and variables is not None and rest[0] not in variables | fetched:
-                message = f"{show(name)} is not among the declared variables: nothing may ever set it"
-                report.warn(condition.path, message, step)
-            elif (
-                first not in ROOTS
-                and not rest
-                and first not in PROFILE_FIELDS | fetched | (variables or frozenset())
-            ):
-                message = (
-                    f"{first} is looked for in the context, the profile and the features of the user: where it is not "
-                    f"set, !{first} holds and comparisons with it do not"
-                )
-                report.note(condition.path, message, step)
+        yield from ((step, condition.path, name) for name in condition.names)
+    for step in graph.steps.values():
+        for text in texts_of(step):
+            yield from ((step.id, step.path, name) for name in PLACEHOLDER.findall(text))
 
 
 def _conditions(graph: Graph) -> Iterator[tuple[str, Condition]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -80,6 +80,26 @@ def conditions_of(step: Step) -> Iterator[Condition]:
     if isinstance(step.spec, BranchSpec):
         yield from (case.condition for case in step.spec.cases if case.condition is not None)
     yield from (match.condition for match in matches_of(step) if match.condition is not None)
+
+
+def texts_of(step: Step) -> Iterator[str]:
+    """Every text of a step in which names may be filled in."""
+    spec = step.spec
+    match spec:
+        case NotificationSpec(data=value) | ProfileSpec(attributes=value) | StartSpec(context=value):
+            waiting: list[Any] = [value]
+        case FetchSpec() | WebhookSpec():
+            waiting = [spec.url, spec.headers, spec.body]
+        case _:
+            waiting = []
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            waiting.extend(cast("dict[str, Any]", value).values())
+        elif isinstance(value, list):
+            waiting.extend(cast("list[Any]", value))
 
 
 def matches_of(step: Step) -> tuple[EventMatch, ...]:

@@ -425,6 +425,19 @@ def test_variables_that_nothing_sets_are_named() -> None:
     assert any("there is no step 'mial'" in what for _, _, what in unknown)
 
 
+def test_names_in_texts_are_looked_at_too() -> None:
+    url = "https://example.com/{{ context.order }}?of={{ steps.mial.count }}"
+    found = told(journey({"type": "webhook", "url": url}, settings={"variables": ["amount"]}))
+
+    assert sorted(what.split(":")[0] for _, _, what in found) == [
+        "'context.order' is not among the declared variables",
+        "'steps.mial.count' is of no step",
+    ]
+    assert errors_of(journey({"type": "webhook", "url": "https://{{ user.host }}/x"})) == [
+        ("steps[0]", "the host of an address is the same for everybody: fill in what comes after it")
+    ]
+
+
 def test_what_the_account_does_not_have_is_a_warning() -> None:
     known = Known({"welcome": KnownTemplate(frozenset({"sms"}))}, frozenset(), frozenset(), frozenset())
 

@@ -89,6 +89,9 @@ _SELECTIONS: Final[dict[str, Literal["all", "optimal", "specified"]]] = {
     **dict.fromkeys(("optimal", "best", "auto", "predicted", "ml"), "optimal"),
     **dict.fromkeys(("specified", "fixed", "manual"), "specified"),
 }
+PLACEHOLDER: Final = re.compile(r"\{\{\s*([A-Za-z_][\w.-]*)\s*\}\}")
+"""A name in a text that is filled in when the step is taken (`fill`)."""
+
 _HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _FORBIDDEN_HEADERS: Final = frozenset(
     {
@@ -415,23 +418,23 @@ def read_start(fields: Fields, setting: Setting) -> Spec | None:
 
 def _read_url(fields: Fields) -> str:
     url = fields.text("url", "endpoint", "uri", "href")
-    if _is_url(url):
-        return url
-    fields.error(fields.path, f"{show(url)} is no address: add url, such as https://api.example.com/plans")
-    return ""
-
-
-def _is_url(url: str) -> bool:
-    """Whether it is one once its names are filled in: they may stand in its path and query, not in its host."""
-    sample = _PLACE.sub("x", url)
+    plain = PLACEHOLDER.sub("x", url)
     try:
-        parts, host = urlsplit(sample), urlsplit(url).netloc
+        parts = urlsplit(plain)
+        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.username
     except ValueError:
-        return False
-    is_whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.username
-    return (
-        is_whole and "{" not in host and len(url) <= _MAX_URL and sample.isprintable() and " " not in sample
-    )
+        is_url = False
+    if not is_url or len(url) > _MAX_URL or not plain.isprintable() or " " in plain:
+        fields.error(
+            fields.path, f"{show(url)} is no address: add url, such as https://api.example.com/plans"
+        )
+        return ""
+    if PLACEHOLDER.search(url.split("://", 1)[-1].split("/", 1)[0]):
+        fields.error(
+            fields.path, "the host of an address is the same for everybody: fill in what comes after it"
+        )
+        return ""
+    return url
 
 
 def _read_headers(fields: Fields) -> dict[str, str]:
