@@ -9,13 +9,18 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from clarion.adapters.globaldb.instances import GlobalInstances
+from clarion.adapters.globaldb.instances import GlobalInstances, GlobalRuns
 from clarion.adapters.globaldb.journeys import GlobalJourneys
 from clarion.adapters.postgres.journey_contexts import PostgresJourneyContexts
-from clarion.adapters.postgres.journey_effects import PostgresWebhookGenerations
+from clarion.adapters.postgres.journey_effects import (
+    PostgresKnownUsers,
+    PostgresMessages,
+    PostgresWebhookGenerations,
+)
 from clarion.adapters.valkey.continuations import ValkeyContinuations
 from clarion.bootstrap import Region
 from clarion.journeys.catalog import CachedJourneys
+from clarion.journeys.facts import FactPorts, StoreFacts
 from clarion.journeys.outside import Starting
 from clarion.journeys.ports import FactSource
 from clarion.journeys.trigger import Begun, EntryAsk, TriggerPorts, trigger
@@ -34,6 +39,7 @@ class JourneyParts(msgspec.Struct, frozen=True):
     """The stores of journeys, as the API and the workers use them."""
 
     store: GlobalJourneys
+    runs: GlobalRuns
     catalog: CachedJourneys
     instances: GlobalInstances
     contexts: PostgresJourneyContexts
@@ -45,11 +51,18 @@ def build_journeys(region: Region, global_pool: asyncpg.Pool) -> JourneyParts:
     store = GlobalJourneys(global_pool, region.clock)
     return JourneyParts(
         store=store,
+        runs=GlobalRuns(global_pool),
         catalog=CachedJourneys(store, region.clock.monotonic),
         instances=GlobalInstances(global_pool, region.settings.region),
         contexts=PostgresJourneyContexts(region.pools, region.keyring, region.sealer),
         continuations=ValkeyContinuations(region.valkey, region.settings.region),
     )
+
+
+def open_facts(region: Region) -> StoreFacts:
+    """What is known of users, on a region's stores."""
+    users, messages = PostgresKnownUsers(region.pools), PostgresMessages(region.pools)
+    return StoreFacts(FactPorts(users, region.seals, messages, region.configs))
 
 
 def trigger_ports(parts: JourneyParts, region: Region, facts: FactSource) -> TriggerPorts:

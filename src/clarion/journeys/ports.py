@@ -139,6 +139,27 @@ class InstanceStore(Protocol):
         ...
 
 
+class RunFilter(msgspec.Struct, frozen=True):
+    """Which runs: of a user (0: any), of a status, at a step ("": any)."""
+
+    user_id: int = 0
+    status: str = ""
+    step: str = ""
+
+
+class StepCount(msgspec.Struct, frozen=True):
+    """How often something happened at a step. `what`: a type of `contracts.journey_events`, or `type:detail`.
+
+    `took_ms`: the sum of what the events say of it.
+    """
+
+    version: int
+    step: str
+    what: str
+    n: int
+    took_ms: int
+
+
 class ContextKey(msgspec.Struct, frozen=True):
     """One version of a run's private context. `keeps`: the version that its state names until the next commit."""
 

@@ -24,12 +24,13 @@ from clarion.delivery.intake import Intake
 from clarion.delivery.links.visits import Visits
 from clarion.entrypoints.api.auth import Authenticator
 from clarion.entrypoints.api.cards import CardKeeper
+from clarion.entrypoints.api.entries import Entrance
 from clarion.entrypoints.api.patience import Patience
 from clarion.entrypoints.api.recorder import Recorder
 from clarion.entrypoints.api.replies import Header
 from clarion.entrypoints.api.throttle import Throttle, make_take, rate_headers, refusal_of
 from clarion.entrypoints.api.tokens import PublishedKeys, TokenVerifier
-from clarion.entrypoints.journeying import JourneyParts, build_journeys
+from clarion.entrypoints.journeying import JourneyParts, build_journeys, open_facts, trigger_ports
 from clarion.kernel.batch import Coalescer
 from clarion.kernel.errors import ClarionError
 from clarion.orchestration.accept import Answer, Ask, accept
@@ -158,6 +159,7 @@ class Services(msgspec.Struct, frozen=True):
     audit: AuditLog
     members: MemberStore
     journeys: JourneyParts
+    entries: Entrance
 
 
 def _authenticator(region: Region, fetcher: GuardedFetcher) -> Authenticator:
@@ -170,6 +172,7 @@ def build_services(gateway: Gateway) -> Services:
     """The services of one application."""
     region = gateway.region
     fetcher = GuardedFetcher(read_networks(region.settings.egress_allow))
+    journeys = build_journeys(region, gateway.global_pool)
     throttle = Throttle(gateway.limiter, gateway.local_limiter, region.clock)
     return Services(
         gateway=gateway,
@@ -193,5 +196,6 @@ def build_services(gateway: Gateway) -> Services:
         fetcher=fetcher,
         audit=PostgresAuditLog(region.pools),
         members=PostgresMembers(region.pools),
-        journeys=build_journeys(region, gateway.global_pool),
+        journeys=journeys,
+        entries=Entrance(trigger_ports(journeys, region, open_facts(region))),
     )

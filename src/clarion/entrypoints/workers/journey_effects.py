@@ -19,11 +19,11 @@ from clarion.adapters.providers.outbound import Outbound
 from clarion.adapters.valkey.rate_limit import ValkeyRateLimiter
 from clarion.adapters.valkey.turns import ValkeyTurns
 from clarion.audience.attributes import AttributePorts
-from clarion.entrypoints.journeying import webhook_secrets
+from clarion.entrypoints.journeying import open_facts, webhook_secrets
 from clarion.journeys.carry_out import CarriedOut, EffectPorts
 from clarion.journeys.changes import AttributeChanges
 from clarion.journeys.drive import EnginePorts, drive
-from clarion.journeys.facts import FactPorts, StoreFacts
+from clarion.journeys.facts import StoreFacts
 from clarion.journeys.slow import CALLS, SlowLane
 
 if TYPE_CHECKING:
@@ -43,12 +43,6 @@ class EffectParts(msgspec.Struct, frozen=True):
     facts: StoreFacts
     effects: CarriedOut
     slow: SlowLane
-
-
-def open_facts(region: Region) -> StoreFacts:
-    """What is known of users, on a region's stores."""
-    users, messages = PostgresKnownUsers(region.pools), PostgresMessages(region.pools)
-    return StoreFacts(FactPorts(users, region.seals, messages, region.configs))
 
 
 @asynccontextmanager

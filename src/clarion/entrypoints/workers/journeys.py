@@ -11,8 +11,15 @@ import structlog
 
 from clarion.adapters.telemetry.metrics import Metrics
 from clarion.audience.events import EventProperties
-from clarion.entrypoints.journeying import JourneyParts, RunStarter, build_journeys, make_nonce, trigger_ports
-from clarion.entrypoints.workers.journey_effects import EffectParts, bring_answers, open_effects, open_facts
+from clarion.entrypoints.journeying import (
+    JourneyParts,
+    RunStarter,
+    build_journeys,
+    make_nonce,
+    open_facts,
+    trigger_ports,
+)
+from clarion.entrypoints.workers.journey_effects import EffectParts, bring_answers, open_effects
 from clarion.entrypoints.workers.journey_events import (
     events_listener,
     listen_to_messages,
@@ -23,7 +30,7 @@ from clarion.entrypoints.workers.lane import run_lane
 from clarion.journeys.drive import EnginePorts, drive
 from clarion.journeys.listen import ListenPorts
 from clarion.journeys.model import Due
-from clarion.journeys.ports import Claim, Planned
+from clarion.journeys.ports import Claim, Continuations, InstanceStore, Planned
 from clarion.kernel.errors import Transient
 from clarion.kernel.ids import format_id
 
@@ -33,9 +40,6 @@ if TYPE_CHECKING:
 DUE_BATCH: Final = 500
 LANES: Final = 2
 """Batches under way: one is decided while the other waits for its commit."""
-
-LEASE_MS: Final = 30_000
-"""How long a run that a dead worker held stands still."""
 
 BROKEN_MS: Final = 300_000
 """When a run is tried again that could not be driven because of a mistake of ours."""
@@ -63,6 +67,7 @@ class Steps:
 async def run_journeys(worker: Worker, stop: asyncio.Event) -> None:
     """Move runs until `stop` is set. Any number of workers share the work."""
     parts = build_journeys(worker.region, worker.global_pool)
+    lease_ms = int(worker.settings.lease_s * 1000)
     facts = open_facts(worker.region)
     entry = trigger_ports(parts, worker.region, facts)
     async with open_effects(worker.region, worker.broadcasts.accept, RunStarter(entry)) as effects:
@@ -72,8 +77,12 @@ async def run_journeys(worker: Worker, stop: asyncio.Event) -> None:
         )
         users, messages = events_listener(worker.log), messages_listener(worker.log)
         await asyncio.gather(
-            run_lane("journeys-rebuild", partial(rebuild, parts, worker.settings.region), stop),
-            *(run_lane(f"journeys-due-{n}", partial(move_due, engine), stop) for n in range(LANES)),
+            run_lane(
+                "journeys-rebuild",
+                partial(rebuild, parts.instances, parts.continuations, worker.settings.region),
+                stop,
+            ),
+            *(run_lane(f"journeys-due-{n}", partial(move_due, engine, lease_ms), stop) for n in range(LANES)),
             run_lane("journeys-answers", partial(bring_answers, effects.slow, engine), stop),
             run_lane("journeys-events", partial(listen_to_users, users, listen), stop),
             run_lane("journeys-messages", partial(listen_to_messages, messages, engine), stop),
@@ -96,9 +105,9 @@ def engine_ports(parts: JourneyParts, worker: Worker, effects: EffectParts) -> E
     )
 
 
-async def move_due(ports: EnginePorts) -> float:
+async def move_due(ports: EnginePorts, lease_ms: int) -> float:
     """Move the runs whose time has come, a batch of them; seconds until the next look."""
-    claims = await ports.continuations.claim(DUE_BATCH, LEASE_MS)
+    claims = await ports.continuations.claim(DUE_BATCH, lease_ms)
     if not claims:
         return IDLE_S
     try:
@@ -129,15 +138,15 @@ async def _drive_apart(claims: Sequence[Claim], ports: EnginePorts) -> None:
             await ports.continuations.settle([(claim, Planned(claim.instance_id, later_ms, 0))])
 
 
-async def rebuild(parts: JourneyParts, region: str) -> float:
+async def rebuild(instances: InstanceStore, continuations: Continuations, region: str) -> float:
     """Schedule every active run anew where the index was lost; seconds until the next look."""
-    if await parts.continuations.holds_marker():
+    if await continuations.holds_marker():
         return REBUILD_EVERY_S
     after, found = bytes(16), 0
-    while page := await parts.instances.page_active(region, after, REBUILD_PAGE):
-        await parts.continuations.schedule([Planned(ident, due_ms, seq) for ident, due_ms, seq in page])
+    while page := await instances.page_active(region, after, REBUILD_PAGE):
+        await continuations.schedule([Planned(ident, due_ms, seq) for ident, due_ms, seq in page])
         after, found = page[-1][0], found + len(page)
-    await parts.continuations.mark()
+    await continuations.mark()
     if found:
         _log.info("continuations_rebuilt", runs=found)
     return REBUILD_EVERY_S

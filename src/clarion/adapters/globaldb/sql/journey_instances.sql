@@ -59,3 +59,33 @@ WITH counted AS (
     RETURNING 1
 )
 INSERT INTO journey_outbox (outbox_id, region, events, payload) VALUES ($9, $10, $11, $12)
+
+-- name: find_run
+-- A tenant's run of a journey.
+SELECT instance_id, tenant_id, journey_id, version, user_id, region, is_test, status, seq, step, due_ms, progress, context_version,
+       entered_ms, ended_ms, reason
+FROM journey_instances WHERE instance_id = $1 AND tenant_id = $2 AND journey_id = $3
+
+-- name: page_runs
+-- Runs of a journey, newest first. $4 to $6 are wishes: a user's number (0: any), a status, a step ('': any).
+SELECT instance_id, tenant_id, journey_id, version, user_id, region, is_test, status, seq, step, due_ms, progress, context_version,
+       entered_ms, ended_ms, reason
+FROM journey_instances
+WHERE tenant_id = $1 AND journey_id = $2 AND instance_id < $3 AND ($4::INT8 = 0 OR user_id = $4) AND ($5 = '' OR status = $5)
+  AND ($6 = '' OR step = $6)
+ORDER BY instance_id DESC LIMIT $7
+
+-- name: count_standing
+-- How many active runs stand at each step, by version.
+SELECT version, step, count(*) AS runs FROM journey_instances
+WHERE tenant_id = $1 AND journey_id = $2 AND status = 'active' GROUP BY version, step ORDER BY version, step
+
+-- name: page_active_of_journey
+-- A journey's active runs by id.
+SELECT instance_id, due_ms, seq FROM journey_instances
+WHERE journey_id = $1 AND status = 'active' AND instance_id > $2 ORDER BY instance_id LIMIT $3
+
+-- name: read_counts
+-- What happened at a journey's steps between two days (numbers of days since 1970), by version.
+SELECT version, step, what, sum(n)::INT8 AS n, sum(took_ms)::INT8 AS took_ms FROM journey_counts
+WHERE tenant_id = $1 AND journey_id = $2 AND day BETWEEN $3 AND $4 GROUP BY version, step, what ORDER BY version, step, what
