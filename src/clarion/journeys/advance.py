@@ -52,7 +52,7 @@ def _turn(turn: Turn, now_ms: int) -> Moved:
 def _keep_bounds(run: Run) -> None:
     """End a run that an exit condition is true for, or that has lasted too long."""
     for rule in run.graph.exits:
-        if rule.condition is not None and not run.lacks(rule.condition) and run.judge(rule.condition).holds:
+        if rule.condition is not None and not run.lacks(rule.condition) and run.holds(rule.condition):
             run.end("exited", rule.name, recall=True)
             return
     if run.now_ms - run.before.entered_ms > (run.graph.max_run_ms or MOST_MS):

@@ -97,6 +97,10 @@ class Run:
             self._context_changed = self.changed = True
         return self.context
 
+    def holds(self, condition: Condition) -> bool:
+        """Whether a condition that is watched all the time holds now. Nothing is noted of it."""
+        return condition.judge(self.scope(condition.roots)).holds
+
     def judge(self, condition: Condition, event: Mapping[str, Any] | None = None) -> Verdict:
         """Whether a condition holds now, on what is known of the run; `event`: properties of the one at hand."""
         verdict = condition.judge(self.scope(condition.roots, event))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
@@ -50,6 +50,20 @@ REBUILD_PAGE: Final = 1_000
 
 _DUE: Final = (Due(),)
 _log = structlog.get_logger("journeys")
+
+
+class Rebuilt(Protocol):
+    """The truth, and the index that is made from it."""
+
+    @property
+    def instances(self) -> InstanceStore:
+        """Runs."""
+        ...
+
+    @property
+    def continuations(self) -> Continuations:
+        """When which is to be looked at."""
+        ...
 
 
 class Steps:
@@ -138,15 +152,15 @@ async def _drive_apart(claims: Sequence[Claim], ports: EnginePorts) -> None:
             await ports.continuations.settle([(claim, Planned(claim.instance_id, later_ms, 0))])
 
 
-async def rebuild(instances: InstanceStore, continuations: Continuations, region: str) -> float:
+async def rebuild(parts: Rebuilt, region: str) -> float:
     """Schedule every active run anew where the index was lost; seconds until the next look."""
-    if await continuations.holds_marker():
+    if await parts.continuations.holds_marker():
         return REBUILD_EVERY_S
     after, found = bytes(16), 0
-    while page := await instances.page_active(region, after, REBUILD_PAGE):
-        await continuations.schedule([Planned(ident, due_ms, seq) for ident, due_ms, seq in page])
+    while page := await parts.instances.page_active(region, after, REBUILD_PAGE):
+        await parts.continuations.schedule([Planned(ident, due_ms, seq) for ident, due_ms, seq in page])
         after, found = page[-1][0], found + len(page)
-    await continuations.mark()
+    await parts.continuations.mark()
     if found:
         _log.info("continuations_rebuilt", runs=found)
     return REBUILD_EVERY_S
