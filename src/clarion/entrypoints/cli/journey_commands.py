@@ -18,6 +18,7 @@ KeyOption = Annotated[
     str, typer.Option("--key", envvar="CLARION_API_KEY", help="The API key that goes with --url.")
 ]
 Places = Annotated[list[Path], typer.Argument(help="Files of journeys (YAML or JSON), or folders of them.")]
+TestPlaces = Annotated[list[Path], typer.Argument(help="Test files of journeys, or folders of them.")]
 Folder = Annotated[Path, typer.Argument(help="The folder of the journeys' files.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be done.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Errors and warnings, no notes.")]
@@ -66,6 +67,14 @@ def apply(
     for one in applied:
         typer.echo(one.line(dry_run=dry_run))
     raise typer.Exit(1 if any(one.change == "refused" for one in applied) else 0)
+
+
+@app.command()
+def test(places: TestPlaces) -> None:
+    """Rehearse journeys as their test files (`NAME.test.yaml`) say, and check what comes of it. Needs no instance."""
+    from clarion.entrypoints.cli.simulate import run_tests
+
+    raise typer.Exit(run_tests(places))
 
 
 @app.command()

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from clarion.entrypoints.cli import (
@@ -20,6 +21,7 @@ from clarion.entrypoints.cli import (
     template_commands,
     transfer,
 )
+from clarion.entrypoints.cli.options import taking
 from clarion.kernel.errors import ClarionError
 
 app = typer.Typer(
@@ -36,6 +38,28 @@ DEFAULT_DATA = Path(".clarion")
 
 
 RegionOption = Annotated[str | None, typer.Option("--region", help="The region; CLARION_REGION by default.")]
+
+
+class SimulateWords(msgspec.Struct, frozen=True):
+    """What `clarion simulate` was called with."""
+
+    journey: Annotated[Path, typer.Argument(help="The journey's file.")]
+    users: Annotated[int | None, typer.Option(min=1, help="How many users to make up; 1000 by default.")] = (
+        None
+    )
+    events: Annotated[
+        Path | None,
+        typer.Option(help="Their events: NDJSON, CSV, YAML or JSON, each with event, user and at."),
+    ] = None
+    days: Annotated[float | None, typer.Option(min=0, max=400, help="How long; 30 by default.")] = None
+    scenario: Annotated[
+        Path | None, typer.Option(help="YAML or JSON: users, events, habits, odds, the account's settings.")
+    ] = None
+    start: Annotated[str, typer.Option(help="When it begins; now by default.")] = ""
+    seed: Annotated[int | None, typer.Option(help="Another one, another course of chance.")] = None
+    show: Annotated[list[str] | None, typer.Option(help="Tell all of this user. Repeatable.")] = None
+    html: Annotated[Path | None, typer.Option(help="Draw it into this file.")] = None
+    json: JsonOption = False
 
 
 @app.command()
@@ -231,6 +255,31 @@ def migrate(data: DataOption = DEFAULT_DATA) -> None:
     from clarion.entrypoints.cli.doctor import run_migrate
 
     _exit(run_migrate(data))
+
+
+@app.command()
+@taking(SimulateWords)
+def simulate(words: SimulateWords) -> None:
+    """Rehearse a journey with users and events as told, or made up: who would get what, when, and why.
+
+    The same engine and the same rules on a clock of its own: a month takes seconds. Nothing is sent, and no instance
+    is needed.
+    """
+    from clarion.entrypoints.cli.simulate import SimulateOptions, run_simulate
+
+    options = SimulateOptions(
+        words.journey,
+        words.scenario,
+        words.events,
+        words.users,
+        words.days,
+        words.seed,
+        words.start,
+        words.show or [],
+        words.json,
+        words.html,
+    )
+    _exit(run_simulate(options))
 
 
 SendingOption = Annotated[
