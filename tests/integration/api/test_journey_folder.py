@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -51,5 +52,5 @@ async def test_a_folder_is_published_once_and_again_where_it_changed(
 async def test_the_schema_is_public(caller: Caller):
     answer = await caller.call("GET /journeys/schema")
 
-    assert answer.status_code == 200
+    assert answer.status == HTTPStatus.OK
     assert answer.json() == journey_schema()
