@@ -20,6 +20,7 @@ from typing import Final
 
 import asyncpg
 import uvloop
+from dbos import DBOS
 
 from bench.harness import Result, finish, median, run_in_process, say
 from clarion.adapters.globaldb.instances import GlobalInstances
@@ -31,11 +32,12 @@ from clarion.entrypoints.tuning import settle_memory
 from clarion.entrypoints.workers.journeys import LANES, move_due
 from clarion.journeys.drive import EnginePorts
 from clarion.journeys.graph import Entry, Graph, Step, WebhookSpec
-from clarion.journeys.model import Command, Context, Done, Facts, Instance, Progress, Recall
-from clarion.journeys.ports import ContextKey, JourneyRecord, NewRun, Planned
+from clarion.journeys.model import Command, Context, Done, Instance, Progress, Recall
+from clarion.journeys.ports import JourneyRecord, NewRun, Planned
 from clarion.kernel.clock import StoreClock
 from clarion.kernel.ids import make_ids, split_ids
 from clarion.testing.database import prepare_databases
+from clarion.testing.journeys import CountedMoves, FakeContexts, FixedJourneys, NoFacts, UnwatchedSteps
 from clarion.testing.stores import SharedStores, shared_stores
 
 BAR_RATE: Final = 10_000
@@ -46,6 +48,7 @@ STEPS: Final = 5
 WORKFLOWS: Final = 300
 """DBOS needs about a second for so many."""
 
+LEASE_MS: Final = 30_000
 REGION: Final = "bench"
 TENANT: Final = bytes(15) + b"\x01"
 
@@ -82,28 +85,6 @@ def run() -> Result:
 # ------------------------------------------------------------------------------------------------------------- ours
 
 
-class NoContexts:
-    """Contexts of runs that have none."""
-
-    async def read(self, keys: Sequence[ContextKey]) -> list[Context | None]:
-        """Nothing."""
-        return [None] * len(keys)
-
-    async def write(self, entries: Sequence[tuple[ContextKey, Context]]) -> None:
-        """Nothing."""
-
-    async def drop(self, instance_ids: Sequence[bytes]) -> None:
-        """Nothing."""
-
-
-class NoFacts:
-    """Facts that nobody asks for."""
-
-    async def read(self, wanted: Sequence[tuple[Instance, Graph, int]]) -> list[Facts]:
-        """Nothing is known."""
-        return [Facts()] * len(wanted)
-
-
 class AtOnce:
     """Effects that do nothing and are done."""
 
@@ -112,45 +93,6 @@ class AtOnce:
         return [
             None if isinstance(one, Recall) else Done(one.step, one.visit, one.rung) for one, _ in commands
         ]
-
-
-class OneJourney:
-    """A catalog of one journey."""
-
-    def __init__(self, record: JourneyRecord, graph: Graph) -> None:
-        self._record = record
-        self._graph = graph
-
-    async def journeys(self, tenant_id: bytes) -> dict[bytes, JourneyRecord]:
-        """The one."""
-        del tenant_id
-        return {self._record.journey_id: self._record}
-
-    async def graphs(self, keys: Sequence[tuple[bytes, int]]) -> dict[tuple[bytes, int], Graph]:
-        """Its version."""
-        return dict.fromkeys(keys, self._graph)
-
-    def forget(self, tenant_id: bytes) -> None:
-        """Nothing."""
-
-
-class Unwatched:
-    """Looks away."""
-
-    def reached(self, point: str, count: int) -> None:
-        """Nothing."""
-
-
-class Commits:
-    """Counts transitions."""
-
-    def __init__(self) -> None:
-        self.committed = self.lost = 0
-
-    def moved(self, committed: int, lost: int) -> None:
-        """Add."""
-        self.committed += committed
-        self.lost += lost
 
 
 def _graph() -> Graph:
@@ -173,20 +115,20 @@ async def _drive_all(stores: SharedStores, runs: int) -> float:
     databases = await prepare_databases(stores.postgres_url)
     pool = await open_global_pool(databases.global_url, size=LANES, name="bench")
     valkey = await connect(stores.valkey_url)
-    clock, counts = StoreClock(), Commits()
+    clock, counts = StoreClock(), CountedMoves()
     instances = GlobalInstances(pool, REGION)
     continuations = ValkeyContinuations(valkey, REGION)
     journey_id = make_ids(1, clock.now_ms())
     ports = EnginePorts(
-        OneJourney(JourneyRecord(journey_id, TENANT, "bench", "active", 1, 0, 0), _graph()),
+        FixedJourneys(JourneyRecord(journey_id, TENANT, "bench", "active", 1, 0, 0), _graph()),
         instances,
-        NoContexts(),
+        FakeContexts(),
         continuations,
         NoFacts(),
         AtOnce(),
         clock,
         make_nonce,
-        Unwatched(),
+        UnwatchedSteps(),
         counts,
     )
     try:
@@ -206,9 +148,9 @@ async def _drive_all(stores: SharedStores, runs: int) -> float:
     return runs * STEPS / seconds
 
 
-async def _lane(ports: EnginePorts, counts: Commits, wanted: int) -> None:
+async def _lane(ports: EnginePorts, counts: CountedMoves, wanted: int) -> None:
     while counts.committed < wanted:
-        pause_s = await move_due(ports)
+        pause_s = await move_due(ports, LEASE_MS)
         if pause_s and counts.committed < wanted:
             await asyncio.sleep(0.001)
 
@@ -243,40 +185,34 @@ async def _enter(
 
 # ------------------------------------------------------------------------------------------------------------- DBOS
 
-THREADS: Final = 16
+THREADS: Final = 4
+"""The most steps a second of what was tried: 1, 4, 8, 16 and 32 threads, 8 and 32 asyncio tasks, `start_workflow`."""
 
 
 def _run_dbos(stores: SharedStores, workflows: int) -> float:
-    # Imported where it is used: it opens loggers and reads the environment, which is nothing for our side of the bench.
-    from dbos import DBOS, DBOSConfig  # noqa: PLC0415
-
-    url = asyncio.run(_make_database(stores.postgres_url))
-    config: DBOSConfig = {
-        "name": "bench",
-        "system_database_url": url,
-        "log_level": "ERROR",
-        "executor_id": "bench",
-    }
-    DBOS(config=config)
+    DBOS(
+        config={
+            "name": "bench",
+            "system_database_url": asyncio.run(_make_database(stores.postgres_url)),
+            "log_level": "ERROR",
+            "executor_id": "bench",
+        }
+    )
 
     @DBOS.step()
     def nothing(number: int) -> int:
         return number
 
     @DBOS.workflow()
-    def five() -> int:
+    def five(_: int) -> int:
         return sum(nothing(n) for n in range(STEPS))
-
-    def run_one(number: int) -> int:
-        del number
-        return five()
 
     DBOS.launch()
     try:
         with ThreadPoolExecutor(THREADS) as threads:
-            list(threads.map(run_one, range(THREADS)))
+            list(threads.map(five, range(THREADS)))
             began = time.perf_counter()
-            list(threads.map(run_one, range(workflows)))
+            list(threads.map(five, range(workflows)))
             seconds = time.perf_counter() - began
     finally:
         DBOS.destroy()

@@ -1,14 +1,30 @@
-"""Stores of journeys in memory, held to the real ones' suite (`tests/conformance/test_journey_stores.py`)."""
+"""Stores of journeys in memory, and what else driving needs of the outside.
+
+The stores are held to the real ones' suite (`tests/conformance/test_journey_stores.py`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from clarion.contracts.journey_events import JourneyEvent
-from clarion.journeys.model import Context, Instance, Moved
-from clarion.journeys.ports import Claim, ContextKey, Entered, NewRun, Planned
+from clarion.journeys.graph import Graph
+from clarion.journeys.model import (
+    Ask,
+    Command,
+    Context,
+    Done,
+    Facts,
+    Instance,
+    JourneyStatus,
+    Moved,
+    Recall,
+    Send,
+)
+from clarion.journeys.ports import Claim, ContextKey, Entered, JourneyRecord, NewRun, Planned
 
 _encode = msgspec.msgpack.Encoder().encode
 _read_instance = msgspec.msgpack.Decoder(Instance).decode
@@ -171,3 +187,77 @@ class FakeContinuations:
             return
         entry.score, entry.seq = plan.due_ms, plan.seq
         entry.state = b"" if plan.instance is None else _encode(plan.instance)
+
+
+class FixedJourneys:
+    """`journeys.ports.JourneyCatalog` of one journey whose version never changes."""
+
+    def __init__(self, record: JourneyRecord, graph: Graph) -> None:
+        self._record = record
+        self._graph = graph
+
+    async def journeys(self, tenant_id: bytes) -> Mapping[bytes, JourneyRecord]:
+        """The one, whoever asks."""
+        del tenant_id
+        return {self._record.journey_id: self._record}
+
+    async def graphs(self, keys: Sequence[tuple[bytes, int]]) -> Mapping[tuple[bytes, int], Graph]:
+        """Its version."""
+        return dict.fromkeys(keys, self._graph)
+
+    def forget(self, tenant_id: bytes) -> None:
+        """Nothing: it is not kept."""
+
+    def set_status(self, status: JourneyStatus) -> None:
+        """Pause, resume, drain or stop it."""
+        self._record = replace(self._record, status=status)
+
+
+class NoFacts:
+    """`journeys.ports.FactSource` of users of whom nothing is known."""
+
+    async def read(self, wanted: Sequence[tuple[Instance, Graph, int]]) -> list[Facts]:
+        """Nothing is known, and nothing missing."""
+        return [Facts()] * len(wanted)
+
+
+class UnwatchedSteps:
+    """`journeys.drive.Watcher` that looks away."""
+
+    def reached(self, point: str, count: int) -> None:
+        """Nothing."""
+
+
+class CountedMoves:
+    """`journeys.drive.Counter` that can be asked."""
+
+    def __init__(self) -> None:
+        self.committed = self.lost = 0
+
+    def moved(self, committed: int, lost: int) -> None:
+        """Add."""
+        self.committed += committed
+        self.lost += lost
+
+
+class KeptEffects:
+    """`journeys.ports.Effects` that answers at once, and keeps the ids of each effect of each visit of each run.
+
+    `done` says what comes of a command; without it each works. An effect that happened once has one id.
+    """
+
+    def __init__(self, done: Callable[[Send | Ask], Done] | None = None) -> None:
+        self.ids: dict[tuple[bytes, str, int, int], set[bytes]] = {}
+        self._done = done
+
+    async def carry_out(self, commands: Sequence[tuple[Command, Context | None]]) -> list[Done | None]:
+        """Keep the ids; see `Effects.carry_out`."""
+        return [None if isinstance(command, Recall) else self._carry_out(command) for command, _ in commands]
+
+    def _carry_out(self, command: Send | Ask) -> Done:
+        ident = command.notification_id if isinstance(command, Send) else command.effect_id
+        place = (command.instance.instance_id, command.step, command.visit, command.rung)
+        self.ids.setdefault(place, set()).add(ident)
+        if self._done is not None:
+            return self._done(command)
+        return Done(command.step, command.visit, command.rung, "done")
