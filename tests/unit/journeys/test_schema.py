@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
 import jsonschema
 import pytest
+import yaml
 
 from clarion.journeys.compile import compile_journey
 from clarion.journeys.graph import Spec
 from clarion.journeys.reading.kinds import READERS
-from clarion.journeys.schema import KIND_FIELDS, journey_schema
+from clarion.journeys.schema import COMMON, KIND_FIELDS, SETTINGS, TRIGGER, journey_schema
 from tests.unit.journeys.definitions import BROKEN, SOUND
 
+PAGE: Final = Path(__file__).parents[3] / "docs/reference/journeys.md"
 _VALIDATOR: Final[Any] = jsonschema.Draft202012Validator(journey_schema())
 
 
@@ -53,3 +56,17 @@ def test_every_field_that_the_schema_proposes_is_read(kind: str, name: str) -> N
     findings = compile_journey({"name": "a", "steps": [{**step, name: "x"}]}).findings
 
     assert not any("there is no field" in finding.message for finding in findings)
+
+
+def test_the_page_has_every_kind_field_and_setting() -> None:
+    page = PAGE.read_text()
+
+    assert [kind for kind in KIND_FIELDS if f"| `{kind}` |" not in page] == []
+    names = {name for fields in (*KIND_FIELDS.values(), COMMON, SETTINGS, TRIGGER) for name in fields}
+    assert [name for name in sorted(names) if f"`{name}`" not in page and f"{name}," not in page] == []
+
+
+def test_the_page_begins_with_a_sound_journey() -> None:
+    example = PAGE.read_text().partition("```yaml\n")[2].partition("```")[0]
+
+    assert [one.level for one in compile_journey(yaml.safe_load(example)).findings] == ["note", "note"]
