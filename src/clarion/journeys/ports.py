@@ -46,7 +46,8 @@ class JourneyStore(Protocol):
     async def publish(self, record: JourneyRecord, version: JourneyVersion) -> int | None:
         """Keep `version` as the journey's next one and make it live, under the record's name; its number.
 
-        (That of `version` is ignored.) None: there is no such journey. Raises Transient.
+        `version.version` 0: whatever it is; else only where it is this one. None: it is not, there is no such journey,
+        or another one has the name. Raises Transient.
         """
         ...
 

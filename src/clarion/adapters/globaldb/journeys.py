@@ -57,6 +57,7 @@ class GlobalJourneys:
                     uuid.UUID(bytes=record.tenant_id),
                     record.name,
                     version.created_ms,
+                    version.version or None,
                 )
                 if number is not None:
                     numbered = replace(version, version=number)
@@ -65,7 +66,10 @@ class GlobalJourneys:
                     )
                 return number
 
-        return await with_retries(insert)
+        try:
+            return await with_retries(insert)
+        except asyncpg.UniqueViolationError:
+            return None
 
     async def find(self, tenant_id: bytes, name_or_id: str) -> JourneyRecord | None:
         """A tenant's journey by name or id; see `JourneyStore.find`."""

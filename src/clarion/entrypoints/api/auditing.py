@@ -43,8 +43,12 @@ UNAUDITED: Final[Mapping[str, str]] = {
     "POST /api/v1/compliance/consent": _LEDGER,
     "POST /api/v1/compliance/consent/batch": _LEDGER,
     "POST /api/v1/compliance/ccpa/opt-out": _LEDGER,
+    "POST /api/v1/journeys/{journey_id}/trigger": _TRAFFIC,
+    "POST /api/v1/journeys/{journey_id}/trigger/batch": _TRAFFIC,
     "POST /api/v1/segments/preview": _NOTHING,
     "POST /api/v1/templates/{name}/preview": _NOTHING,
+    "POST /api/v1/journeys/simulate": _NOTHING,
+    "POST /api/v1/journeys/{journey_id}/simulate": _NOTHING,
 }
 """Routes that are no administrative acts, each with the reason."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -11,6 +12,7 @@ from litestar.exceptions import HTTPException
 
 from clarion.entrypoints.api.replies import PROBLEM, Header, Reply, encode_json
 from clarion.entrypoints.api.throttle import QuotaSpent, TooMuch
+from clarion.journeys.findings import Faulty, Finding, Level
 from clarion.kernel.errors import (
     Ambiguous,
     ClarionError,
@@ -40,8 +42,23 @@ class FieldError(msgspec.Struct, frozen=True):
     detail: str
 
 
-class Problem(msgspec.Struct, frozen=True):
-    """An error as RFC 9457 has it. `type` is stable and made for programs, `detail` is made for people."""
+class JourneyFinding(msgspec.Struct, frozen=True):
+    """A remark on a journey's definition. `level`: error, warning or note. `step`: the id of its step, or "".
+
+    An error keeps it from being published; a warning says what will happen; a note informs. `message`: how to mend it.
+    """
+
+    level: Level
+    path: str
+    step: str
+    message: str
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An error as RFC 9457 has it. `type` is stable and made for programs, `detail` is made for people.
+
+    `findings`: all that is to be said of a journey's definition, where that is what is wrong.
+    """
 
     type: str
     title: str
@@ -49,6 +66,7 @@ class Problem(msgspec.Struct, frozen=True):
     detail: str
     errors: list[FieldError]
     request_id: str
+    findings: list[JourneyFinding] = []
 
 
 class HttpError(Exception):
@@ -167,7 +185,16 @@ def _reply_to_ours(error: ClarionError, request_id: str) -> Reply:
     if isinstance(error, Transient | Ambiguous):
         wait_s = error.retry_after if isinstance(error, Throttled) else RETRY_AFTER_S
         headers = ((b"retry-after", b"%d" % max(1, math.ceil(wait_s))),)
-    return _reply(Problem(*_head(kind, status), detail, errors, request_id), headers)
+    findings: list[JourneyFinding] = []
+    if isinstance(error, Faulty):
+        findings = as_findings(error.findings)
+        errors = [FieldError(one.path, one.message) for one in findings if one.level == "error"]
+    return _reply(Problem(*_head(kind, status), detail, errors, request_id, findings), headers)
+
+
+def as_findings(findings: Iterable[Finding]) -> list[JourneyFinding]:
+    """Findings as the API shows them."""
+    return [JourneyFinding(one.level, one.path, one.step, one.message) for one in findings]
 
 
 def _head(kind: str, status: int) -> tuple[str, str, int]:

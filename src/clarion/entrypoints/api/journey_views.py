@@ -8,14 +8,17 @@ import msgspec
 from msgspec import Meta
 
 from clarion.contracts.commands import Name
+from clarion.entrypoints.api.errors import JourneyFinding
 from clarion.journeys.effects import OWN, effect_id
-from clarion.journeys.findings import Finding
 from clarion.journeys.graph import Graph, NotificationSpec
 from clarion.journeys.model import ARRIVED, ASKED, DELAYED, NEVER, RETRYING, WAITING, Instance
 from clarion.journeys.ports import JourneyRecord, JourneyVersion
 from clarion.journeys.timeline import WORDS
 from clarion.kernel.ids import format_id
 from clarion.orchestration.rows import format_time
+
+Number = Annotated[int, Meta(ge=1, le=2_147_483_647)]
+"""Number of a version."""
 
 PAGE: Final = 50
 MAX_PAGE: Final = 500
@@ -94,7 +97,7 @@ class JourneyPublished(msgspec.Struct, frozen=True):
     name: str
     status: str
     version: int
-    findings: list[Finding]
+    findings: list[JourneyFinding]
     running: list[StandingView]
 
 
@@ -125,32 +128,34 @@ class JourneyView(msgspec.Struct, frozen=True):
     created_at: str
     updated_at: str
     definition: dict[str, Any]
-    findings: list[Finding]
+    findings: list[JourneyFinding]
     running: list[StandingView]
 
 
-class VersionLine(msgspec.Struct, frozen=True):
-    """One version of a journey."""
+class JourneyVersionLine(msgspec.Struct, frozen=True):
+    """One version of a journey. `note`: why it was published."""
 
     version: int
     created_at: str
     created_by: str
     is_live: bool
+    note: str
 
 
-class VersionList(msgspec.Struct, frozen=True):
+class JourneyVersionList(msgspec.Struct, frozen=True):
     """All versions, newest first."""
 
-    versions: list[VersionLine]
+    versions: list[JourneyVersionLine]
 
 
-class VersionView(msgspec.Struct, frozen=True):
+class JourneyVersionView(msgspec.Struct, frozen=True):
     """One version with its definition."""
 
     version: int
     created_at: str
     created_by: str
     is_live: bool
+    note: str
     definition: dict[str, Any]
 
 
@@ -231,13 +236,14 @@ def as_line(record: JourneyRecord) -> JourneyLine:
     )
 
 
-def as_version(version: JourneyVersion, record: JourneyRecord) -> VersionLine:
+def as_version(version: JourneyVersion, record: JourneyRecord) -> JourneyVersionLine:
     """A version in a list."""
-    return VersionLine(
+    return JourneyVersionLine(
         version.version,
         format_time(version.created_ms),
         version.created_by,
         version.version == record.live_version,
+        version.note,
     )
 
 

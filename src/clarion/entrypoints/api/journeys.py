@@ -2,59 +2,87 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 from msgspec.structs import replace
 
 from clarion.contracts.channels import CHANNELS, names_of
 from clarion.entrypoints.api.auditing import actor_of
 from clarion.entrypoints.api.body import MAX_BATCH_BYTES, JsonBody, check_tree
 from clarion.entrypoints.api.environments import keep_live
+from clarion.entrypoints.api.errors import as_findings
 from clarion.entrypoints.api.journey_views import (
     EXAMPLE,
     JourneyList,
     JourneyPublished,
+    JourneyVersionList,
+    JourneyVersionView,
     JourneyView,
+    Number,
     StandingView,
     TriggerAnswer,
     TriggerBatch,
     TriggerBody,
     TriggerResult,
     TriggerResults,
-    VersionList,
-    VersionView,
     as_line,
     as_version,
 )
 from clarion.entrypoints.api.replies import Reply, encode_json, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
-from clarion.journeys.compile import Compiled, compile_journey
+from clarion.entrypoints.journey_steering import wake
+from clarion.journeys.compile import MAX_DEPTH, Compiled, compile_journey
 from clarion.journeys.findings import Faulty, Finding
 from clarion.journeys.known import Known, KnownTemplate
 from clarion.journeys.model import JourneyStatus
-from clarion.journeys.ports import JourneyRecord, JourneyVersion, Planned
+from clarion.journeys.ports import JourneyRecord, JourneyVersion
 from clarion.journeys.trigger import Begun, EntryAsk
 from clarion.kernel.errors import ClarionError, Conflict, NotFound
 from clarion.kernel.ids import format_id, make_ids
 from clarion.kernel.text import check_storable
 from clarion.tenancy.model import TEST
 
-_DEFINITION: Final = JsonBody(dict[str, Any])
+READ: Final = "journeys:read"
+WRITE: Final = "journeys:write"
+MAX_SEGMENTS: Final = 1_000
+"""Segments that are read to find missing ones; a tenant with more is not told."""
+
+
+class DefinitionBody(JsonBody[dict[str, Any]]):
+    """Any JSON object that can be kept; what it means, the compiler says. Steps within steps are deep."""
+
+    def __init__(self) -> None:
+        super().__init__(dict[str, Any], envelope=True)
+
+    def decode(self, raw: bytes) -> dict[str, Any]:
+        """The object. Raises Invalid with the path of what is wrong."""
+        value = super().decode(raw)
+        check_storable(value, "", MAX_DEPTH)
+        return value
+
+
+class PublishParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`expected_version`: publish over this version only. `note`: why, for the list of versions."""
+
+    expected_version: Number | None = None
+    note: Annotated[str, Meta(max_length=200)] = ""
+
+
+_DEFINITION: Final = DefinitionBody()
 _TRIGGER: Final = JsonBody(TriggerBody)
 _BATCH: Final = JsonBody(TriggerBatch, max_bytes=MAX_BATCH_BYTES, envelope=True)
-_READ: Final = "journeys:read"
-_WRITE: Final = "journeys:write"
-WAKE_PAGE: Final = 1_000
 
 
 @route(
     "POST /api/v1/journeys",
     Spec(
         tag="journeys",
-        scope=_WRITE,
+        scope=WRITE,
         body=_DEFINITION,
         answers={201: JourneyPublished},
         problems=(409,),
@@ -68,7 +96,7 @@ async def create_journey(call: Call) -> Reply:
     """
     keep_live(call, is_test=False)
     raw = await call.read(_DEFINITION)
-    compiled = await _compile(call, raw)
+    compiled = await compile_for(call, raw)
     parts, clock = call.services.journeys, call.services.gateway.region.clock
     now_ms = clock.now_ms()
     record = JourneyRecord(make_ids(1, now_ms), call.tenant_id, _name(compiled), "active", 1, now_ms, now_ms)
@@ -81,7 +109,7 @@ async def create_journey(call: Call) -> Reply:
 
 @route(
     "GET /api/v1/journeys",
-    Spec(tag="journeys", scope=_READ, rate="read", answers={200: JourneyList}),
+    Spec(tag="journeys", scope=READ, rate="read", answers={200: JourneyList}),
 )
 async def list_journeys(call: Call) -> Reply:
     """All journeys, by name."""
@@ -92,7 +120,7 @@ async def list_journeys(call: Call) -> Reply:
 
 @route(
     "GET /api/v1/journeys/{journey_id}",
-    Spec(tag="journeys", scope=_READ, rate="read", answers={200: JourneyView}),
+    Spec(tag="journeys", scope=READ, rate="read", answers={200: JourneyView}),
 )
 async def get_journey(call: Call) -> Reply:
     """A journey, by its id or name, with the definition of its live version."""
@@ -100,13 +128,13 @@ async def get_journey(call: Call) -> Reply:
     parts = call.services.journeys
     (version,) = await parts.store.versions([(record.journey_id, record.live_version)])
     definition: dict[str, Any] = {} if version is None else json.loads(version.definition)
-    compiled = await _compile(call, definition, refuse=False)
+    compiled = await compile_for(call, definition, refuse=False)
     line = as_line(record)
     return json_reply(
         JourneyView(
             **msgspec.structs.asdict(line),
             definition=definition,
-            findings=list(compiled.findings),
+            findings=as_findings(compiled.findings),
             running=await _standing(call, record),
         )
     )
@@ -116,9 +144,11 @@ async def get_journey(call: Call) -> Reply:
     "PUT /api/v1/journeys/{journey_id}",
     Spec(
         tag="journeys",
-        scope=_WRITE,
+        scope=WRITE,
         body=_DEFINITION,
+        query=PublishParameters,
         answers={200: JourneyPublished},
+        problems=(409,),
         examples={"body": EXAMPLE},
     ),
 )
@@ -129,39 +159,44 @@ async def publish_journey(call: Call) -> Reply:
     live already makes no version.
     """
     keep_live(call, is_test=False)
-    record = await find_journey(call)
+    record, wanted = await find_journey(call), call.query(PublishParameters)
     raw = await call.read(_DEFINITION)
-    compiled = await _compile(call, raw)
+    if wanted.expected_version not in {None, record.live_version}:
+        raise Conflict(
+            f"version {record.live_version} is live, not {wanted.expected_version}: look at it first"
+        )
+    compiled = await compile_for(call, raw)
     parts, clock = call.services.journeys, call.services.gateway.region.clock
     (live,) = await parts.store.versions([(record.journey_id, record.live_version)])
-    definition = encode_json(raw)
-    if live is None or live.definition != definition:
-        record = replace(record, name=_name(compiled))
-        version = JourneyVersion(record.journey_id, 0, definition, clock.now_ms(), actor_of(call.principal))
-        number = await parts.store.publish(record, version)
-        if number is None:
-            raise NotFound(f"no journey {record.name!r}")
-        record = replace(record, live_version=number)
+    if live is None or json.loads(live.definition) != raw:
+        by, number = actor_of(call.principal), record.live_version + 1
+        version = JourneyVersion(record.journey_id, number, encode_json(raw), clock.now_ms(), by, wanted.note)
+        made = await parts.store.publish(replace(record, name=_name(compiled)), version)
+        if made is None:
+            raise Conflict(
+                "somebody else published a version at this moment, or has a journey of this name: look first"
+            )
+        record = replace(record, name=_name(compiled), live_version=made)
         parts.catalog.forget(call.tenant_id)
     return json_reply(_published(record, compiled.findings, await _standing(call, record)))
 
 
 @route(
     "GET /api/v1/journeys/{journey_id}/versions",
-    Spec(tag="journeys", scope=_READ, rate="read", answers={200: VersionList}),
+    Spec(tag="journeys", scope=READ, rate="read", answers={200: JourneyVersionList}),
 )
-async def list_versions(call: Call) -> Reply:
+async def list_journey_versions(call: Call) -> Reply:
     """All versions, newest first."""
     record = await find_journey(call)
     history = await call.services.journeys.store.history(call.tenant_id, record.journey_id)
-    return json_reply(VersionList([as_version(version, record) for version in history]))
+    return json_reply(JourneyVersionList([as_version(version, record) for version in history]))
 
 
 @route(
     "GET /api/v1/journeys/{journey_id}/versions/{version}",
-    Spec(tag="journeys", scope=_READ, rate="read", answers={200: VersionView}),
+    Spec(tag="journeys", scope=READ, rate="read", answers={200: JourneyVersionView}),
 )
-async def get_version(call: Call) -> Reply:
+async def get_journey_version(call: Call) -> Reply:
     """One version with its definition."""
     record = await find_journey(call)
     number = call.param("version")
@@ -171,12 +206,14 @@ async def get_version(call: Call) -> Reply:
     if found is None:
         raise NotFound(f"no version {number} of {record.name!r}")
     line = as_version(found, record)
-    return json_reply(VersionView(**msgspec.structs.asdict(line), definition=json.loads(found.definition)))
+    return json_reply(
+        JourneyVersionView(**msgspec.structs.asdict(line), definition=json.loads(found.definition))
+    )
 
 
 @route(
     "POST /api/v1/journeys/{journey_id}/pause",
-    Spec(tag="journeys", scope=_WRITE, answers={200: JourneyPublished}),
+    Spec(tag="journeys", scope=WRITE, answers={200: JourneyPublished}),
 )
 async def pause_journey(call: Call) -> Reply:
     """Hold all runs where they stand. Entries are taken and wait; events and exits are heeded."""
@@ -185,7 +222,7 @@ async def pause_journey(call: Call) -> Reply:
 
 @route(
     "POST /api/v1/journeys/{journey_id}/resume",
-    Spec(tag="journeys", scope=_WRITE, answers={200: JourneyPublished}),
+    Spec(tag="journeys", scope=WRITE, answers={200: JourneyPublished}),
 )
 async def resume_journey(call: Call) -> Reply:
     """Go on after a pause, or take users in again. What became due meanwhile is done now."""
@@ -194,7 +231,7 @@ async def resume_journey(call: Call) -> Reply:
 
 @route(
     "POST /api/v1/journeys/{journey_id}/drain",
-    Spec(tag="journeys", scope=_WRITE, answers={200: JourneyPublished}),
+    Spec(tag="journeys", scope=WRITE, answers={200: JourneyPublished}),
 )
 async def drain_journey(call: Call) -> Reply:
     """Take nobody in any more; those who are in it go on to their ends."""
@@ -203,20 +240,18 @@ async def drain_journey(call: Call) -> Reply:
 
 @route(
     "POST /api/v1/journeys/{journey_id}/stop",
-    Spec(tag="journeys", scope=_WRITE, answers={200: JourneyPublished}),
+    Spec(tag="journeys", scope=WRITE, answers={200: JourneyPublished}),
 )
 async def stop_journey(call: Call) -> Reply:
     """End all runs where they stand, and take back their messages that have not gone out."""
-    reply = await _steer(call, "stopped")
-    await _wake(call, await find_journey(call))
-    return reply
+    return await _steer(call, "stopped")
 
 
 @route(
     "POST /api/v1/journeys/{journey_id}/trigger",
     Spec(
         tag="journeys",
-        scope=_WRITE,
+        scope=WRITE,
         body=_TRIGGER,
         answers={201: TriggerAnswer},
         problems=(404, 409, 422),
@@ -239,7 +274,7 @@ async def trigger_journey(call: Call) -> Reply:
     "POST /api/v1/journeys/{journey_id}/trigger/batch",
     Spec(
         tag="journeys",
-        scope=_WRITE,
+        scope=WRITE,
         body=_BATCH,
         answers={201: TriggerResults},
         problems=(404,),
@@ -301,24 +336,28 @@ async def _steer(call: Call, status: JourneyStatus) -> Reply:
     parts = call.services.journeys
     await parts.store.set_status(call.tenant_id, record.journey_id, status)
     parts.catalog.forget(call.tenant_id)
+    if status in {"active", "stopped"}:
+        now_ms = call.services.gateway.region.clock.now_ms()
+        await wake(parts, record.journey_id, now_ms, due_only=status == "active")
     record = replace(record, status=status)
     return json_reply(_published(record, (), await _standing(call, record)))
 
 
-async def _wake(call: Call, record: JourneyRecord) -> None:
-    """Let every active run be looked at now: it then ends."""
-    parts, now_ms = call.services.journeys, call.services.gateway.region.clock.now_ms()
-    after = bytes(16)
-    while page := await parts.runs.page_active(record.journey_id, after, WAKE_PAGE):
-        await parts.continuations.schedule([Planned(ident, now_ms, seq) for ident, _, seq in page])
-        after = page[-1][0]
-
-
-async def _compile(call: Call, raw: dict[str, Any], *, refuse: bool = True) -> Compiled:
+async def compile_for(call: Call, raw: dict[str, Any], *, refuse: bool = True) -> Compiled:
     """A definition against what the tenant has. Raises Faulty."""
+    # In a thread: a large definition takes a part of a second, in which others' requests go on.
+    compiled = await asyncio.to_thread(compile_journey, raw, await known_of(call))
+    if compiled.graph is None and refuse:
+        raise Faulty(compiled.findings)
+    return compiled
+
+
+async def known_of(call: Call) -> Known:
+    """What the caller's tenant has that a definition may name."""
     config = await call.services.gateway.accept.configs.get(call.tenant_id)
     journeys = await call.services.journeys.store.list(call.tenant_id)
-    known = Known(
+    segments = await call.services.gateway.region.segments.store.list(call.tenant_id, "", MAX_SEGMENTS)
+    return Known(
         templates={
             name: KnownTemplate(
                 frozenset(one for one in CHANNELS if one in names_of(info.channels)), info.category
@@ -329,11 +368,8 @@ async def _compile(call: Call, raw: dict[str, Any], *, refuse: bool = True) -> C
         journeys=frozenset(
             name for record in journeys for name in (record.name, format_id(record.journey_id))
         ),
+        segments=frozenset(one.name for one in segments) if len(segments) < MAX_SEGMENTS else None,
     )
-    compiled = compile_journey(raw, known)
-    if compiled.graph is None and refuse:
-        raise Faulty(compiled.findings)
-    return compiled
 
 
 def _name(compiled: Compiled) -> str:
@@ -353,7 +389,7 @@ def _published(
         record.name,
         record.status,
         record.live_version,
-        list(findings),
+        as_findings(findings),
         running,
     )
 
@@ -363,8 +399,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     list_journeys,
     get_journey,
     publish_journey,
-    list_versions,
-    get_version,
+    list_journey_versions,
+    get_journey_version,
     pause_journey,
     resume_journey,
     drain_journey,

@@ -11,11 +11,11 @@ INSERT INTO journey_versions (journey_id, version, tenant_id, definition, create
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 
 -- name: go_live
--- The next version of a journey, live from now on: its number.
+-- The next version of a journey, live from now on: its number. $5: only where it gets this one.
 UPDATE journeys
 SET live_version = 1 + coalesce((SELECT max(v.version) FROM journey_versions v WHERE v.journey_id = journeys.journey_id), 0),
     name = $3, updated_ms = $4
-WHERE journey_id = $1 AND tenant_id = $2
+WHERE journey_id = $1 AND tenant_id = $2 AND ($5::INT4 IS NULL OR live_version = $5 - 1)
 RETURNING live_version
 
 -- name: find_journey

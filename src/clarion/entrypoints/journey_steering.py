@@ -1,0 +1,101 @@
+"""Runs that somebody ends or wakes by hand, from a process that drives no others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from clarion.adapters.postgres.journey_effects import PostgresMessages
+from clarion.bootstrap import Region
+from clarion.entrypoints.journeying import JourneyParts, make_nonce
+from clarion.journeys.drive import EnginePorts, drive
+from clarion.journeys.graph import Graph
+from clarion.journeys.model import Command, Context, Done, Ended, Facts, Instance, Recall
+from clarion.journeys.ports import Planned
+
+PAGE: Final = 1_000
+
+
+class _NoFacts:
+    """`ports.FactSource` for ends: nothing is judged."""
+
+    async def read(self, wanted: Sequence[tuple[Instance, Graph, int]]) -> list[Facts]:
+        """Nothing of anybody."""
+        return [Facts()] * len(wanted)
+
+
+class _Recalls:
+    """`ports.Effects` of runs that end: their messages that have not gone out are taken back."""
+
+    def __init__(self, region: Region) -> None:
+        self._region = region
+        self._messages = PostgresMessages(region.pools)
+
+    async def carry_out(self, commands: Sequence[tuple[Command, Context | None]]) -> list[Done | None]:
+        """Cancel them; see `Effects.carry_out`."""
+        idents = sorted(
+            {
+                ident
+                for command, _ in commands
+                if isinstance(command, Recall)
+                for ident in command.notification_ids
+            }
+        )
+        items = await self._messages.recall(idents, self._region.clock.now_ms())
+        if items:
+            await self._region.queue.remove(items)
+        return [None] * len(commands)
+
+
+class _Unwatched:
+    """`drive.Watcher` and `drive.Counter` that note nothing: a run in thousands ends by hand."""
+
+    def reached(self, point: str, count: int) -> None:
+        """Nothing."""
+
+    def moved(self, committed: int, lost: int) -> None:
+        """Nothing."""
+
+
+class RunEnder(msgspec.Struct, frozen=True):
+    """Ends runs at once, whatever they wait for."""
+
+    ports: EnginePorts
+
+    async def end(self, instance_ids: Sequence[bytes], reason: str) -> None:
+        """End those of these runs that are active, as stopped. Raises Transient."""
+        await drive(dict.fromkeys(instance_ids, (Ended(reason),)), self.ports)
+
+
+def run_ender(parts: JourneyParts, region: Region) -> RunEnder:
+    """What ends runs on a region's stores."""
+    silent = _Unwatched()
+    return RunEnder(
+        EnginePorts(
+            parts.catalog,
+            parts.instances,
+            parts.contexts,
+            parts.continuations,
+            _NoFacts(),
+            _Recalls(region),
+            region.clock,
+            make_nonce,
+            silent,
+            silent,
+        )
+    )
+
+
+async def wake(parts: JourneyParts, journey_id: bytes, now_ms: int, *, due_only: bool = False) -> None:
+    """Have a journey's active runs looked at now; `due_only`: those whose time has come, which a pause put off.
+
+    Raises Transient; the rest is then looked at when its time comes, or when it is woken again.
+    """
+    after = bytes(16)
+    while page := await parts.runs.page_active(journey_id, after, PAGE):
+        await parts.continuations.schedule(
+            [Planned(ident, now_ms, seq) for ident, due_ms, seq in page if due_ms <= now_ms or not due_only]
+        )
+        after = page[-1][0]
