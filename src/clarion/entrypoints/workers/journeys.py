@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -26,6 +26,7 @@ from clarion.entrypoints.workers.journey_events import (
     listen_to_users,
     messages_listener,
 )
+from clarion.entrypoints.workers.journey_keeping import CountedEffects, keep_journeys
 from clarion.entrypoints.workers.lane import run_lane
 from clarion.journeys.drive import EnginePorts, drive
 from clarion.journeys.listen import ListenPorts
@@ -52,20 +53,6 @@ _DUE: Final = (Due(),)
 _log = structlog.get_logger("journeys")
 
 
-class Rebuilt(Protocol):
-    """The truth, and the index that is made from it."""
-
-    @property
-    def instances(self) -> InstanceStore:
-        """Runs."""
-        ...
-
-    @property
-    def continuations(self) -> Continuations:
-        """When which is to be looked at."""
-        ...
-
-
 class Steps:
     """Counts transitions for the metrics."""
 
@@ -90,16 +77,14 @@ async def run_journeys(worker: Worker, stop: asyncio.Event) -> None:
             engine, entry, EventProperties(worker.region.events, worker.region.keyring, worker.region.sealer)
         )
         users, messages = events_listener(worker.log), messages_listener(worker.log)
+        index = (parts.instances, parts.continuations)
         await asyncio.gather(
-            run_lane(
-                "journeys-rebuild",
-                partial(rebuild, parts.instances, parts.continuations, worker.settings.region),
-                stop,
-            ),
+            run_lane("journeys-rebuild", partial(rebuild, *index, worker.settings.region), stop),
             *(run_lane(f"journeys-due-{n}", partial(move_due, engine, lease_ms), stop) for n in range(LANES)),
             run_lane("journeys-answers", partial(bring_answers, effects.slow, engine), stop),
             run_lane("journeys-events", partial(listen_to_users, users, listen), stop),
             run_lane("journeys-messages", partial(listen_to_messages, messages, engine), stop),
+            keep_journeys(worker, parts, stop),
         )
 
 
@@ -111,7 +96,7 @@ def engine_ports(parts: JourneyParts, worker: Worker, effects: EffectParts) -> E
         parts.contexts,
         parts.continuations,
         effects.facts,
-        effects.effects,
+        CountedEffects(effects.effects, worker.metrics.journeys),
         worker.clock,
         make_nonce,
         worker.dispatch.watcher,
@@ -152,15 +137,15 @@ async def _drive_apart(claims: Sequence[Claim], ports: EnginePorts) -> None:
             await ports.continuations.settle([(claim, Planned(claim.instance_id, later_ms, 0))])
 
 
-async def rebuild(parts: Rebuilt, region: str) -> float:
+async def rebuild(instances: InstanceStore, continuations: Continuations, region: str) -> float:
     """Schedule every active run anew where the index was lost; seconds until the next look."""
-    if await parts.continuations.holds_marker():
+    if await continuations.holds_marker():
         return REBUILD_EVERY_S
     after, found = bytes(16), 0
-    while page := await parts.instances.page_active(region, after, REBUILD_PAGE):
-        await parts.continuations.schedule([Planned(ident, due_ms, seq) for ident, due_ms, seq in page])
+    while page := await instances.page_active(region, after, REBUILD_PAGE):
+        await continuations.schedule([Planned(ident, due_ms, seq) for ident, due_ms, seq in page])
         after, found = page[-1][0], found + len(page)
-    await parts.continuations.mark()
+    await continuations.mark()
     if found:
         _log.info("continuations_rebuilt", runs=found)
     return REBUILD_EVERY_S
