@@ -22,6 +22,7 @@ NOT_EXPORTED: Final = {
     "cost_days": _COUNTS,
     "export_parts": "archives: what is in them is what is exported",
     "idempotency_keys": "answers of ours to the tenant, sealed, for a day: what they tell is exported from where it is",
+    "journey_webhook_keys": _TENANTS,
     "outbox": _IDS,
     "parked_messages": _IDS,
     "partials": _TENANTS,
