@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
+import asyncpg
+
 from clarion.adapters.egress import EgressGuard, read_networks
 from clarion.adapters.globaldb.erasure_ledger import GlobalErasureLedger
+from clarion.adapters.globaldb.journey_privacy import RunTarget
 from clarion.adapters.globaldb.store import close_global_pool, open_global_pool
 from clarion.adapters.postgres.erasure_targets import (
     ACTIVITY,
     DEAD_LETTERS,
+    JOURNEYS,
     PROFILE,
     AudienceTarget,
     DeliveryTarget,
@@ -33,6 +37,7 @@ from clarion.compliance.erasure import ErasurePorts
 from clarion.compliance.ports import DataSubject, ErasureTarget
 from clarion.delivery.model import Receipt
 from clarion.entrypoints.exporting import exports_of
+from clarion.entrypoints.journeying import build_journeys
 from clarion.kernel.errors import Permanent
 from clarion.keys import global_urls_of
 from clarion.tenancy.config import ProviderConfig
@@ -71,18 +76,20 @@ class NoReceipts:
         raise Permanent(f"{len(receipts)} receipts for an account that sends nothing")
 
 
-def erasure_targets(region: Region) -> tuple[ErasureTarget, ...]:
+def erasure_targets(region: Region, global_pool: asyncpg.Pool) -> tuple[ErasureTarget, ...]:
     """All stores, in the order in which they are asked. A further one has its place here once it passes the suite.
 
-    Keys first; then nobody can address her any more; then what waits to be sent, and what was sent. Before all of them
-    come the vendors, who have to be told her address.
+    Keys first; then nobody can address her any more, and no journey goes on; then what waits to be sent, and what was
+    sent. Before all of them come the vendors, who have to be told her address. `global_pool`: of the global store.
     """
-    pools = region.pools
+    pools, journeys = region.pools, build_journeys(region, global_pool)
     return (
         KeyTarget(pools),
         TableTarget(pools, "postgres.profile", PROFILE),
         CardTarget(region.card_cache),
         ContextTarget(region.contexts),
+        RunTarget(global_pool, journeys.instances, journeys.continuations, region.clock),
+        TableTarget(pools, "postgres.journeys", JOURNEYS),
         AudienceTarget(pools),
         DeliveryTarget(pools, region.queue, region.clock),
         TableTarget(pools, "postgres.dead_letters", DEAD_LETTERS),
@@ -94,20 +101,20 @@ def erasure_targets(region: Region) -> tuple[ErasureTarget, ...]:
 
 @asynccontextmanager
 async def open_erasures(region: Region) -> AsyncGenerator[ErasurePorts]:
-    """What erasing users of a region needs; closed when the block ends. The ledger connects when it is first asked."""
+    """What erasing users of a region needs; closed when the block ends. Connects to the global store when it asks it."""
     settings = region.settings
     transport = Transport(EgressGuard(read_networks(settings.egress_allow)).resolve)
-    ledger = await open_global_pool(*global_urls_of(settings), size=1, name="clarion-erasures")
+    pool = await open_global_pool(*global_urls_of(settings), size=1, name="clarion-erasures")
     try:
         yield ErasurePorts(
             region=settings.region,
             store=region.erasures,
-            ledger=GlobalErasureLedger(ledger, settings.region),
-            targets=(vendor_target(region, transport), *erasure_targets(region)),
+            ledger=GlobalErasureLedger(pool, settings.region),
+            targets=(vendor_target(region, transport), *erasure_targets(region, pool)),
             traces=(AllowanceTarget(region.allowances), LogTarget(region.valkey)),
             signer=erasure_signer(region.root),
             clock=region.clock,
         )
     finally:
         await transport.close()
-        await close_global_pool(ledger)
+        await close_global_pool(pool)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncpg
+
+from clarion.adapters.globaldb.journey_privacy import RunSource
 from clarion.adapters.postgres.export_sources import table_sources
 from clarion.adapters.postgres.exports import PostgresExports
 from clarion.adapters.valkey.export_sources import ContextSource
@@ -14,10 +17,14 @@ def exports_of(region: Region) -> PostgresExports:
     return PostgresExports(region.pools, region.keyring, region.sealer)
 
 
-def export_ports(region: Region) -> ExportPorts:
-    """The exports with all sources. A store that comes later has its place here once it passes the suite."""
+def export_ports(region: Region, global_pool: asyncpg.Pool) -> ExportPorts:
+    """The exports with all sources. `global_pool`: of the global store.
+
+    A store that comes later has its place here once it passes the suite.
+    """
     sources = (
         *table_sources(region.pools, region.keyring, region.sealer),
+        RunSource(global_pool),
         ContextSource(region.contexts),
     )
     return ExportPorts(store=exports_of(region), sources=sources, clock=region.clock)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
 from clarion.contracts.events import NotificationEvent, encode_events
+from clarion.contracts.journey_events import JourneyEvent, encode_journey_events
 from clarion.contracts.topics import Topic, partition_of
 from clarion.contracts.user_events import UserEvent, encode_user_events
 
@@ -34,6 +35,11 @@ def split_by_partition(events: Iterable[NotificationEvent], topic: Topic) -> lis
 def split_user_events(events: Iterable[UserEvent], topic: Topic) -> list[tuple[int, bytes]]:
     """The same for what users did. Payloads are those of `encode_user_events`."""
     return _split(events, topic, encode_user_events)
+
+
+def split_journey_events(events: Iterable[JourneyEvent], topic: Topic) -> list[tuple[int, bytes]]:
+    """The same for what journeys did. Payloads are those of `encode_journey_events`."""
+    return _split(events, topic, encode_journey_events)
 
 
 def _split(events: Iterable[E], topic: Topic, encode: Callable[[list[E]], bytes]) -> list[tuple[int, bytes]]:

@@ -123,7 +123,7 @@ async def ask(caller: Caller, name: str) -> str:
 
 async def work(worker: Worker, ident: str) -> Export:
     """Carry one out."""
-    export = await carry_out(export_ports(worker.region), parse_id(ident))
+    export = await carry_out(export_ports(worker.region, worker.global_pool), parse_id(ident))
     assert export is not None
     return export
 
@@ -205,7 +205,7 @@ async def test_a_worker_that_died_is_followed_by_another(caller: Caller, worker:
     ident = await ask(caller, name)
     store = exports_of(worker.region)
     assert await store.take(60_000, parse_id(ident)) is not None
-    assert await carry_out(export_ports(worker.region), parse_id(ident)) is None
+    assert await carry_out(export_ports(worker.region, worker.global_pool), parse_id(ident)) is None
     async with worker.region.pools.pipeline() as connection:
         await connection.execute("UPDATE exports SET next_at = now() WHERE tenant_id = $1", caller.tenant_id)
     assert (await work(worker, ident)).state == "ready"
@@ -263,7 +263,7 @@ async def test_an_erasure_takes_archives_and_requests_with_it(caller: Caller, ot
     assert await exports.erase(subject) == {"exports": 2, "parts": 1}
     assert await exports.erase(subject) == {"exports": 0, "parts": 0}
     assert (await caller.call(f"GET /compliance/exports/{waiting}")).status == 404
-    assert await carry_out(export_ports(worker.region), parse_id(waiting)) is None
+    assert await carry_out(export_ports(worker.region, worker.global_pool), parse_id(waiting)) is None
     assert (await other.call(f"GET /compliance/exports/{kept}")).status == 200
 
 

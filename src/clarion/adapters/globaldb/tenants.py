@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Final
 
 import asyncpg
 
@@ -10,6 +11,20 @@ from clarion.adapters.globaldb.errors import with_retries
 from clarion.adapters.globaldb.store import load_queries
 from clarion.kernel.errors import Transient
 from clarion.tenancy.model import TenantEntry
+
+PORTION: Final = 5_000
+"""Rows that go together: no transaction is long."""
+
+_MANY: Final = ("forget_runs", "forget_counts")
+_FEW: Final = (
+    "forget_moves",
+    "forget_migrations",
+    "forget_cursors",
+    "forget_versions",
+    "forget_journeys",
+    "forget_accounts",
+    "release_tenant",
+)
 
 
 class GlobalTenants:
@@ -40,7 +55,12 @@ class GlobalTenants:
         return TenantEntry(record["tenant_id"].bytes, name, record["home_region"]) if record else None
 
     async def release(self, tenant_id: bytes) -> None:
-        """Give a tenant's name free, and forget how its accounts did. Again it finds nothing more."""
+        """Give a tenant's name free, and forget its journeys and how its accounts did. Again it finds nothing more."""
         ident = uuid.UUID(bytes=tenant_id)
-        for statement in ("forget_accounts", "release_tenant"):
+        for statement in _MANY:
+            while await with_retries(
+                lambda sql=self._sql[statement]: self._pool.fetchval(sql, ident, PORTION)
+            ):
+                pass
+        for statement in _FEW:
             await with_retries(lambda sql=self._sql[statement]: self._pool.execute(sql, ident))

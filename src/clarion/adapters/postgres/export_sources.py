@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
+from clarion.adapters.postgres.journey_contexts import context_name
 from clarion.adapters.postgres.queries import load_queries
 from clarion.audience.keyring import Keyring
 from clarion.audience.model import SealedProfile
 from clarion.audience.ports import Sealer
 from clarion.audience.seals import device_context, evidence_context, profile_context
 from clarion.compliance.ports import DataSubject, Held
+from clarion.journeys.model import Context
+from clarion.journeys.ports import ContextKey
 from clarion.kernel.errors import Permanent
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ PORTION: Final = 500
 
 _record: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _profile: Final = msgspec.msgpack.Decoder(SealedProfile).decode
+_journey: Final = msgspec.msgpack.Decoder(Context).decode
 _HEX: Final = "\\x"
 """How PostgreSQL's JSON begins what is bytes."""
 
@@ -123,6 +127,14 @@ def _open_event(record: dict[str, Any], subject: DataSubject, unseal: Unseal) ->
     return {**record, "properties": None if clear is None else _plain(clear)}
 
 
+def _open_journey(record: dict[str, Any], subject: DataSubject, unseal: Unseal) -> dict[str, Any]:
+    ident = bytes.fromhex(str(record.pop("instance_id")).replace("-", ""))
+    key = ContextKey(ident, record.pop("version"), subject.tenant_id, subject.user_id)
+    clear = unseal(record.pop("sealed"), context_name(key))
+    known = Context() if clear is None else _journey(clear)
+    return {"data": known.data, "events": known.events, "collected": known.items, **record}
+
+
 def _plain(clear: bytes) -> object:
     """What was sealed as JSON; as text where it is none."""
     try:
@@ -141,6 +153,7 @@ READINGS: Final[Mapping[str, tuple[Reading, ...]]] = {
         Reading("suppressions"),
     ),
     "postgres.activity": (Reading("events", _open_event), Reading("event_counts"), Reading("segments")),
+    "postgres.journeys": (Reading("journey_contexts", _open_journey),),
     "postgres.deliveries": (Reading("open_deliveries"), Reading("fallbacks")),
     "postgres.notifications": (Reading("notifications"), Reading("provider_ids")),
     "postgres.dead_letters": (Reading("dead_letters"), Reading("suspicions")),

@@ -83,6 +83,12 @@ class PostgresJourneyContexts:
             async with self._pools.pipeline() as connection:
                 await connection.execute(self._sql["drop_contexts"], list(instance_ids))
 
+    async def page_old(self, after: bytes, limit: int) -> list[bytes]:
+        """Runs whose contexts were written more than a day ago, by id beyond `after`. Raises Transient."""
+        async with self._pools.pipeline() as connection:
+            records = await connection.fetch(self._sql["page_old_contexts"], after, limit)
+        return [record["instance_id"] for record in records]
+
     def _open(self, secret: bytes, blob: bytes, key: ContextKey) -> Context | None:
         try:
             return _decode(self._sealer.unseal(secret, blob, context_name(key)))

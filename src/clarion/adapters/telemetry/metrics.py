@@ -46,6 +46,32 @@ class SpendingMetrics:
         )
 
 
+class JourneyMetrics:
+    """Runs of journeys: how many there are, whether they are on time, and what came of what they asked for."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.active = Gauge(
+            "clarion_journey_runs", "Runs of journeys that are under way, in this region", registry=registry
+        )
+        self.lag = Gauge(
+            "clarion_journey_lag_seconds",
+            "How long the run that has waited longest has been due",
+            registry=registry,
+        )
+        self.events = Counter(
+            "clarion_journey_events", "Journey events put on the log", ["type"], registry=registry
+        )
+        self.waiting_events = Gauge(
+            "clarion_journey_outbox_events", "Journey events not yet on the log", registry=registry
+        )
+        self.effects = Counter(
+            "clarion_journey_effects",
+            "What came of what runs asked for, by kind of step",
+            ["kind", "result"],
+            registry=registry,
+        )
+
+
 class Breakers:
     """The circuit breakers of a delivering process."""
 
@@ -130,6 +156,7 @@ class Metrics:
             ["outcome"],
             registry=registry,
         )
+        self.journeys = JourneyMetrics(registry)
         self.queue = QueueMetrics(registry)
         self.outbox_events = Gauge("clarion_outbox_events", "Events not yet on the log", registry=registry)
         self.outbox_age = Gauge("clarion_outbox_age_seconds", "Age of the oldest of them", registry=registry)

@@ -10,13 +10,15 @@ from typing import Final
 import msgspec
 import typer
 
+from clarion.adapters.globaldb.store import close_global_pool, open_global_pool
 from clarion.bootstrap import Region, open_region
-from clarion.compliance.export import Export, carry_out
+from clarion.compliance.export import Export, ExportPorts, carry_out
 from clarion.entrypoints.cli.checkpoint import PRIVATE
 from clarion.entrypoints.cli.instance import borrowed_settings, find_tenant
 from clarion.entrypoints.exporting import export_ports, exports_of
 from clarion.kernel.errors import Invalid, NotFound, Permanent
 from clarion.kernel.ids import make_ids
+from clarion.keys import global_urls_of
 
 NAP_S: Final = 0.5
 
@@ -48,12 +50,16 @@ async def _export(options: ExportUserOptions, out: Path) -> Export:
         export_id = await exports_of(region).request(tenant_id, fresh, options.user_id)
         if export_id is None:
             raise NotFound("there is no such user")
-        export = await _finished(region, tenant_id, export_id)
+        pool = await open_global_pool(*global_urls_of(settings), size=1, name="clarion-export")
+        try:
+            export = await _finished(region, export_ports(region, pool), tenant_id, export_id)
+        finally:
+            await close_global_pool(pool)
         await _write(region, export, out)
         return export
 
 
-async def _finished(region: Region, tenant_id: bytes, export_id: bytes) -> Export:
+async def _finished(region: Region, ports: ExportPorts, tenant_id: bytes, export_id: bytes) -> Export:
     """The export, once it is ready: carried out here, or by a worker who was first."""
     while True:
         found = await exports_of(region).read(tenant_id, export_id)
@@ -61,7 +67,7 @@ async def _finished(region: Region, tenant_id: bytes, export_id: bytes) -> Expor
             raise Permanent(found.problem if found else "the user was erased meanwhile")
         if found.state == "ready":
             return found
-        if await carry_out(export_ports(region), export_id) is None:
+        if await carry_out(ports, export_id) is None:
             await asyncio.sleep(NAP_S)
 
 

@@ -25,7 +25,7 @@ _log = structlog.get_logger("exports")
 async def run_exports(worker: Worker, stop: asyncio.Event) -> None:
     """Export until `stop` is set. Several workers share the exports."""
     await asyncio.gather(
-        run_lane("exports", partial(_carry_out, export_ports(worker.region)), stop),
+        run_lane("exports", partial(_carry_out, export_ports(worker.region, worker.global_pool)), stop),
         run_lane("exports-expire", partial(_expire, worker), stop),
     )
 

@@ -13,3 +13,42 @@ DELETE FROM tenants WHERE tenant_id = $1
 -- name: forget_accounts
 -- How its accounts did, in whatever region.
 DELETE FROM provider_health WHERE tenant_id = $1
+
+-- name: forget_runs
+-- Runs of its journeys, some at once: how many.
+WITH some AS (
+    SELECT instance_id FROM journey_instances WHERE tenant_id = $1 LIMIT $2
+), gone AS (
+    DELETE FROM journey_instances WHERE instance_id IN (SELECT instance_id FROM some) RETURNING 1
+)
+SELECT count(*) FROM gone
+
+-- name: forget_counts
+-- What was counted at the steps of its journeys, some at once: how many.
+WITH some AS (
+    SELECT journey_id, version, day, step, what FROM journey_counts WHERE tenant_id = $1 LIMIT $2
+), gone AS (
+    DELETE FROM journey_counts WHERE tenant_id = $1
+        AND (journey_id, version, day, step, what) IN (SELECT journey_id, version, day, step, what FROM some) RETURNING 1
+)
+SELECT count(*) FROM gone
+
+-- name: forget_moves
+-- What was noted of runs that were moved to other versions.
+DELETE FROM journey_moves WHERE migration_id IN (SELECT migration_id FROM journey_migrations WHERE tenant_id = $1)
+
+-- name: forget_migrations
+-- Its moves of runs to other versions.
+DELETE FROM journey_migrations WHERE tenant_id = $1
+
+-- name: forget_cursors
+-- How far its schedules were worked off.
+DELETE FROM journey_cursors WHERE journey_id IN (SELECT journey_id FROM journeys WHERE tenant_id = $1)
+
+-- name: forget_versions
+-- What its journeys said.
+DELETE FROM journey_versions WHERE tenant_id = $1
+
+-- name: forget_journeys
+-- Its journeys.
+DELETE FROM journeys WHERE tenant_id = $1

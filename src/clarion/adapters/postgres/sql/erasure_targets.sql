@@ -50,6 +50,10 @@ WITH gone AS (DELETE FROM event_rollups WHERE tenant_id = $1 AND user_id = $2 RE
 -- The segments that she is in.
 WITH gone AS (DELETE FROM segment_members WHERE tenant_id = $1 AND user_id = $2 RETURNING 1) SELECT count(*) FROM gone
 
+-- name: drop_journey_contexts
+-- What her runs of journeys knew.
+WITH gone AS (DELETE FROM journey_contexts WHERE tenant_id = $1 AND user_id = $2 RETURNING 1) SELECT count(*) FROM gone
+
 -- name: withdraw_deliveries
 -- Her deliveries that nobody is sending leave the open ones: from here on no worker can begin them. What a worker began and left is unknown.
 WITH open AS (

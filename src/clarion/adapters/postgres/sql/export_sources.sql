@@ -47,6 +47,13 @@ SELECT jsonb_build_object('segment', s.name, 'description', s.description, 'sinc
 FROM segment_members m JOIN segments s ON s.segment_id = m.segment_id AND s.snapshot = m.snapshot
 WHERE s.tenant_id = $1 AND m.user_id = $2 AND $3 <> '' ORDER BY s.name
 
+-- name: journey_contexts
+-- What her runs of journeys know: the latest version of each.
+SELECT to_jsonb(c) - ARRAY['tenant_id', 'user_id'] AS record FROM (
+    SELECT DISTINCT ON (instance_id) * FROM journey_contexts WHERE tenant_id = $1 AND user_id = $2 AND $3 <> ''
+    ORDER BY instance_id, version DESC
+) c ORDER BY c.instance_id
+
 -- name: notifications
 -- One row a channel of each message, with its words, the decision and every attempt.
 SELECT to_jsonb(n) - ARRAY['tenant_id', 'user_id', 'global_id'] || jsonb_build_object('delivery_id', n.global_id) AS record

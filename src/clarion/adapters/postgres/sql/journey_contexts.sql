@@ -15,6 +15,11 @@ ON CONFLICT (instance_id, version) DO UPDATE SET sealed = excluded.sealed, writt
 DELETE FROM journey_contexts c USING unnest($1::uuid[], $2::bigint[]) AS t (instance_id, version)
 WHERE c.instance_id = t.instance_id AND c.version < t.version
 
+-- name: page_old_contexts
+-- Runs whose contexts were written more than a day ago, by id beyond $1.
+SELECT DISTINCT instance_id FROM journey_contexts
+WHERE instance_id > $1 AND written_at < now() - interval '1 day' ORDER BY instance_id LIMIT $2
+
 -- name: drop_contexts
 -- All versions of some runs.
 DELETE FROM journey_contexts WHERE instance_id = ANY($1::uuid[])
