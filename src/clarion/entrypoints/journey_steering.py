@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from clarion.adapters.postgres.journey_effects import PostgresMessages
 from clarion.bootstrap import Region
 from clarion.entrypoints.journeying import JourneyParts, make_nonce
 from clarion.journeys.drive import EnginePorts, drive
 from clarion.journeys.graph import Graph
-from clarion.journeys.model import Command, Context, Done, Ended, Facts, Instance, Recall
+from clarion.journeys.model import Command, Context, Done, Ended, Facts, Instance, Recall, Status
 from clarion.journeys.ports import Planned
 
 PAGE: Final = 1_000
@@ -59,33 +57,30 @@ class _Unwatched:
         """Nothing."""
 
 
-class RunEnder(msgspec.Struct, frozen=True):
-    """Ends runs at once, whatever they wait for."""
-
-    ports: EnginePorts
-
-    async def end(self, instance_ids: Sequence[bytes], reason: str) -> None:
-        """End those of these runs that are active, as stopped. Raises Transient."""
-        await drive(dict.fromkeys(instance_ids, (Ended(reason),)), self.ports)
+_SILENT: Final = _Unwatched()
 
 
-def run_ender(parts: JourneyParts, region: Region) -> RunEnder:
-    """What ends runs on a region's stores."""
-    silent = _Unwatched()
-    return RunEnder(
-        EnginePorts(
-            parts.catalog,
-            parts.instances,
-            parts.contexts,
-            parts.continuations,
-            _NoFacts(),
-            _Recalls(region),
-            region.clock,
-            make_nonce,
-            silent,
-            silent,
-        )
+async def end_runs(
+    instance_ids: Sequence[bytes],
+    reason: str,
+    parts: JourneyParts,
+    region: Region,
+    status: Status = "stopped",
+) -> None:
+    """End those of these runs that are active, at once, whatever they wait for. Raises Transient."""
+    ports = EnginePorts(
+        parts.catalog,
+        parts.instances,
+        parts.contexts,
+        parts.continuations,
+        _NoFacts(),
+        _Recalls(region),
+        region.clock,
+        make_nonce,
+        _SILENT,
+        _SILENT,
     )
+    await drive(dict.fromkeys(instance_ids, (Ended(reason, status),)), ports)
 
 
 async def wake(parts: JourneyParts, journey_id: bytes, now_ms: int, *, due_only: bool = False) -> None:

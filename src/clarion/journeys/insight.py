@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from clarion.journeys.graph import Graph, SplitSpec
+from clarion.journeys.graph import GoalSpec, Graph, SplitSpec
 from clarion.journeys.model import Instance, Progress
 from clarion.journeys.ports import StepCount
 
@@ -177,7 +177,10 @@ def _step(
 
 def _goals(graph: Graph | None, totals: Mapping[str, _Tally]) -> dict[str, _Tally]:
     prefix = "goal:"
-    names = {goal.name for goal in graph.goals} if graph is not None else set[str]()
+    names: set[str] = set()
+    if graph is not None:
+        names = {goal.name for goal in graph.goals}
+        names |= {step.spec.name for step in graph.steps.values() if isinstance(step.spec, GoalSpec)}
     names |= {what.removeprefix(prefix) for what in totals if what.startswith(prefix)}
     return {name: _of(totals, f"{prefix}{name}") for name in sorted(names)}
 

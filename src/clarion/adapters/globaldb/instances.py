@@ -188,10 +188,12 @@ class GlobalRuns:
         )
         return [_instance(record) for record in records]
 
-    async def standing(self, tenant_id: bytes, journey_id: bytes) -> list[tuple[int, str, int]]:
-        """(version, step, active runs there), by version and step. Raises Transient."""
+    async def standing(
+        self, tenant_id: bytes, journey_id: bytes, *, is_test: bool | None = None
+    ) -> list[tuple[int, str, int]]:
+        """(version, step, active runs there), by version and step; `is_test` None: of both kinds. Raises Transient."""
         idents = (uuid.UUID(bytes=tenant_id), uuid.UUID(bytes=journey_id))
-        records = await with_retries(lambda: self._pool.fetch(self._sql["count_standing"], *idents))
+        records = await with_retries(lambda: self._pool.fetch(self._sql["count_standing"], *idents, is_test))
         return [(record["version"], record["step"], record["runs"]) for record in records]
 
     async def page_active(self, journey_id: bytes, after: bytes, limit: int) -> list[tuple[bytes, int, int]]:

@@ -160,9 +160,12 @@ class JourneyVersionView(msgspec.Struct, frozen=True):
 
 
 class RunLine(msgspec.Struct, frozen=True):
-    """One user's run. `due_at` null: only an event moves it. `reason`: why it ended."""
+    """One user's run. `due_at` null: only an event moves it. `reason`: why it ended.
 
-    journey_instance_id: str
+    `phase`: arrived, delayed, asked, waiting or retrying, while it is active. `user_id` null: she is gone.
+    """
+
+    instance_id: str
     user_id: str | None
     version: int
     status: str
@@ -213,10 +216,15 @@ class OutcomeView(msgspec.Struct, frozen=True):
     notification_ids: list[str]
 
 
-class RunView(msgspec.Struct, frozen=True):
-    """A run in full. `timeline`: its last entries, oldest first; `dropped` earlier ones are gone."""
+class RunView(RunLine, frozen=True):
+    """A run in full. `timeline`: its last entries, oldest first; `dropped` earlier ones are gone.
 
-    run: RunLine
+    `visit`: how often it came to its step. `outcomes`: how the last visit of each step ended. `events`: how often what
+    the journey listens to happened. `goals`: when each was reached.
+    """
+
+    journey_id: str
+    visit: int
     outcomes: list[OutcomeView]
     events: dict[str, int]
     goals: dict[str, str]
@@ -270,7 +278,9 @@ def as_timeline(instance: Instance, external_id: str | None, graph: Graph | None
     """A run in full."""
     progress = instance.progress
     return RunView(
-        run=as_run(instance, external_id),
+        **msgspec.structs.asdict(as_run(instance, external_id)),
+        journey_id=format_id(instance.journey_id),
+        visit=progress.visit,
         outcomes=[
             OutcomeView(
                 name,

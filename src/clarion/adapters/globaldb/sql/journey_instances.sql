@@ -78,7 +78,8 @@ ORDER BY instance_id DESC LIMIT $7
 -- name: count_standing
 -- How many active runs stand at each step, by version.
 SELECT version, step, count(*) AS runs FROM journey_instances
-WHERE tenant_id = $1 AND journey_id = $2 AND status = 'active' GROUP BY version, step ORDER BY version, step
+WHERE tenant_id = $1 AND journey_id = $2 AND status = 'active' AND ($3::BOOL IS NULL OR is_test = $3)
+GROUP BY version, step ORDER BY version, step
 
 -- name: page_active_of_journey
 -- A journey's active runs by id.
