@@ -175,7 +175,7 @@ async def _check_audience(
     if not asked:
         return
     needs = PROFILE | FEATURES | CONTEXT
-    wanted = [(_instance(wish, bytes(16), 0, ports), wish.graph, needs) for _, wish in asked]
+    wanted = [(stub_run(wish.record, wish.user_id, ports.region), wish.graph, needs) for _, wish in asked]
     for (i, wish), facts in zip(asked, await ports.facts.read(wanted), strict=True):
         if not _is_in_audience(wish, facts):
             del wishes[i]
@@ -211,6 +211,26 @@ def _instance(wish: _Wish, ident: bytes, now_ms: int, ports: TriggerPorts) -> In
         progress=progress,
         context_version=1 + ports.nonce() if has_context else 0,
         entered_ms=now_ms,
+    )
+
+
+def stub_run(record: JourneyRecord, user_id: int, region: str) -> Instance:
+    """A run that is not there, to read by what is known of somebody who may enter."""
+    return Instance(
+        instance_id=bytes(16),
+        tenant_id=record.tenant_id,
+        journey_id=record.journey_id,
+        version=record.live_version,
+        user_id=user_id,
+        region=region,
+        is_test=False,
+        status="active",
+        seq=0,
+        step="",
+        due_ms=0,
+        progress=Progress(),
+        context_version=0,
+        entered_ms=0,
     )
 
 

@@ -20,6 +20,7 @@ from clarion.entrypoints.journeying import (
     trigger_ports,
 )
 from clarion.entrypoints.workers.journey_effects import EffectParts, bring_answers, open_effects
+from clarion.entrypoints.workers.journey_entries import let_in, round_ports
 from clarion.entrypoints.workers.journey_events import (
     events_listener,
     listen_to_messages,
@@ -83,6 +84,7 @@ async def run_journeys(worker: Worker, stop: asyncio.Event) -> None:
             *(run_lane(f"journeys-due-{n}", partial(move_due, engine, lease_ms), stop) for n in range(LANES)),
             run_lane("journeys-answers", partial(bring_answers, effects.slow, engine), stop),
             run_lane("journeys-events", partial(listen_to_users, users, listen), stop),
+            run_lane("journeys-entries", partial(let_in, round_ports(worker, entry)), stop),
             run_lane("journeys-messages", partial(listen_to_messages, messages, engine), stop),
             keep_journeys(worker, parts, stop),
         )
