@@ -38,6 +38,8 @@ NAMES: Final = (
     "consent_check",
     "opt_out",
     "journey_steps",
+    "journey_waiting",
+    "journey_simulate",
 )
 MODULES: Final = {"import": "import_users"}
 """Where a bench is not in the module of its name, which Python has for itself."""

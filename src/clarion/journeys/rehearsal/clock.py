@@ -40,12 +40,11 @@ from clarion.journeys.rehearsal.chance import draw
 from clarion.journeys.rehearsal.figures import HOUR_MS, Books, Posted, Result, UserStory, tell_run
 from clarion.journeys.rehearsal.gate import Gate, Start
 from clarion.journeys.rehearsal.post import Letter, Post
-from clarion.journeys.rehearsal.world import DAY_MS, Happening, Scenario
+from clarion.journeys.rehearsal.world import DAY_MS, GRID_MS, Happening, Scenario
 from clarion.journeys.take import MESSAGE_WISHES
 
 _FURTHEST: Final = {status: place for place, status in enumerate(RANK)}
 _WAITS: Final = _FURTHEST["queued"]
-_MINUTE_MS: Final = 60_000
 
 Reached: TypeAlias = dict[int, list[Input]]
 
@@ -153,13 +152,13 @@ class Rehearsal:
                     self._plan(at_ms, Happening(at_ms, habit.event, person.external_id, habit.properties))
 
     def _times(self, number: int, event: str, per_day: float) -> list[int]:
-        """When a user does what she does `per_day` times a day, on whole minutes."""
+        """When a user does what she does `per_day` times a day."""
         scenario = self._scenario
         expected = per_day * scenario.days
         times = int(expected) + (draw(scenario.seed, "more", event, number) < expected % 1)
         span_ms = scenario.end_ms - scenario.begin_ms
         drawn = (draw(scenario.seed, "at", event, number, place) for place in range(times))
-        return [scenario.begin_ms + int(share * span_ms) // _MINUTE_MS * _MINUTE_MS for share in drawn]
+        return [scenario.begin_ms + int(share * span_ms) // GRID_MS * GRID_MS for share in drawn]
 
     def _plan(self, at_ms: int, what: object) -> None:
         if at_ms < self._scenario.end_ms:

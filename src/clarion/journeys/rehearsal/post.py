@@ -17,7 +17,7 @@ from clarion.journeys.calls import Reference
 from clarion.journeys.model import Context, Done, Send
 from clarion.journeys.rehearsal.chance import draw, span
 from clarion.journeys.rehearsal.figures import Books, Posted
-from clarion.journeys.rehearsal.world import Odds, Scenario
+from clarion.journeys.rehearsal.world import GRID_MS, Odds, Scenario
 from clarion.journeys.requests import Skipped, build_submission
 from clarion.kernel.errors import Invalid
 from clarion.kernel.local_time import known_zone, local_day, next_midnight_ms
@@ -28,7 +28,6 @@ from clarion.orchestration.model import Candidate, Decision
 
 _QUEUED: Final = "queued"
 _FINE_MS: Final = 600_000
-_MINUTE_MS: Final = 60_000
 
 
 class Letter(msgspec.Struct):
@@ -224,6 +223,6 @@ class Post:
         return draw(self._scenario.seed, letter.ident.hex(), letter.posted.channel, what)
 
     def _later(self, letter: Letter, after_ms: int, what: str, now_ms: int) -> None:
-        """News of a message; where minutes do not count, on a whole minute: runs are then advanced together."""
+        """News of a message; where minutes do not count, on the grid."""
         at_ms = now_ms + after_ms
-        self._plan(at_ms if after_ms < _FINE_MS else at_ms // _MINUTE_MS * _MINUTE_MS, letter, what)
+        self._plan(at_ms if after_ms < _FINE_MS else at_ms // GRID_MS * GRID_MS, letter, what)
