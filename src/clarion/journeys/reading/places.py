@@ -28,6 +28,7 @@ from clarion.journeys.reading.delays import read_delay
 from clarion.journeys.reading.fields import Fields, Found, is_list, is_object
 from clarion.journeys.reading.kinds import READERS, find_kind, is_delay
 from clarion.journeys.reading.rules import read_condition
+from clarion.journeys.reading.steps import CASES
 from clarion.journeys.reading.ways import GOTO, Setting
 
 MAX_LEVELS: Final = 20
@@ -51,6 +52,12 @@ _POLICIES: Final[dict[str, OnError]] = {
 }
 _STEERING: Final = frozenset({"branch"})
 """Kinds whose own `if` and `condition` are a way and not whether the step is taken."""
+
+
+def _is_way(kind: str, fields: Fields) -> bool:
+    """Whether the step's own `condition` is its way; beside a list of ways it says whether the step is taken."""
+    ways = fields.peek(*CASES)
+    return kind in _STEERING and not (ways is not None and isinstance(ways.value, list))
 
 
 class Placed:
@@ -89,7 +96,7 @@ class Placed:
         is_name = isinstance(found.value, str | int) and not isinstance(found.value, bool)
         word = str(found.value).strip() if is_name and len(show(found.value)) <= MAX_ID else None
         if word is None:
-            fields.error(found.path, f"{show(found.value)} is no step: write its id")
+            fields.report.error(found.path, f"{show(found.value)} is no step: write its id")
             return None
         if word.lower() in _ONWARD and word not in self._paths:
             return None
@@ -171,7 +178,7 @@ class Placed:
         following = self._read_next(kind, fields) or after
         self._after = following
         own_delay = None if is_delay(kind, fields) else fields.take("delay", "delay_before")
-        condition = None if kind in _STEERING else fields.take(*_CONDITION)
+        condition = None if _is_way(kind, fields) else fields.take(*_CONDITION)
         on_error = read_on_error(fields, *ON_ERROR, default=setting.on_error)
         spec = self._read_spec(kind, fields, setting, channels)
         step = Step(
@@ -200,14 +207,16 @@ class Placed:
             return None
         found = fields.take(*names)
         if found is None:
-            return END if fields.is_null("next", "next_step") else None
+            return END if {"next", "next_step"} & set(fields.names()) else None
         return self.lead(found, fields)
 
     def _read_spec(
         self, kind: str, fields: Fields, setting: Setting, channels: tuple[str, ...]
     ) -> Spec | None:
         if kind == "absent":
-            fields.warn(fields.path, f"there is no channel {show(channels[0])} here: this step is passed by")
+            fields.report.warn(
+                fields.path, f"there is no channel {show(channels[0])} here: this step is passed by"
+            )
             fields.skip(*fields.names())
             return None
         return READERS[kind](fields, replace(setting, channels=channels))
@@ -250,7 +259,7 @@ def _read_timeout(kind: str, fields: Fields) -> int:
         return DEFAULT_TRY_MS
     given = fields.span("timeout", "step_timeout", default=DEFAULT_TRY_MS)
     if given > LONGEST_TRY_MS:
-        fields.note(
+        fields.report.note(
             fields.path, f"a try of a step takes {write_span(LONGEST_TRY_MS)} at most: it is given up then"
         )
     return min(given, LONGEST_TRY_MS) or DEFAULT_TRY_MS
@@ -263,5 +272,7 @@ def read_on_error(fields: Fields, *names: str, default: OnError) -> OnError:
         return default
     word = found.value.strip().lower() if isinstance(found.value, str) else ""
     if word not in _POLICIES:
-        fields.error(found.path, f"there is no policy {show(found.value)}: there are skip, exit and retry")
+        fields.report.error(
+            found.path, f"there is no policy {show(found.value)}: there are skip, exit and retry"
+        )
     return _POLICIES.get(word, default)

@@ -1,0 +1,288 @@
+"""The engine against a plain model of it, over random definitions, events, crashes and clocks.
+
+A transition is fed to the model when it is committed, and only then: what a worker decided that died before its commit,
+or lost it to another, never happened. Effects are carried out after the commit that decided them, sometimes twice.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import msgspec
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from clarion.journeys.advance import advance
+from clarion.journeys.compile import compile_journey
+from clarion.journeys.graph import Graph
+from clarion.journeys.model import (
+    ASKED,
+    NEVER,
+    Ask,
+    Command,
+    Context,
+    Done,
+    Due,
+    Facts,
+    Input,
+    Instance,
+    Moved,
+    Occurred,
+    Progress,
+    Recall,
+    Send,
+    Turn,
+)
+from clarion.testing.journey_model import Place, PlainRun
+
+BEGAN_MS = 1_790_000_000_000
+EVENTS = ("opened", "bought", "left", "won")
+JOURNEY = b"j" * 16
+STEPS = 6
+
+CONDITIONS = (
+    "events.bought.count > 0",
+    "events.opened.count >= 2",
+    "!user.vip",
+    "user.vip && events.bought.count == 1",
+    "nobody.knows > 3 || user.vip",
+)
+
+names = st.sampled_from([f"s{n}" for n in range(STEPS)])
+targets = st.one_of(names, st.just("nowhere"))
+spans = st.sampled_from(["30s", "10m", "2h", "3d"])
+events = st.sampled_from(EVENTS)
+conditions = st.sampled_from(CONDITIONS)
+
+
+def optional(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Some of these fields."""
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+def join_ways(ways: tuple[list[dict[str, str]], dict[str, str]]) -> list[dict[str, str]]:
+    """The conditions of a branch, `else` last."""
+    cases, other = ways
+    return [*cases, other]
+
+
+arms = st.lists(
+    st.fixed_dictionaries(
+        {"name": st.sampled_from(["a", "b", "c"]), "weight": st.integers(1, 3), "goto": targets}
+    ),
+    min_size=2,
+    max_size=3,
+    unique_by=lambda arm: str(arm["name"]),
+)
+ways = st.tuples(
+    st.lists(st.fixed_dictionaries({"if": conditions, "goto": targets}), min_size=1, max_size=3),
+    st.fixed_dictionaries({"else": names}),
+).map(join_ways)
+rungs = st.lists(st.fixed_dictionaries({"channel": st.just("sms"), "after": spans}), min_size=1, max_size=2)
+message = {"type": st.just("notification"), "template": st.just("t"), "channels": st.just(["email"])}
+webhook = {"url": st.just("https://example.com/"), "on_error": st.sampled_from(["skip", "exit"])}
+
+KINDS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "notification": st.fixed_dictionaries(message),
+    "fallback": st.fixed_dictionaries({**message, "fallback": rungs, "until": events}),
+    "webhook": st.fixed_dictionaries(webhook),
+    "wait": st.fixed_dictionaries({"event": events, "timeout": spans}, optional={"on_timeout": names}),
+    "branch": st.fixed_dictionaries({"conditions": ways}),
+    "split": st.fixed_dictionaries({"arms": arms}),
+    "goto": st.fixed_dictionaries({"goto": targets}),
+    "digest": st.fixed_dictionaries({"event": events, "window": spans}),
+    "goal": st.fixed_dictionaries({"name": st.sampled_from(["one", "two"])}),
+    "exit": st.just({}),
+    "delay": st.fixed_dictionaries({"type": st.just("delay"), "delay": spans}),
+}
+"""Fields of a step by its kind."""
+
+
+@st.composite
+def steps(draw: st.DrawFn, ident: str) -> dict[str, Any]:
+    """One step of any kind that the model knows."""
+    kind = draw(st.sampled_from(sorted(KINDS)))
+    common = draw(optional(condition=conditions, delay=spans))
+    return {"id": ident, "type": kind, **common, **draw(KINDS[kind])}
+
+
+@st.composite
+def definitions(draw: st.DrawFn) -> dict[str, Any]:
+    """A journey of some steps."""
+    drawn = [draw(steps(f"s{n}")) for n in range(draw(st.integers(1, STEPS)))]
+    exits = draw(st.lists(st.just({"event": "left"}), max_size=1))
+    settings_ = draw(optional(max_duration=st.sampled_from(["5d", "30d"])))
+    return {"name": "random", "steps": drawn, "exit_conditions": exits, "settings": settings_}
+
+
+class JourneyMachine(RuleBasedStateMachine):
+    """One run, workers that die, and a user who does things."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_ms = BEGAN_MS
+        self.number = 0
+        self.stored = b""
+        self.contexts: dict[int, bytes] = {}
+        self.owed: list[Command] = []
+        self.effects: dict[bytes, Place] = {}
+        self.stale: list[bytes] = []
+
+    @initialize(definition=definitions(), vip=st.booleans())
+    def begin(self, definition: dict[str, Any], *, vip: bool) -> None:
+        compiled = compile_journey(definition)
+        assert compiled.graph is not None, compiled.findings
+        self.graph: Graph = compiled.graph
+        self.user = {"vip": vip}
+        first = Instance(
+            instance_id=b"i" * 16,
+            tenant_id=b"t" * 16,
+            journey_id=JOURNEY,
+            version=1,
+            user_id=7,
+            region="here",
+            is_test=False,
+            status="active",
+            seq=0,
+            step="",
+            due_ms=self.now_ms,
+            progress=Progress(),
+            context_version=0,
+            entered_ms=self.now_ms,
+        )
+        self.stored = msgspec.msgpack.encode(first)
+        self.model: PlainRun | None = None
+        self.commit((Due(),))
+
+    @property
+    def instance(self) -> Instance:
+        return msgspec.msgpack.decode(self.stored, type=Instance)
+
+    def decide(self, stored: bytes, inputs: tuple[Input, ...]) -> Moved:
+        instance = msgspec.msgpack.decode(stored, type=Instance)
+        kept = self.contexts.get(instance.context_version)
+        context = Context() if kept is None else msgspec.msgpack.decode(kept, type=Context)
+        (moved,) = advance([Turn(instance, self.graph, inputs, Facts(user=self.user), context)], self.now_ms)
+        assert msgspec.msgpack.encode(instance) == stored, "what came in was changed"
+        return moved
+
+    def commit(self, inputs: tuple[Input, ...]) -> None:
+        """One worker's whole turn: decide, commit, tell the model, owe the effects."""
+        moved = self.decide(self.stored, inputs)
+        self.owed += [one for one in moved.commands if one not in self.owed]
+        if not moved.changed:
+            return
+        self.stale.append(self.stored)
+        self.stored = msgspec.msgpack.encode(moved.instance)
+        if moved.context is not None:
+            self.contexts[moved.instance.context_version] = msgspec.msgpack.encode(moved.context)
+        self.tell(inputs)
+
+    def tell(self, inputs: tuple[Input, ...]) -> None:
+        if self.model is None:
+            self.model = PlainRun(self.graph, (JOURNEY, 7), self.user, self.now_ms)
+            return
+        for told in inputs:
+            if isinstance(told, Occurred | Done):
+                self.model.tell(told, self.now_ms)
+        self.model.now_ms = self.now_ms
+        self.model.check_bounds()
+        self.model.tell(self.now_ms, self.now_ms)
+
+    # ------------------------------------------------------------------------------------------------------- rules
+
+    @rule(span_s=st.sampled_from([1, 30, 601, 7_300, 90_000, 300_000]))
+    def time_passes(self, span_s: int) -> None:
+        self.now_ms += span_s * 1000
+        if self.instance.due_ms <= self.now_ms:
+            self.commit((Due(),))
+
+    @rule(name=events)
+    def she_does_something(self, name: str) -> None:
+        self.number += 1
+        self.now_ms += 1
+        event = Occurred(self.number.to_bytes(16, "big"), name, self.now_ms, self.now_ms, {"n": self.number})
+        self.commit((event,))
+        before = self.stored
+        self.commit((event,))
+        assert self.instance.progress.seen == msgspec.msgpack.decode(before, type=Instance).progress.seen
+
+    @precondition(lambda self: bool(self.owed))
+    @rule(outcome=st.sampled_from(["queued", "queued", "blocked", "error", "final"]), twice=st.booleans())
+    def an_effect_is_answered(self, outcome: str, *, twice: bool) -> None:
+        command = self.owed.pop(0)
+        for _ in range(1 + twice):
+            self.carry_out(command)
+        if isinstance(command, Recall):
+            return
+        self.now_ms += 1
+        is_message = isinstance(command, Send)
+        done = Done(
+            command.step,
+            command.visit,
+            command.rung,
+            result=outcome if outcome in {"queued", "blocked"} and is_message else "",
+            error="broke" if outcome in {"error", "final"} else "",
+            final=outcome == "final",
+        )
+        self.commit((done,))
+        self.commit((done,))  # a second worker brings the same answer
+
+    @rule()
+    def a_worker_dies_before_it_commits(self) -> None:
+        self.decide(self.stored, (Due(),))
+
+    @precondition(lambda self: bool(self.owed))
+    @rule()
+    def a_worker_dies_after_it_committed(self) -> None:
+        self.owed.clear()
+        self.commit((Due(),))
+        if self.instance.status == "active" and self.instance.progress.phase == ASKED:
+            assert any(not isinstance(one, Recall) for one in self.owed), "nobody asks for it any more"
+
+    @precondition(lambda self: bool(self.stale))
+    @rule(data=st.data())
+    def a_zombie_decides_on_an_old_state(self, data: st.DataObject) -> None:
+        old = data.draw(st.sampled_from(self.stale[-5:]))
+        moved = self.decide(old, (Due(),))
+        # The store refuses it: its run stands further on.
+        assert not moved.changed or moved.instance.seq <= self.instance.seq
+
+    def carry_out(self, command: Command) -> None:
+        if isinstance(command, Send | Ask):
+            ident = command.notification_id if isinstance(command, Send) else command.effect_id
+            place = (command.step, command.visit, command.rung)
+            assert self.effects.setdefault(ident, place) == place, "two effects have one id"
+
+    # -------------------------------------------------------------------------------------------------- invariants
+
+    @invariant()
+    def stands_where_the_model_stands(self) -> None:
+        if not self.stored or self.model is None:
+            return
+        instance = self.instance
+        assert instance.status == self.model.status, (instance, self.model.step)
+        assert set(instance.progress.goals) == self.model.goals
+        if instance.status == "active":
+            assert instance.step == self.model.step
+            assert instance.due_ms <= NEVER
+
+    @invariant()
+    def asks_for_each_effect_once(self) -> None:
+        if not self.stored or self.model is None:
+            return
+        assert len(set(self.model.asked)) == len(self.model.asked)
+        places = list(self.effects.values())
+        assert len(set(places)) == len(places), "one effect has two ids"
+        assert set(places) <= set(self.model.asked)
+
+
+JourneyMachine.TestCase.settings = settings(
+    max_examples=int(os.environ.get("CLARION_MACHINE_EXAMPLES", "120")),
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+TestJourneyMachine = JourneyMachine.TestCase
