@@ -13,6 +13,7 @@ import pytest_asyncio
 from clarion.adapters.postgres.erasure_targets import (
     ACTIVITY,
     DEAD_LETTERS,
+    JOURNEYS,
     PROFILE,
     AudienceTarget,
     DeliveryTarget,
@@ -62,6 +63,12 @@ PUT_LETTER: Final = """
         priority, reason, last_error, crashes, deliveries, attempts, provider, status, lease_epoch, died_at)
     VALUES ($3, now(), $3, $1, $2, 'transactional', 'email', '', 5, 'deliveries', 'word', 0, 5, 0, '', 'failed', 1,
         now())
+"""
+PUT_RUN_CONTEXT: Final = """
+    INSERT INTO journey_contexts (instance_id, version, tenant_id, user_id, sealed) VALUES ($3, 1, $1, $2, 'sealed')
+"""
+PUT_MEMBER: Final = """
+    INSERT INTO journey_members (journey_id, segment, user_id, tenant_id) VALUES ($3, 'buyers', $2, $1)
 """
 PUT_CHUNK: Final = """
     INSERT INTO broadcast_chunks (tenant_id, broadcast_id, chunk, due_at, size, names, state)
@@ -223,6 +230,12 @@ WORLDS: Final[dict[str, Callable[[Pools, ValkeyClients], ErasureWorld]]] = {
         PUT_NOTIFICATION,
         "notifications",
         "notifications::text LIKE '%word%'",
+    ),
+    "journey_contexts": lambda pools, _: of_table(
+        pools, TableTarget(pools, "postgres.journeys", JOURNEYS), PUT_RUN_CONTEXT, "journey_contexts"
+    ),
+    "journey_members": lambda pools, _: of_table(
+        pools, TableTarget(pools, "postgres.journeys", JOURNEYS), PUT_MEMBER, "journey_members"
     ),
     "deliveries": of_deliveries,
     "broadcasts": of_audiences,

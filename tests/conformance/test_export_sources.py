@@ -12,12 +12,15 @@ import pytest_asyncio
 from clarion.adapters.globaldb.store import close_global_pool, open_global_pool
 from clarion.adapters.globaldb.tenants import GlobalTenants
 from clarion.adapters.postgres.export_sources import READINGS, TableSource, table_sources
+from clarion.adapters.postgres.journey_contexts import PostgresJourneyContexts
 from clarion.adapters.postgres.pools import open_pools
 from clarion.adapters.valkey.client import ValkeyClients
 from clarion.adapters.valkey.context import ValkeyContexts
 from clarion.adapters.valkey.export_sources import ContextSource
 from clarion.audience.profile import UserProfile
 from clarion.compliance.ports import DataSubject
+from clarion.journeys.model import Context
+from clarion.journeys.ports import ContextKey
 from clarion.kernel.ids import make_ids
 from clarion.testing.database import prepare_databases
 from clarion.testing.exporting import ExportSourceConformance, ExportWorld, InMemoryExportWorld
@@ -92,6 +95,11 @@ class TableWorld:
         if self._source.name == "postgres.profile":
             profile = UserProfile(attributes={"words": words})
             await self._tenant.upsert((subject.external_id, profile))
+            return
+        if self._source.name == "postgres.journeys":
+            key = ContextKey(make_ids(1, await world.pools.now_ms()), 1, subject.tenant_id, subject.user_id)
+            contexts = PostgresJourneyContexts(world.pools, world.keyring, world.sealer)
+            await contexts.write([(key, Context(data={"words": words}))])
             return
         for word in words:
             now_ms = await world.pools.now_ms()

@@ -10,6 +10,7 @@ import pytest
 from clarion.adapters.telemetry.metrics import Metrics
 from clarion.compliance.rules import EXPLANATIONS
 from clarion.contracts.events import NotificationEvent
+from clarion.contracts.journey_events import JourneyEvent
 from clarion.contracts.topics import TOPICS
 from clarion.contracts.user_events import UserEvent
 from clarion.settings import Settings
@@ -30,8 +31,9 @@ def test_every_dependency_is_explained():
 
 
 def test_the_event_format_is_that_of_the_code():
-    deliveries, _, deeds = page("docs/reference/events.md").partition("## What users did")
-    for text, kind in ((deliveries, NotificationEvent), (deeds, UserEvent)):
+    deliveries, _, others = page("docs/reference/events.md").partition("## What users did")
+    deeds, _, runs = others.partition("## What journeys did")
+    for text, kind in ((deliveries, NotificationEvent), (deeds, UserEvent), (runs, JourneyEvent)):
         rows = re.findall(r"^\| (\d+) \| `(\w+)`", text, flags=re.MULTILINE)
         fields = [field.name for field in msgspec.structs.fields(kind)]
         assert rows == [(str(i), name) for i, name in enumerate(fields)]

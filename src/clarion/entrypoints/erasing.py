@@ -101,7 +101,7 @@ def erasure_targets(region: Region, global_pool: asyncpg.Pool) -> tuple[ErasureT
 
 @asynccontextmanager
 async def open_erasures(region: Region) -> AsyncGenerator[ErasurePorts]:
-    """What erasing users of a region needs; closed when the block ends. Connects to the global store when it asks it."""
+    """What erasing users of a region needs; closed when the block ends. Reaches the global store when it asks it."""
     settings = region.settings
     transport = Transport(EgressGuard(read_networks(settings.egress_allow)).resolve)
     pool = await open_global_pool(*global_urls_of(settings), size=1, name="clarion-erasures")

@@ -192,7 +192,7 @@ ACTIVITY: Final = (
     Part("rollups", "drop_rollups"),
     Part("memberships", "drop_memberships"),
 )
-JOURNEYS: Final = (Part("contexts", "drop_journey_contexts"),)
+JOURNEYS: Final = (Part("contexts", "drop_journey_contexts"), Part("members", "drop_journey_members"))
 DEAD_LETTERS: Final = (Part("letters", "drop_letters"), Part("suspicions", "drop_suspicions"))
 
 

@@ -16,20 +16,20 @@ DELETE FROM provider_health WHERE tenant_id = $1
 
 -- name: forget_runs
 -- Runs of its journeys, some at once: how many.
-WITH some AS (
+WITH found AS (
     SELECT instance_id FROM journey_instances WHERE tenant_id = $1 LIMIT $2
 ), gone AS (
-    DELETE FROM journey_instances WHERE instance_id IN (SELECT instance_id FROM some) RETURNING 1
+    DELETE FROM journey_instances WHERE instance_id IN (SELECT instance_id FROM found) RETURNING 1
 )
 SELECT count(*) FROM gone
 
 -- name: forget_counts
 -- What was counted at the steps of its journeys, some at once: how many.
-WITH some AS (
+WITH found AS (
     SELECT journey_id, version, day, step, what FROM journey_counts WHERE tenant_id = $1 LIMIT $2
 ), gone AS (
     DELETE FROM journey_counts WHERE tenant_id = $1
-        AND (journey_id, version, day, step, what) IN (SELECT journey_id, version, day, step, what FROM some) RETURNING 1
+        AND (journey_id, version, day, step, what) IN (SELECT journey_id, version, day, step, what FROM found) RETURNING 1
 )
 SELECT count(*) FROM gone
 

@@ -54,6 +54,10 @@ WITH gone AS (DELETE FROM segment_members WHERE tenant_id = $1 AND user_id = $2 
 -- What her runs of journeys knew.
 WITH gone AS (DELETE FROM journey_contexts WHERE tenant_id = $1 AND user_id = $2 RETURNING 1) SELECT count(*) FROM gone
 
+-- name: drop_journey_members
+-- That she was in a segment when a journey last looked.
+WITH gone AS (DELETE FROM journey_members WHERE tenant_id = $1 AND user_id = $2 RETURNING 1) SELECT count(*) FROM gone
+
 -- name: withdraw_deliveries
 -- Her deliveries that nobody is sending leave the open ones: from here on no worker can begin them. What a worker began and left is unknown.
 WITH open AS (
