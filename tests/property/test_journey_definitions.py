@@ -272,11 +272,11 @@ def nest(levels: int) -> dict[str, Any]:
     ids=["10 000 steps", "100 levels", "30 levels", "large", "all of one id", "20 000 unknown fields"],
 )
 def test_what_is_too_much_is_refused_at_once(raw: dict[str, Any]) -> None:
-    before = time.perf_counter()
+    before = time.process_time()
 
     compiled = compile_journey(raw)
 
-    assert time.perf_counter() - before < SOON_S
+    assert time.process_time() - before < SOON_S
     assert compiled.graph is None
     check_sound(compiled)
 
@@ -286,9 +286,9 @@ def test_a_thousand_steps_compile_soon() -> None:
         {"id": f"s{i}", "type": "branch", "conditions": [{"if": f"a{i} > {i}", "goto": f"s{(i * 7) % 1000}"}]}
         for i in range(1_000)
     ]
-    before = time.perf_counter()
+    before = time.process_time()
 
     compiled = compile_journey({"name": "large", "steps": steps})
 
-    assert time.perf_counter() - before < SOON_S
+    assert time.process_time() - before < SOON_S
     assert compiled.graph is not None

@@ -79,7 +79,7 @@ def _compile(raw: object, known: Known, report: Report) -> Graph | None:
         top.unfold(inner.name)
     name = top.text("name", "journey_name", "title") or top.text("journey_id", "id")
     if not name or len(name) > 200:  # noqa: PLR2004  contracts.commands.Name
-        top.error("name", "a journey has a name of 1 to 200 characters: add name")
+        top.report.error("name", "a journey has a name of 1 to 200 characters: add name")
     top.skip(*_IGNORED)
     found = top.take("settings", "options", "config")
     settings = (None if found is None else top.inner(found)) or Fields({}, "settings", report)
@@ -136,7 +136,7 @@ def _note_decided(fields: Fields) -> None:
     found = fields.take(*_OF_DECIDE)
     fields.skip(*_OF_DECIDE)
     if found is not None:
-        fields.note(
+        fields.report.note(
             found.path, "quiet hours and caps hold for each message anyway: they are those of the platform"
         )
 

@@ -41,46 +41,59 @@ class Report:
     """Findings as they are gathered: each once, `MAX_FINDINGS` at most."""
 
     def __init__(self) -> None:
-        self._findings: dict[Finding, None] = {}
-        self._left_out = 0
-        self._has_errors = False
+        self._gathered = _Gathered({}, 0)
+        self._step = ""
+
+    def at(self, step: str) -> Report:
+        """This report, in which what is said is about a step where nothing else is told."""
+        report = Report()
+        report._gathered, report._step = self._gathered, step
+        return report
 
     def error(self, path: str, message: str, step: str = "") -> None:
         """Keep the definition from being published."""
-        self._has_errors = True
-        self._add(Finding("error", path, step, message))
+        self._add("error", path, message, step)
 
     def warn(self, path: str, message: str, step: str = "") -> None:
-        """Say what will happen, which may not be what was meant."""
-        self._add(Finding("warning", path, step, message))
+        """Say what will happen."""
+        self._add("warning", path, message, step)
 
     def note(self, path: str, message: str, step: str = "") -> None:
         """Say what is good to know."""
-        self._add(Finding("note", path, step, message))
+        self._add("note", path, message, step)
 
     @property
     def has_errors(self) -> bool:
         """Whether the definition cannot be published."""
-        return self._has_errors
+        return self._gathered.has_errors
 
     def close(self) -> tuple[Finding, ...]:
         """All findings: errors first, then warnings, then notes, each in the order of the definition's reading."""
         ranks: dict[Level, int] = {"error": 0, "warning": 1, "note": 2}
-        found = sorted(self._findings, key=lambda one: ranks[one.level])
-        if self._left_out:
-            level: Level = "error" if self._has_errors else "warning"
-            found.append(
-                Finding(level, "", "", f"there are {self._left_out} more findings: mend these first")
-            )
+        found = sorted(self._gathered.findings, key=lambda one: ranks[one.level])
+        if self._gathered.left_out:
+            level: Level = "error" if self.has_errors else "warning"
+            message = f"there are {self._gathered.left_out} more findings: mend these first"
+            found.append(Finding(level, "", "", message))
         return tuple(found)
 
-    def _add(self, finding: Finding) -> None:
-        if finding in self._findings:
+    def _add(self, level: Level, path: str, message: str, step: str) -> None:
+        gathered, finding = self._gathered, Finding(level, path, step or self._step, message)
+        gathered.has_errors |= level == "error"
+        if finding in gathered.findings:
             return
-        if len(self._findings) < MAX_FINDINGS:
-            self._findings[finding] = None
+        if len(gathered.findings) < MAX_FINDINGS:
+            gathered.findings[finding] = None
         else:
-            self._left_out += 1
+            gathered.left_out += 1
+
+
+class _Gathered(msgspec.Struct):
+    """What reports on the same definition share."""
+
+    findings: dict[Finding, None]
+    left_out: int
+    has_errors: bool = False
 
 
 def show(value: object) -> str:

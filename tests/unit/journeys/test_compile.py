@@ -187,6 +187,21 @@ def test_a_fallback_that_says_nothing_else_goes_on_until_the_message_is_delivere
     ).until == EventMatch("engaged")
 
 
+def test_a_whole_chain_begins_with_its_first_channel() -> None:
+    chain = spec_of({"type": "send", "template": "a", "fallback_chain": ["push", "sms"]})
+    asked = [{"channel": "email", "after_s": 60, "unless": "engaged"}]
+    of_requests = spec_of({"type": "push", "template": "a", "optimization": {"fallback": asked}})
+
+    assert (chain.channels, chain.rungs) == (("push",), (Rung(("sms",), 5 * MINUTE),))
+    assert (of_requests.rungs, of_requests.until) == ((Rung(("email",), MINUTE),), EventMatch("engaged"))
+
+
+def test_a_timeout_may_say_where_it_leads() -> None:
+    spec = spec_of({"type": "wait", "event": "a", "timeout": {"after": "2d", "goto": "mail"}})
+
+    assert (spec.timeout_ms, spec.on_timeout) == (2 * DAY, "mail")
+
+
 def test_waits() -> None:
     graph = compiled(
         {
@@ -303,6 +318,37 @@ def test_exit_conditions_are_events_flags_and_expressions() -> None:
         ("user.age > 100", False, True),
     ]
     assert graph.events == {"done", "bought"}
+
+
+def test_exit_conditions_may_name_several_events_at_once() -> None:
+    graph = compiled(
+        MAIL, exit_conditions={"events": ["done", "bought"], "conditions": ["user.age > 100", "vip"]}
+    )
+
+    assert [rule.name for rule in graph.exits] == ["done", "bought", "(user.age > 100) && (vip)"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "text"),
+    [
+        ({"all": ["vip", {"field": "age", "op": ">", "value": 3}]}, "(vip) && (age > 3)"),
+        ({"rules": ["vip", "beta"], "operator": "or"}, "(vip) || (beta)"),
+        (
+            {"include": {"country": ["US", "CA"]}, "exclude": "employee"},
+            '(user.country in ["US", "CA"]) && (!(employee))',
+        ),
+        ({"age": {"gte": 18, "lt": 65}, "name": "x"}, 'user.age >= 18 && user.age < 65 && user.name == "x"'),
+        ({"attribute": "user.plan", "operator": "exists"}, "has(user.plan)"),
+        ({"not": {"tier": {"not_in": ["a"]}}}, '!(!(user.tier in ["a"]))'),
+        (["vip"], "vip"),
+    ],
+    ids=str,
+)
+def test_rules_are_written_as_expressions(rules: Any, text: str) -> None:
+    audience = compiled(MAIL, audience_rules=rules).entry.audience
+
+    assert audience is not None
+    assert audience.text == text
 
 
 def test_an_audience_is_an_expression_rules_or_a_segment() -> None:

@@ -116,9 +116,9 @@ def test_dotted_names_are_found_and_null_is_nothing() -> None:
 def test_the_usual_condition_is_judged_in_a_few_microseconds() -> None:
     condition = compile_condition("engagement_score > 0.7", "if")
     rounds = 20_000
-    before = time.perf_counter()
+    before = time.process_time()
     for _ in range(rounds):
         condition.judge(SCOPE)
 
     # Some 1.5 µs alone on this machine; others may run beside it.
-    assert (time.perf_counter() - before) / rounds < 20e-6
+    assert (time.process_time() - before) / rounds < 20e-6

@@ -48,7 +48,7 @@ def read_delay(found: Found, fields: Fields, zone: str) -> Delay | None:
     named = _read_until(found.value, zone) if isinstance(found.value, str) else None
     if named is not None and (not named.attribute or "." in named.attribute):
         return named
-    fields.error(
+    fields.report.error(
         found.path, f"{show(found.value)} is no delay of at most 400 days: {FORMS}, or an until such as 09:00"
     )
     return None
@@ -68,15 +68,17 @@ def read_delay_fields(fields: Fields, zone: str) -> Delay | None:
     if attribute:
         if _DOTTED.fullmatch(attribute):
             return Delay(clock=named.clock, attribute=attribute, offset_ms=offset_ms, timezone=own_zone)
-        fields.error(fields.path, f"{show(attribute)} is no name of a date, such as user.trial_ends_at")
+        fields.report.error(
+            fields.path, f"{show(attribute)} is no name of a date, such as user.trial_ends_at"
+        )
         return None
     is_local = named.clock is not None or bool(named.weekdays)
     if offset_ms:
-        fields.error(
+        fields.report.error(
             fields.path, "an offset belongs to the date of an attribute: add attribute, or leave it out"
         )
     elif not is_local and not says_how_long:
-        fields.error(fields.path, f"it does not say how long: {FORMS}, or until with a time or a date")
+        fields.report.error(fields.path, f"it does not say how long: {FORMS}, or until with a time or a date")
     else:
         return Delay(after_ms, named.clock, named.weekdays, timezone=own_zone if is_local else "")
     return None
@@ -89,7 +91,7 @@ def _read_named(fields: Fields, zone: str) -> Delay | None:
     if until is not None:
         read = _read_until(until.value, zone) if isinstance(until.value, str) else None
         if read is None:
-            fields.error(
+            fields.report.error(
                 until.path, f"{show(until.value)} is no clock time, day of the week or name of a date"
             )
             return None
@@ -106,7 +108,7 @@ def read_weekdays(found: Found, fields: Fields) -> tuple[int, ...] | None:
     for item in items(found):
         read = _read_weekday(item.value)
         if read is None:
-            fields.error(item.path, f"{show(item.value)} is no day of the week, such as monday")
+            fields.report.error(item.path, f"{show(item.value)} is no day of the week, such as monday")
             return None
         days.update(read)
     return tuple(sorted(days))
@@ -123,7 +125,7 @@ def read_zone(fields: Fields, *names: str, default: str) -> str:
             return ""
         if find_zone(name) is not None:
             return name
-    fields.error(
+    fields.report.error(
         found.path, f"{show(found.value)} is no time zone: write user, or a name such as Europe/Paris"
     )
     return default
@@ -154,14 +156,14 @@ def _read_after(fields: Fields) -> int | None:
         parts = {name: found.value for name in units if (found := fields.take(name)) is not None}
         span = read_span(parts)
         if span is None:
-            fields.error(fields.path, f"these are no span of time of at most 400 days: {FORMS}")
+            fields.report.error(fields.path, f"these are no span of time of at most 400 days: {FORMS}")
         return span
     amount = fields.take("value", "amount")
     if amount is not None:
         unit = fields.take("unit", "units")
         span = read_span({"value": amount.value, "unit": "seconds" if unit is None else unit.value})
         if span is None:
-            fields.error(amount.path, f"this is no span of time of at most 400 days: {FORMS}")
+            fields.report.error(amount.path, f"this is no span of time of at most 400 days: {FORMS}")
         return span
     found = fields.take(*_SPAN)
     if found is None:
@@ -171,7 +173,9 @@ def _read_after(fields: Fields) -> int | None:
     else:
         span = read_span(found.value)
     if span is None:
-        fields.error(found.path, f"{show(found.value)} is no span of time of at most 400 days: {FORMS}")
+        fields.report.error(
+            found.path, f"{show(found.value)} is no span of time of at most 400 days: {FORMS}"
+        )
     return span
 
 

@@ -64,8 +64,10 @@ FALLBACK: Final = (
     "fallback_channel",
     "escalation",
 )
+OPTIMIZATION: Final = ("optimization", "optimisation", "optimize", "optimise", "delivery")
 UNTIL: Final = ("until", "success_metric", "success_event", "unless", "stop_on", "success_criteria")
 
+MESSAGE_WISHES: Final = ("sent", "delivered", "engaged")
 _MESSAGE_WORDS: Final = {
     "sent": "sent",
     "delivered": "delivered",
@@ -119,11 +121,12 @@ def read_notification(fields: Fields, setting: Setting) -> Spec | None:
     channels = setting_channels(setting) if wanted is None else read_channels(wanted, fields)
     optimization = read_optimization(fields, setting.optimization)
     until = _read_until(fields)
-    rungs = _read_rungs(fields, channels)
+    chain = _read_chain(fields, channels)
+    rungs, channels = chain.rungs, chain.channels
     if rungs and until is None:
-        until = EventMatch("delivered")
+        until = EventMatch(chain.until)
     if until is not None and not rungs:
-        fields.note(
+        fields.report.note(
             fields.path, "what the message is for is known, but there is no channel to go on to: add fallback"
         )
     data = fields.mapping("data", "variables", "template_data", "context", "payload")
@@ -140,7 +143,9 @@ def read_notification(fields: Fields, setting: Setting) -> Spec | None:
         expires_ms=fields.span("expires", "expires_in", "expires_after", "ttl"),
     )
     if not template and not data:
-        fields.error(fields.path, "it has no template: add template, the name of what is to be sent, or data")
+        fields.report.error(
+            fields.path, "it has no template: add template, the name of what is to be sent, or data"
+        )
         return None
     return spec
 
@@ -160,18 +165,18 @@ def read_channels(found: Found, fields: Fields) -> tuple[Channel, ...]:
         if word in CHANNEL_WORDS:
             channels[CHANNEL_WORDS[word]] = None
         elif word in ABSENT_CHANNELS:
-            fields.warn(
+            fields.report.warn(
                 item.path,
                 f"there is no channel {show(word)} here, so it is passed by: there are {_channels()}",
             )
         else:
-            fields.error(item.path, f"{show(item.value)} is no channel: there are {_channels()}")
+            fields.report.error(item.path, f"{show(item.value)} is no channel: there are {_channels()}")
     return tuple(channels)
 
 
 def read_optimization(fields: Fields, default: Optimization) -> Optimization:
     """How the send time and the channels are chosen."""
-    found = fields.take("optimization", "optimisation", "optimize", "optimise", "delivery")
+    found = fields.take(*OPTIMIZATION)
     send_time = fields.take("send_time", "optimize_send_time", "send_time_optimization", "timing")
     if send_time is None and (found is None or isinstance(found.value, bool)):
         wanted = None if found is None else found.value
@@ -202,7 +207,7 @@ def read_optimization(fields: Fields, default: Optimization) -> Optimization:
         if word in _SEND_TIMES:
             optimization = msgspec.structs.replace(optimization, send_time=_SEND_TIMES[word])
         else:
-            fields.error(
+            fields.report.error(
                 send_time.path, f"there is no send time {show(send_time.value)}: there are now and optimal"
             )
     if selection is not None:
@@ -215,7 +220,7 @@ def read_optimization(fields: Fields, default: Optimization) -> Optimization:
                 optimization, channel_selection="specified", channels=chosen
             )
         else:
-            fields.error(
+            fields.report.error(
                 selection.path, f"{show(selection.value)} is no choice: there are all, optimal and specified"
             )
     if inner is not None:
@@ -225,6 +230,7 @@ def read_optimization(fields: Fields, default: Optimization) -> Optimization:
 
 
 def _read_rest(inner: Fields, optimization: Optimization) -> Optimization:
+    inner.skip("fallback")
     channels = inner.take("channels")
     if channels is not None:
         chosen = list(read_channels(channels, inner))
@@ -233,7 +239,7 @@ def _read_rest(inner: Fields, optimization: Optimization) -> Optimization:
     if scheduled is not None:
         at = _instant(scheduled.value)
         if at is None:
-            inner.error(
+            inner.report.error(
                 scheduled.path,
                 f"{show(scheduled.value)} is no instant with an offset, as 2026-12-24T09:00:00Z",
             )
@@ -269,33 +275,62 @@ def _read_until(fields: Fields) -> EventMatch | None:
     return EventMatch(_MESSAGE_WORDS.get(match.event.lower(), match.event), match.condition)
 
 
-def _read_rungs(fields: Fields, channels: tuple[Channel, ...]) -> tuple[Rung, ...]:
-    found = fields.take(*FALLBACK)
+class _Chain(msgspec.Struct, frozen=True):
+    """Where a message begins, its further channels, and what stops them where the step does not say."""
+
+    channels: tuple[Channel, ...]
+    rungs: tuple[Rung, ...] = ()
+    until: str = "delivered"
+
+
+def _read_chain(fields: Fields, channels: tuple[Channel, ...]) -> _Chain:
+    found = fields.take(*FALLBACK) or _of_optimization(fields)
     after_ms = fields.span("fallback_after", "fallback_delay", default=DEFAULT_STEP_MS)
     if found is None or found.value is False:
-        return ()
+        return _Chain(channels)
     if is_object(found.value) and (inner := fields.inner(found)) is not None:
         listed = inner.peek("steps", "chain")
         if listed is not None:
             inner.take(listed.name)
             inner.close()
             found = listed
+    rungs = _read_rungs(found, channels, after_ms, fields)
+    wishes = [item.value.get("unless") for item in items(found) if is_object(item.value)]
+    until = next((wish for wish in wishes if wish in MESSAGE_WISHES), "delivered")
+    if not channels and found.name == "fallback_chain" and len(rungs) > 1 and not rungs[0].template:
+        # A whole chain with no channels beside it begins with its own first.
+        return _Chain(rungs[0].channels, rungs[1:], until)
+    return _Chain(channels, rungs, until)
+
+
+def _read_rungs(
+    found: Found, channels: tuple[Channel, ...], after_ms: int, fields: Fields
+) -> tuple[Rung, ...]:
     rungs: list[Rung] = []
     used = set(channels)
     for item in items(found):
         rung = _read_rung(item, after_ms, fields)
         if rung is None:
             continue
-        if rung.channels and set(rung.channels) <= used and not rung.template:
+        if set(rung.channels) <= used and not rung.template:
             # A chain that lists the step's own channels first: those are where it begins.
             if not rungs and rung.channels == channels[: len(rung.channels)]:
                 continue
-            fields.warn(item.path, "this channel has been taken before: the message would come a second time")
+            fields.report.warn(
+                item.path, "this channel has been taken before: the message would come a second time"
+            )
         used.update(rung.channels)
         rungs.append(rung)
     if len(rungs) > _MAX_ENTRIES:
-        fields.error(found.path, f"a fallback has {_MAX_ENTRIES} channels at most")
+        fields.report.error(found.path, f"a fallback has {_MAX_ENTRIES} channels at most")
     return tuple(rungs)
+
+
+def _of_optimization(fields: Fields) -> Found | None:
+    """The chain where the API's own requests have it: `optimization.fallback`."""
+    held = fields.peek(*OPTIMIZATION)
+    chain = held.value.get("fallback") if held is not None and is_object(held.value) else None
+    return None if held is None or chain is None else Found(chain, "fallback", join(held.path, "fallback"))
 
 
 def _read_rung(item: Found, after_ms: int, fields: Fields) -> Rung | None:
@@ -307,21 +342,16 @@ def _read_rung(item: Found, after_ms: int, fields: Fields) -> Rung | None:
         return None
     found = inner.take(*CHANNEL_FIELDS, "type")
     channels = () if found is None else read_channels(found, inner)
-    seconds = inner.take("after_s")
-    wait = inner.span("after", "delay", "wait", "timeout", "after_seconds", default=after_ms)
-    if seconds is not None:
-        wait = Fields({"after_s": seconds.value}, item.path, fields.report, fields.step).span(
-            "after_s", default=wait
-        )
+    wait = inner.span("after", "after_s", "delay", "wait", "timeout", "after_seconds", default=after_ms)
     template = inner.text("template", "template_id")
     inner.skip("unless", "until")
     inner.close()
     if wait > LONGEST_STEP_MS * 30:
-        inner.error(
+        inner.report.error(
             item.path, "a further channel is taken within 30 days: shorten it, or write a wait and a branch"
         )
     if found is None:
-        inner.error(item.path, "it does not say which channel: add channel")
+        inner.report.error(item.path, "it does not say which channel: add channel")
     return Rung(channels, wait, template) if channels else None
 
 
@@ -335,7 +365,7 @@ def read_fetch(fields: Fields, setting: Setting) -> Spec | None:
         "into", "map", "mapping", "response_mapping", "save_as", "output", "store", "as", "result"
     )
     if method not in {"GET", "POST"}:
-        fields.error(fields.path, f"there is no method {show(method)} here: there are GET and POST")
+        fields.report.error(fields.path, f"there is no method {show(method)} here: there are GET and POST")
         return None
     check_size(body, fields, "body")
     headers = _read_headers(fields)
@@ -355,14 +385,14 @@ def _read_into(found: Found | None, fields: Fields) -> dict[str, str]:
     entries = found.value if is_object(found.value) else {}
     for name, path in entries.items():
         if not name.isidentifier() or not isinstance(path, str):
-            fields.error(
+            fields.report.error(
                 join(found.path, name),
                 'it maps a name to a path of the answer, such as {"plan": "data.plan"}',
             )
             continue
         into[name] = path.removeprefix("$.").removeprefix("response.").removeprefix("$")
     if not entries or len(entries) > _MAX_ENTRIES:
-        fields.error(found.path, f"it maps 1 to {_MAX_ENTRIES} names to paths of the answer")
+        fields.report.error(found.path, f"it maps 1 to {_MAX_ENTRIES} names to paths of the answer")
     return into
 
 
@@ -377,7 +407,7 @@ def read_webhook(fields: Fields, setting: Setting) -> Spec | None:
         else None
     )
     if method != "POST":
-        fields.error(fields.path, "a webhook is a POST: leave method out, or use a fetch")
+        fields.report.error(fields.path, "a webhook is a POST: leave method out, or use a fetch")
     check_size(body, fields, "body")
     headers = _read_headers(fields)
     return WebhookSpec(url, body, headers) if url else None
@@ -398,7 +428,9 @@ def read_profile(fields: Fields, setting: Setting) -> Spec | None:
     if name:
         attributes[name] = None if value is None else value.value
     if not attributes or len(attributes) > _MAX_ENTRIES:
-        fields.error(fields.path, f"it sets 1 to {_MAX_ENTRIES} attributes: add attributes, such as {{...}}")
+        fields.report.error(
+            fields.path, f"it sets 1 to {_MAX_ENTRIES} attributes: add attributes, such as {{...}}"
+        )
         return None
     check_size(attributes, fields, "attributes")
     return ProfileSpec(attributes)
@@ -410,7 +442,7 @@ def read_start(fields: Fields, setting: Setting) -> Spec | None:
     journey = fields.text("journey", "journey_id", "journey_name", "start", "start_journey", "target")
     context = fields.mapping("context", "data", "variables")
     if not journey:
-        fields.error(fields.path, "it does not say which journey: add journey, its name or id")
+        fields.report.error(fields.path, "it does not say which journey: add journey, its name or id")
         return None
     check_size(context, fields, "context")
     return StartSpec(journey, context)
@@ -425,12 +457,12 @@ def _read_url(fields: Fields) -> str:
     except ValueError:
         is_url = False
     if not is_url or len(url) > _MAX_URL or not plain.isprintable() or " " in plain:
-        fields.error(
+        fields.report.error(
             fields.path, f"{show(url)} is no address: add url, such as https://api.example.com/plans"
         )
         return ""
     if PLACEHOLDER.search(url.split("://", 1)[-1].split("/", 1)[0]):
-        fields.error(
+        fields.report.error(
             fields.path, "the host of an address is the same for everybody: fill in what comes after it"
         )
         return ""
@@ -442,7 +474,7 @@ def _read_headers(fields: Fields) -> dict[str, str]:
     for name, value in fields.mapping("headers").items():
         is_text = isinstance(value, str) and value.isprintable() and len(value) <= _MAX_URL
         if not _HEADER.fullmatch(name) or name.lower() in _FORBIDDEN_HEADERS or not is_text:
-            fields.error(
+            fields.report.error(
                 fields.path,
                 f"the header {show(name)} cannot be sent: take another name, or a text of one line",
             )
@@ -454,7 +486,7 @@ def _read_headers(fields: Fields) -> dict[str, str]:
 def check_size(values: dict[str, Any] | None, fields: Fields, name: str) -> None:
     """Say where a free object is larger than can be carried."""
     if values and len(msgspec.json.encode(values)) > _MAX_BODY_BYTES:
-        fields.error(fields.path, f"its {name} is larger than 64 KB: make it smaller")
+        fields.report.error(fields.path, f"its {name} is larger than 64 KB: make it smaller")
 
 
 def _is_plain(value: object) -> bool:

@@ -12,7 +12,7 @@ from clarion.journeys.findings import show
 from clarion.journeys.graph import Delay, Entry, ExitRule, Goal, ReEntry, Trigger
 from clarion.journeys.reading.delays import read_clock, read_zone
 from clarion.journeys.reading.fields import Fields, Found, is_object, items
-from clarion.journeys.reading.rules import EVENT, read_condition, read_event, read_match
+from clarion.journeys.reading.rules import EVENT, read_condition, read_event, read_match, read_matches
 from clarion.journeys.schedules import Cron, read_cron
 
 KINDS: Final[dict[str, Trigger]] = {
@@ -77,7 +77,7 @@ def read_entry(top: Fields, settings: Fields, zone: str) -> Entry:
 def _read_trigger(found: Found, top: Fields, zone: str) -> tuple[Entry, Fields | None]:
     listed = items(found)
     if len(listed) != 1:
-        top.error(
+        top.report.error(
             found.path, "a journey has one trigger: write one journey for each, or let the API trigger it too"
         )
         return Entry(), None
@@ -115,7 +115,7 @@ def _read_kind(trigger: Fields) -> Trigger:
     )
     if found is not None or guessed is None:
         given = "its type is missing" if found is None else f"there is no trigger {show(found.value)}"
-        trigger.error(
+        trigger.report.error(
             trigger.path if found is None else found.path,
             f"{given}: there are api, event (with event), segment, schedule (with cron) and date (with attribute)",
         )
@@ -125,9 +125,10 @@ def _read_kind(trigger: Fields) -> Trigger:
 def _read_event(trigger: Fields, zone: str) -> Entry:
     del zone
     found = trigger.take(*EVENT, "name")
-    condition = read_match(trigger)
+    rule = trigger.take("condition", "conditions", "if")
+    condition = read_match(trigger) if rule is None else read_condition(rule, trigger, "event")
     if found is None:
-        trigger.error(trigger.path, "it does not say which event: add event, its name")
+        trigger.report.error(trigger.path, "it does not say which event: add event, its name")
         return Entry(kind="event")
     return Entry(kind="event", match=read_event(found, trigger, condition))
 
@@ -136,7 +137,7 @@ def _read_segment(trigger: Fields, zone: str) -> Entry:
     del zone
     segment = trigger.text("segment", "segment_id", "segment_name", "name", "audience")
     if not segment:
-        trigger.error(trigger.path, "it does not say which segment: add segment, its name")
+        trigger.report.error(trigger.path, "it does not say which segment: add segment, its name")
     return Entry(kind="segment", segment=segment)
 
 
@@ -146,17 +147,19 @@ def _read_schedule(trigger: Fields, zone: str) -> Entry:
     zone = read_zone(trigger, "timezone", "tz", "time_zone", default=zone)
     clock = trigger.take(*_AT)
     if found is None:
-        trigger.error(trigger.path, 'it does not say when: add cron, such as "0 9 * * 1" (Mondays at 09:00)')
+        trigger.report.error(
+            trigger.path, 'it does not say when: add cron, such as "0 9 * * 1" (Mondays at 09:00)'
+        )
         return Entry(kind="schedule", segment=segment, timezone=zone)
     minutes = None if clock is None else read_clock(str(clock.value))
     if clock is not None and minutes is None:
-        trigger.error(clock.path, f"{show(clock.value)} is no time of day, such as 09:00")
+        trigger.report.error(clock.path, f"{show(clock.value)} is no time of day, such as 09:00")
     cron = read_cron(found.value, minutes or 0) if isinstance(found.value, str) else None
     if not isinstance(cron, Cron):
-        trigger.error(found.path, cron or "it is no schedule: write five fields, such as 0 9 * * 1")
+        trigger.report.error(found.path, cron or "it is no schedule: write five fields, such as 0 9 * * 1")
         return Entry(kind="schedule", segment=segment, timezone=zone)
     if not segment:
-        trigger.warn(trigger.path, "it does not say whom it is for, so nobody enters: add segment")
+        trigger.report.warn(trigger.path, "it does not say whom it is for, so nobody enters: add segment")
     return Entry(kind="schedule", segment=segment, cron=cron.text, timezone=zone)
 
 
@@ -168,12 +171,14 @@ def _read_date(trigger: Fields, zone: str) -> Entry:
     yearly = trigger.flag("yearly", "every_year", "annual", "recurring", "repeat")
     minutes = None if clock is None else read_clock(str(clock.value))
     if clock is not None and minutes is None:
-        trigger.error(clock.path, f"{show(clock.value)} is no time of day, such as 09:00")
+        trigger.report.error(clock.path, f"{show(clock.value)} is no time of day, such as 09:00")
     if not attribute:
-        trigger.error(trigger.path, "it does not say which date: add attribute, such as user.trial_ends_at")
+        trigger.report.error(
+            trigger.path, "it does not say which date: add attribute, such as user.trial_ends_at"
+        )
     name = attribute.removeprefix("user.")
     if attribute and not _BARE.fullmatch(name):
-        trigger.error(trigger.path, f"{show(attribute)} is no attribute of a user")
+        trigger.report.error(trigger.path, f"{show(attribute)} is no attribute of a user")
     date = Delay(clock=minutes, attribute=f"user.{name}", offset_ms=offset_ms, timezone=zone)
     return Entry(kind="date", date=date, yearly=yearly)
 
@@ -200,7 +205,7 @@ def _read_segments(inner: Fields, named: Found, entry: Entry) -> Entry:
     condition = None if rule is None else read_condition(rule, inner, "user")
     inner.close()
     if len(listed) != 1 or not isinstance(listed[0], str):
-        inner.error(
+        inner.report.error(
             named.path, "an audience has one segment by name: make a segment of several, or write a condition"
         )
         return entry
@@ -214,7 +219,7 @@ def _read_reentry(places: list[Fields], entry: Entry) -> Entry:
         if period is not None:
             after_ms = read_span(period.value)
             if after_ms is None:
-                fields.error(
+                fields.report.error(
                     period.path, f"{show(period.value)} is no span of time of at most 400 days, such as 30d"
                 )
         if found is not None:
@@ -222,7 +227,7 @@ def _read_reentry(places: list[Fields], entry: Entry) -> Entry:
         if after_ms:
             entry = msgspec.structs.replace(entry, reentry="after", reentry_after_ms=after_ms)
         if entry.reentry == "after" and not entry.reentry_after_ms:
-            fields.error(fields.path, "re-entry after a period needs one: write a span, such as 30d")
+            fields.report.error(fields.path, "re-entry after a period needs one: write a span, such as 30d")
     return entry
 
 
@@ -247,7 +252,7 @@ def _read_policy(found: Found, fields: Fields, entry: Entry) -> Entry:
     if after_ms:
         return msgspec.structs.replace(entry, reentry="after", reentry_after_ms=after_ms)
     names = "never, always, one_at_a_time, or a period such as 30d"
-    fields.error(found.path, f"there is no re-entry policy {show(value)}: there are {names}")
+    fields.report.error(found.path, f"there is no re-entry policy {show(value)}: there are {names}")
     return entry
 
 
@@ -276,18 +281,22 @@ def _read_exit(item: Found, top: Fields) -> list[ExitRule]:
         return []
     name = inner.text("name", "reason", "label", "id")
     kind = inner.text("type", "kind")
-    event, condition = inner.take(*EVENT), inner.take("condition", "if", "when", "expression", "rule")
+    event, condition = (
+        inner.take(*EVENT),
+        inner.take("condition", "conditions", "if", "when", "expression", "rule"),
+    )
     match_condition = read_match(inner)
     if event is None and condition is None and kind and kind not in {"event", "condition"}:
         event = inner.take("type")
     inner.close()
     rules: list[ExitRule] = []
-    if event is not None and (match := read_event(event, inner, match_condition)) is not None:
-        rules.append(ExitRule(name or match.event, match))
+    if event is not None:
+        matches = read_matches(event, inner, match_condition)
+        rules += [ExitRule(name or match.event, match) for match in matches]
     if condition is not None and (judged := read_condition(condition, inner)) is not None:
         rules.append(ExitRule(name or judged.text, condition=judged))
     if event is None and condition is None:
-        inner.error(
+        inner.report.error(
             item.path, "it says neither which event nor which condition ends a run: add event or condition"
         )
     return rules
@@ -319,7 +328,7 @@ def _read_goal(item: Found, fields: Fields) -> Goal | None:
     inner.close()
     found = event if event is not None or not name else Found(name, "name", item.path)
     if found is None:
-        inner.error(item.path, "it does not say which event reaches the goal: add event")
+        inner.report.error(item.path, "it does not say which event reaches the goal: add event")
         return None
     read = read_event(found, inner, condition)
     return None if read is None else Goal(name or read.event, read, ends)

@@ -57,21 +57,25 @@ class Fields:
         self._known: dict[str, None] = {}
         self._usual: dict[str, None] = {}
         self.path = path
-        self.report = report
+        self.report = report.at(step)
         self.step = step
 
-    def unfold(self, *names: str) -> None:
-        """Take the fields of an inner object (`config: {…}`) as if they stood here."""
+    def unfold(self, *names: str, renamed: Mapping[str, str] | None = None) -> None:
+        """Take the fields of an inner object (`config: {…}`) as if they stood here, some by another name."""
         for name in names:
             inner = self._values.get(name)
             if inner is None or not is_object(inner.value):
                 continue
             self.skip(name)
-            for key, value in inner.value.items():
+            del self._values[name]
+            for given, value in inner.value.items():
+                key = (renamed or {}).get(given, given)
                 if key in self._values:
-                    self.error(join(inner.path, key), f"{show(key)} is given twice: leave one of them out")
+                    self.report.error(
+                        join(inner.path, given), f"{show(key)} is given twice: leave one of them out"
+                    )
                     continue
-                self._values[key] = Found(value, key, join(inner.path, key))
+                self._values[key] = Found(value, key, join(inner.path, given))
                 self._unread[key] = None
 
     def take(self, *names: str) -> Found | None:
@@ -87,7 +91,7 @@ class Fields:
             if found is None:
                 found = other
             elif other.value != found.value:
-                self.error(
+                self.report.error(
                     other.path, f"this is given twice, as {show(found.name)} and as {show(name)}: keep one"
                 )
         return found
@@ -95,10 +99,6 @@ class Fields:
     def has(self, *names: str) -> bool:
         """Whether one of these is given; none counts as read."""
         return any(name in self._values and self._values[name].value is not None for name in names)
-
-    def is_null(self, *names: str) -> bool:
-        """Whether one of these is given as null."""
-        return any(name in self._values and self._values[name].value is None for name in names)
 
     def names(self) -> tuple[str, ...]:
         """Names of all fields that are given."""
@@ -123,9 +123,9 @@ class Fields:
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63:
             value = str(value)
         if not isinstance(value, str) or not value.strip():
-            return self._wrong(found, "a text", default)
+            return _wrong(self, found, "a text", default)
         if len(value) > MAX_TEXT:
-            self.error(found.path, f"this text is longer than {MAX_TEXT} characters: shorten it")
+            self.report.error(found.path, f"this text is longer than {MAX_TEXT} characters: shorten it")
             return default
         return value.strip()
 
@@ -136,7 +136,7 @@ class Fields:
             return default
         value = found.value
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            return self._wrong(found, f"a number from {low:g} to {high:g}", default)
+            return _wrong(self, found, f"a number from {low:g} to {high:g}", default)
         return float(value) if math.isfinite(value) else default
 
     def integer(self, *names: str, default: int, low: int, high: int) -> int:
@@ -146,7 +146,7 @@ class Fields:
             return default
         value = found.value
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            return self._wrong(found, f"a whole number from {low} to {high}", default)
+            return _wrong(self, found, f"a whole number from {low} to {high}", default)
         return value
 
     def flag(self, *names: str, default: bool = False) -> bool:
@@ -157,7 +157,7 @@ class Fields:
         word = str(found.value).lower() if isinstance(found.value, bool | str) else ""
         if word in _TRUE | _FALSE:
             return word in _TRUE
-        return self._wrong(found, "true or false", default)
+        return _wrong(self, found, "true or false", default)
 
     def span(self, *names: str, default: int = 0, signed: bool = False) -> int:
         """A span of time, in ms."""
@@ -166,7 +166,9 @@ class Fields:
             return default
         span = read_span(found.value, signed=signed)
         if span is None:
-            self.error(found.path, f"{show(found.value)} is no span of time of at most 400 days: {FORMS}")
+            self.report.error(
+                found.path, f"{show(found.value)} is no span of time of at most 400 days: {FORMS}"
+            )
             return default
         return span
 
@@ -176,7 +178,7 @@ class Fields:
         if found is None:
             return {}
         if not is_object(found.value):
-            return self._wrong(found, "an object", {})
+            return _wrong(self, found, "an object", {})
         return found.value
 
     def close(self) -> None:
@@ -185,30 +187,19 @@ class Fields:
         for name in self._unread:
             close = get_close_matches(name.lower()[:MAX_TEXT], self._known, 1, 0.6)
             hint = f"did you mean {show(close[0])}?" if close else f"there are {', '.join(self._usual)}"
-            self.error(self._values[name].path, f"there is no field {show(name)} here: {hint}")
-
-    def error(self, path: str, message: str) -> None:
-        """Keep the definition from being published."""
-        self.report.error(path, message, self.step)
-
-    def warn(self, path: str, message: str) -> None:
-        """Say what will happen."""
-        self.report.warn(path, message, self.step)
-
-    def note(self, path: str, message: str) -> None:
-        """Say what is good to know."""
-        self.report.note(path, message, self.step)
+            self.report.error(self._values[name].path, f"there is no field {show(name)} here: {hint}")
 
     def inner(self, found: Found) -> Fields | None:
         """The object that a field holds; None, with an error, where it is none."""
         if not is_object(found.value):
-            self.error(found.path, f"{show(found.value)} stands here, where an object is expected")
+            self.report.error(found.path, f"{show(found.value)} stands here, where an object is expected")
             return None
         return Fields(found.value, found.path, self.report, self.step)
 
-    def _wrong(self, found: Found, expected: str, default: T) -> T:
-        self.error(found.path, f"{show(found.value)} stands here, where {expected} is expected")
-        return default
+
+def _wrong(fields: Fields, found: Found, expected: str, default: T) -> T:
+    fields.report.error(found.path, f"{show(found.value)} stands here, where {expected} is expected")
+    return default
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:

@@ -105,7 +105,7 @@ def find_kind(fields: Fields) -> tuple[str, tuple[str, ...]]:
     if found is None:
         kind = next((kind for kind, names in _GUESSES if fields.has(*names)), "")
         if not kind:
-            fields.error(fields.path, f"it does not say what to do: add type ({', '.join(READERS)})")
+            fields.report.error(fields.path, f"it does not say what to do: add type ({', '.join(READERS)})")
         return kind, ()
     word = (
         found.value.strip().lower().replace("-", "_").replace(" ", "_")
@@ -122,7 +122,7 @@ def find_kind(fields: Fields) -> tuple[str, tuple[str, ...]]:
         return "absent", (word,)
     close = get_close_matches(word[:100], [*KINDS, *CHANNEL_WORDS], 1, 0.6)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(READERS)}"
-    fields.error(found.path, f"there is no step of type {show(found.value)}: {hint}")
+    fields.report.error(found.path, f"there is no step of type {show(found.value)}: {hint}")
     return "", ()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from clarion.journeys.conditions import Condition, compile_condition, match_values
@@ -39,6 +39,8 @@ _OPERATORS: Final = {
 }
 _FIELD: Final = ("field", "attribute", "property", "name", "key", "variable")
 _OPERATOR: Final = ("operator", "op", "comparator", "comparison")
+_LOGIC: Final = ("logic", "match", "type")
+_EXPRESSION: Final = ("if", "condition", "when", "expression", "cel")
 _GROUPS: Final = {**dict.fromkeys(("all", "and"), " && "), **dict.fromkeys(("any", "or"), " || ")}
 
 
@@ -51,9 +53,9 @@ def read_condition(found: Found, fields: Fields, root: str = "") -> Condition | 
     try:
         return compile_condition(write_condition(found.value, root), found.path)
     except NotARuleError as error:
-        fields.error(found.path, str(error))
+        fields.report.error(found.path, str(error))
     except Invalid as error:
-        fields.error(found.path, error.detail)
+        fields.report.error(found.path, error.detail)
     return None
 
 
@@ -84,12 +86,12 @@ def read_event(found: Found, fields: Fields, condition: Condition | None) -> Eve
         own = read_match(inner)
         inner.close()
         if not name:
-            inner.error(found.path, "it does not name an event: add event")
+            inner.report.error(found.path, "it does not name an event: add event")
             return None
         return EventMatch(name, own or condition)
     name = found.value
     if not isinstance(name, str) or not name.strip() or len(name) > MAX_NAME:
-        fields.error(found.path, f"{show(name)} is no name of an event")
+        fields.report.error(found.path, f"{show(name)} is no name of an event")
         return None
     return EventMatch(name.strip(), condition)
 
@@ -111,7 +113,7 @@ def write_condition(value: object, root: str = "", depth: int = 0) -> str:
     raise NotARuleError(f'{show(value)} is no condition: write one such as user.plan == "pro"')
 
 
-def _join(values: list[object], operator: str, root: str, depth: int) -> str:
+def _join(values: Sequence[object], operator: str, root: str, depth: int) -> str:
     if not values or len(values) > MAX_RULES:
         raise NotARuleError(f"a list of conditions has 1 to {MAX_RULES} of them")
     written = [write_condition(one, root, depth + 1) for one in values]
@@ -121,19 +123,9 @@ def _join(values: list[object], operator: str, root: str, depth: int) -> str:
 def _write_map(values: dict[str, Any], root: str, depth: int) -> str:
     if not values:
         raise NotARuleError("this condition is empty: leave it out, or say what must hold")
-    if len(values) == 1:
-        name, value = next(iter(values.items()))
-        if name in _GROUPS:
-            return _join(
-                value if is_list(value) else [value],
-                _GROUPS[name],
-                root,
-                depth,
-            )
-        if name == "not":
-            return f"!({write_condition(value, root, depth + 1)})"
-        if name in {"if", "condition", "when", "expression", "cel"}:
-            return write_condition(value, root, depth + 1)
+    group = _write_group(values, root, depth)
+    if group:
+        return group
     field = next((values[name] for name in _FIELD if name in values), None)
     if field is not None and set(values) <= {*_FIELD, *_OPERATOR, "value", "values", "type"}:
         operator = next((values[name] for name in _OPERATOR if name in values), "==")
@@ -150,6 +142,27 @@ def _write_map(values: dict[str, Any], root: str, depth: int) -> str:
     if not rules or len(rules) > MAX_RULES:
         raise NotARuleError(f"a condition has 1 to {MAX_RULES} rules")
     return " && ".join(rules)
+
+
+def _write_group(values: dict[str, Any], root: str, depth: int) -> str:
+    """A condition made of others; "" where it is none."""
+    listed = next((values[name] for name in ("rules", "conditions") if is_list(values.get(name))), None)
+    if listed is not None and set(values) <= {"rules", "conditions", *_OPERATOR, *_LOGIC}:
+        word = next((values[name] for name in (*_OPERATOR, *_LOGIC) if name in values), "all")
+        if str(word).lower() not in _GROUPS:
+            raise NotARuleError(f"{show(word)} does not say how rules are joined: write all or any")
+        return _join(listed, _GROUPS[str(word).lower()], root, depth)
+    if set(values) <= {"include", "exclude"}:
+        parts = [{"not": one} if name == "exclude" else one for name, one in values.items()]
+        return _join(parts, " && ", root, depth)
+    name, value = next(iter(values.items()))
+    if len(values) > 1:
+        return ""
+    if name in _GROUPS:
+        return _join(value if is_list(value) else [value], _GROUPS[name], root, depth)
+    if name == "not":
+        return f"!({write_condition(value, root, depth + 1)})"
+    return write_condition(value, root, depth + 1) if name in _EXPRESSION else ""
 
 
 def _write_rule(name: object, operator: object, value: object, root: str) -> str:
@@ -185,5 +198,5 @@ def _write_literal(value: object) -> str:
 
 def _is_plain(values: Mapping[str, Any]) -> bool:
     """Whether it is a map of equal values, and no rule."""
-    words = {*_GROUPS, *_OPERATOR, "not", "if", "condition", "when", "expression", "cel"}
+    words = {*_GROUPS, *_OPERATOR, *_EXPRESSION, "not"}
     return not words & set(values) and not any(isinstance(value, dict | list) for value in values.values())

@@ -88,27 +88,36 @@ def read_wait(fields: Fields, setting: Setting) -> Spec | None:
     found = fields.take(*EVENT) or (fields.take(named.name) if is_event and named is not None else None)
     condition = read_match(fields)
     of_step = fields.text("of_step", "message_of")
+    _unfold_timeout(fields)
     timeout_ms = fields.span(*_TIMEOUT, "max_duration", "duration", *([] if is_event else ["for"]))
     on_timeout = _lead(fields, setting, *_ON_TIMEOUT, "else")
     on_event = _lead(fields, setting, *_ON_EVENT, "then")
     if found is None:
-        fields.error(fields.path, "it does not say what to wait for: add event, or delay")
+        fields.report.error(fields.path, "it does not say what to wait for: add event, or delay")
         return None
     matches = read_matches(found, fields, condition)
     if of_step:
         matches = tuple(_of_message(match, found, fields) for match in matches)
     if timeout_ms == 0:
-        fields.note(
+        fields.report.note(
             fields.path, "it waits for as long as the run may last: add a timeout if it should go on without"
         )
     return WaitSpec(matches, timeout_ms, on_event, on_timeout, of_step) if matches else None
+
+
+def _unfold_timeout(fields: Fields) -> None:
+    """`timeout: {after: 2d, goto: …}`."""
+    found = fields.peek("timeout")
+    if found is not None and is_object(found.value) and set(found.value) & {"after", "duration", *GOTO}:
+        renamed = {"after": "max_wait", "duration": "max_wait", **dict.fromkeys(GOTO, "timeout_goto")}
+        fields.unfold("timeout", renamed=renamed)
 
 
 def _of_message(match: EventMatch, found: Found, fields: Fields) -> EventMatch:
     """What a message does, by one of our own words."""
     word = _MESSAGE_WORDS.get(match.event.lower())
     if word is None:
-        fields.error(
+        fields.report.error(
             found.path,
             f"{show(match.event)} is nothing that a message does: sent, delivered, engaged, failed",
         )
@@ -128,7 +137,7 @@ def read_branch(fields: Fields, setting: Setting) -> Spec | None:
         cases += _read_own_case(fields, setting)
     if found is not None:
         if len(items(found)) > MAX_CASES:
-            fields.error(found.path, f"a branch has {MAX_CASES} ways at most")
+            fields.report.error(found.path, f"a branch has {MAX_CASES} ways at most")
             return None
         for item in items(found):
             cases += _read_case(item, fields, setting)
@@ -136,7 +145,7 @@ def read_branch(fields: Fields, setting: Setting) -> Spec | None:
     if otherwise is not None:
         cases.append(Case(None, setting.places.lead(otherwise, fields), "else"))
     if not cases:
-        fields.error(
+        fields.report.error(
             fields.path, 'it has no ways: add conditions, such as [{"if": "…", "goto": "…"}, {"else": "…"}]'
         )
         return None
@@ -151,7 +160,7 @@ def _read_own_case(fields: Fields, setting: Setting) -> list[Case]:
     condition = None if found is None else read_condition(found, fields)
     lead = None if then is None else setting.places.lead(then, fields)
     if found is None:
-        fields.error(fields.path, "it does not say when to go there: add if")
+        fields.report.error(fields.path, "it does not say when to go there: add if")
     return [] if condition is None else [Case(condition, lead, "then")]
 
 
@@ -188,7 +197,7 @@ def _read_case(item: Found, fields: Fields, setting: Setting) -> list[Case]:
         cases.append(Case(None, way, label or "else"))
     if found is None and otherwise is None:
         if goto is None:
-            case.error(item.path, "this way has neither if nor else: say when it is taken")
+            case.report.error(item.path, "this way has neither if nor else: say when it is taken")
         else:
             cases.append(Case(None, lead, label or "else"))
     return cases
@@ -197,7 +206,7 @@ def _read_case(item: Found, fields: Fields, setting: Setting) -> list[Case]:
 def _check_order(cases: list[Case], fields: Fields) -> None:
     first = next((i for i, case in enumerate(cases) if case.condition is None), len(cases))
     if first < len(cases) - 1:
-        fields.warn(fields.path, "ways after else are never taken: put else last")
+        fields.report.warn(fields.path, "ways after else are never taken: put else last")
 
 
 def _is_else(value: object) -> bool:
@@ -216,19 +225,19 @@ def read_split(fields: Fields, setting: Setting) -> Spec | None:
         arm = _read_arm(item, len(arms), fields, setting)
         arms += [] if arm is None else [arm]
     if found is None or not arms:
-        fields.error(
+        fields.report.error(
             fields.path, 'it has no arms: add arms, such as [{"name": "a", "weight": 50, "goto": "…"}, …]'
         )
         return None
     whole = sum(arm.weight for arm in arms)
     if whole <= 0:
-        fields.error(found.path, "all arms have weight 0: give at least one of them a weight")
+        fields.report.error(found.path, "all arms have weight 0: give at least one of them a weight")
         return None
     names = [arm.name for arm in arms]
     if len(set(names)) < len(names):
-        fields.error(found.path, "two arms have the same name: they could not be told apart")
+        fields.report.error(found.path, "two arms have the same name: they could not be told apart")
     if len(arms) > MAX_CASES:
-        fields.error(found.path, f"a split has {MAX_CASES} arms at most")
+        fields.report.error(found.path, f"a split has {MAX_CASES} arms at most")
     if holdout:
         arms.append(Arm("holdout", whole * holdout / (100 - holdout), END, is_holdout=True))
     return SplitSpec(tuple(arms), salt)
@@ -258,7 +267,9 @@ def _read_arm(item: Found, number: int, fields: Fields, setting: Setting) -> Arm
     if isinstance(weight, str):
         weight = _percent(weight)
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= MAX_WEIGHT:
-        arm.error(item.path if found is None else found.path, "a weight is a number of 0 or more, such as 50")
+        arm.report.error(
+            item.path if found is None else found.path, "a weight is a number of 0 or more, such as 50"
+        )
         return None
     lead = (END if is_holdout else None) if goto is None else setting.places.lead(goto, arm)
     return Arm(name, float(weight), lead, is_holdout)
@@ -284,10 +295,10 @@ def read_digest(fields: Fields, setting: Setting) -> Spec | None:
     )
     on_empty = _lead(fields, setting, "on_empty", "if_empty", "empty_goto", "else")
     if found is None:
-        fields.error(fields.path, "it does not say what to collect: add event")
+        fields.report.error(fields.path, "it does not say what to collect: add event")
         return None
     if named is None and until is None:
-        fields.error(fields.path, "it does not say for how long to collect: add window, such as 24h")
+        fields.report.error(fields.path, "it does not say for how long to collect: add window, such as 24h")
     matches = read_matches(found, fields, condition)
     return DigestSpec(matches, until, most, on_empty) if matches and until is not None else None
 
@@ -314,15 +325,15 @@ def read_throttle(fields: Fields, setting: Setting) -> Spec | None:
             None if read is None else read_span(read[2] if read[2][0].isdigit() else f"1 {read[2].strip()}")
         )
         if read is None or span is None:
-            fields.error(rate.path, f"{show(rate.value)} is no rate, such as 100/hour")
+            fields.report.error(rate.path, f"{show(rate.value)} is no rate, such as 100/hour")
             return None
         limit, per_ms = int(read[1]), span
     scope = _SCOPES.get(word.lower())
     if scope is None:
-        fields.error(fields.path, f"there is no scope {show(word)}: there are user and journey")
+        fields.report.error(fields.path, f"there is no scope {show(word)}: there are user and journey")
         return None
     if not limit or not per_ms:
-        fields.error(
+        fields.report.error(
             fields.path, 'it does not say how many in how long: add limit and per, such as 1 and "24h"'
         )
         return None
@@ -345,11 +356,11 @@ def read_goto(fields: Fields, setting: Setting) -> Spec | None:
     """Go on elsewhere."""
     found = fields.take("goto", "target", "to", "next", "step", "goto_step", "go_to", "next_step")
     if found is None:
-        fields.error(fields.path, "it does not say where to: add goto")
+        fields.report.error(fields.path, "it does not say where to: add goto")
         return None
     lead = setting.places.lead(found, fields)
     if lead is None:
-        fields.error(found.path, "it leads to where it would go anyway: name a step, or leave it out")
+        fields.report.error(found.path, "it leads to where it would go anyway: name a step, or leave it out")
         return None
     return GotoSpec(lead)
 
