@@ -31,6 +31,9 @@ from clarion.journeys.timeline import KEPT
 KNOWN_EVENTS: Final = 32
 """Ids of events that a run remembers, to know a repeat. The log repeats within seconds."""
 
+_SECOND: Final = 2
+"""The visit before which there was but one."""
+
 _NOTHING: Final[dict[str, Any]] = {}
 
 RANKS: Final = {
@@ -202,7 +205,9 @@ class Run:
             return
         self.step = step_id
         progress.visit = progress.visits[step_id] = progress.visits.get(step_id, 0) + 1
-        progress.phase, progress.came_ms, progress.arrived_ms = ARRIVED, progress.arrived_ms, self.now_ms
+        # What a user does while her run is about to take its first step counts as done at that step.
+        progress.came_ms = progress.arrived_ms if progress.moves > _SECOND else self.before.entered_ms
+        progress.phase, progress.arrived_ms = ARRIVED, self.now_ms
         progress.asked_ms = progress.rung = progress.tries = progress.until_ms = 0
         self.due_ms = self.now_ms
         self.note("arrived")
