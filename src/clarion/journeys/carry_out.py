@@ -42,7 +42,7 @@ from clarion.journeys.outside import (
 from clarion.journeys.places import DayPlaces
 from clarion.journeys.requests import Skipped, build_submission
 from clarion.journeys.slow import SlowLane
-from clarion.kernel.errors import ClarionError, Invalid, Transient
+from clarion.kernel.errors import ClarionError, Invalid, Permanent, Transient
 from clarion.orchestration import accept as accepting
 from clarion.orchestration.ports import RateLimiter
 from clarion.tenancy.model import TEST, Tenant
@@ -52,6 +52,11 @@ PORTION: Final = 500
 """Messages that are accepted in one transaction."""
 
 UNKNOWN_USER: Final = "unknown_user"
+
+UNFIT: Final = (ValueError, OverflowError, TypeError, RecursionError)
+"""What a run's own data may lead to: it ends the step of that run, and must not stop the others of its batch."""
+
+UNFIT_WORD: Final = "its values cannot be written"
 
 NO_QUOTA: Final = "the tenant's day has no places left"
 
@@ -138,8 +143,12 @@ class CarriedOut:
             if row is None:
                 done[i] = _not_sent(send, UNKNOWN_USER)
                 continue
-            config = await self._ports.accept.configs.get(instance.tenant_id)
-            built = build_submission(send, context, config, known.reference(row))
+            try:
+                config = await self._ports.accept.configs.get(instance.tenant_id)
+                built = build_submission(send, context, config, known.reference(row))
+            except (Permanent, *UNFIT):
+                done[i] = _not_sent(send, UNFIT_WORD)
+                continue
             if isinstance(built, Skipped):
                 done[i] = Done(send.step, send.visit, send.rung, result="skipped", detail=built.why)
                 continue
@@ -184,7 +193,7 @@ class CarriedOut:
             elif kind is StartSpec:
                 await self._start(here, known, done)
             else:
-                self._call(here, known)
+                self._call(here, known, done)
 
     async def _take_turns(self, asked: Sequence[_Asked], done: list[Done | None]) -> None:
         waits = await self._ports.turns.take([_turn_of(ask) for _, ask, _ in asked])
@@ -220,11 +229,15 @@ class CarriedOut:
         for (i, ask, _), error in zip(asked, errors, strict=True):
             done[i] = _told(ask, error)
 
-    def _call(self, asked: Sequence[_Asked], known: _Known) -> None:
+    def _call(self, asked: Sequence[_Asked], known: _Known, done: list[Done | None]) -> None:
         """Begin calls to other people's servers; one that does not find a place is asked for again."""
-        for _, ask, context in asked:
-            outgoing = build_call(ask, context, known.reference(known.rows[ask.instance.user_id]))
-            self._slow.begin(ask, partial(self._exchange, ask, outgoing))
+        for i, ask, context in asked:
+            try:
+                outgoing = build_call(ask, context, known.reference(known.rows[ask.instance.user_id]))
+            except UNFIT:
+                done[i] = refuse(ask, UNFIT_WORD, final=True)
+            else:
+                self._slow.begin(ask, partial(self._exchange, ask, outgoing))
 
     async def _exchange(self, ask: Ask, outgoing: Outgoing) -> Done:
         return conclude_call(ask, await self._ports.outside.call(outgoing))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -16,7 +17,7 @@ from clarion.journeys.effects import OWN, effect_id
 from clarion.journeys.graph import FEATURES, PROFILE, STEPS, Graph, NotificationSpec
 from clarion.journeys.model import Facts, Instance
 from clarion.journeys.outside import KnownUser, KnownUsers, Messages
-from clarion.kernel.errors import Transient
+from clarion.kernel.errors import ClarionError, Transient
 from clarion.orchestration.ports import ConfigSource
 
 Wanted = tuple[Instance, Graph, int]
@@ -116,12 +117,13 @@ class StoreFacts:
 
     async def _zones(self, tenants: set[bytes]) -> dict[bytes, str]:
         """The zone of each tenant, for users of whom none is known."""
-        try:
-            return {
-                tenant_id: (await self._ports.configs.get(tenant_id)).tenant.timezone for tenant_id in tenants
-            }
-        except Transient:
-            return {}
+        zones: dict[bytes, str] = {}
+        for tenant_id in tenants:
+            with contextlib.suppress(
+                ClarionError
+            ):  # a tenant that is just being deleted stops nobody else's runs
+                zones[tenant_id] = (await self._ports.configs.get(tenant_id)).tenant.timezone
+        return zones
 
 
 async def open_known(rows: Sequence[KnownUser], opener: ProfileOpener) -> dict[int, SealedProfile]:

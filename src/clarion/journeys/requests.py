@@ -32,7 +32,8 @@ def build_submission(
     """The request of a message, under its derived id.
 
     A channel that the template has nothing to say on is left out; Skipped where none is left. The data is what the
-    step says; where it says none, the run's context.
+    step says; where it says none, the run's context. Raises ValueError where that cannot be written as JSON: an accept
+    is one transaction, and would fail for all of its batch.
     """
     spec = send.spec
     info = config.templates.get(send.template) if send.template else None
@@ -66,4 +67,6 @@ def build_submission(
         if spec.expires_ms
         else None,
     )
+    if data or request.personalization.context:
+        msgspec.json.encode((data, request.personalization.context))
     return Submission(request, ident=send.notification_id)

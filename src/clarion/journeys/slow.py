@@ -111,8 +111,8 @@ class SlowLane:
         ask = call.ask
         try:
             done = await call.work()
-            self._finished.append(Finished(ask.instance.instance_id, done))
-            self._told.set()
+        except Exception as error:  # noqa: BLE001  nobody awaits this: whatever went wrong, the run is to know
+            done = Done(ask.step, ask.visit, ask.rung, error=type(error).__name__, final=True)
         finally:
             self._known.discard(ask.effect_id)
             tenant_id = ask.instance.tenant_id
@@ -120,3 +120,5 @@ class SlowLane:
             if not self._running[tenant_id]:
                 del self._running[tenant_id]
             asyncio.get_running_loop().call_soon(self._fill)
+        self._finished.append(Finished(ask.instance.instance_id, done))
+        self._told.set()

@@ -16,6 +16,7 @@ from clarion.journeys.graph import (
     PROFILE,
     STEPS,
     Entry,
+    FetchSpec,
     Graph,
     NotificationSpec,
     ProfileSpec,
@@ -211,3 +212,19 @@ async def test_messages_count_towards_the_tenants_day_once(runs: Runs):
     assert third.error
     assert 0 < third.retry_ms <= 86_400_000
     assert len(await rows(runs, "1")) == 2
+
+
+async def test_a_run_whose_values_cannot_be_written_stops_no_other(runs: Runs):
+    run = await runs.run()
+    bad = Context({"name": "\ud800", "x": "\x00", "deep": 1})
+    sends = [runs.send(run, HELLO, 1), runs.send(run, HELLO, 2)]
+    fetch = runs.ask(run, FetchSpec("https://example.com/{{ context.name }}"), visit=3)
+    first, second, third = await runs.parts.effects.carry_out(
+        [(sends[0], bad), (sends[1], Context({"name": "Ada"})), (fetch, bad)]
+    )
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert (bool(first.error), first.final) == (True, True)
+    assert second.result == "queued"
+    assert (bool(third.error), third.final) == (True, True)
