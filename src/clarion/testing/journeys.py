@@ -190,16 +190,16 @@ class FakeContinuations:
 
 
 class FixedJourneys:
-    """`journeys.ports.JourneyCatalog` of one journey whose version never changes."""
+    """`journeys.ports.JourneyCatalog` of one journey, `record`, whose version never changes."""
 
     def __init__(self, record: JourneyRecord, graph: Graph) -> None:
-        self._record = record
+        self.record = record
         self._graph = graph
 
     async def journeys(self, tenant_id: bytes) -> Mapping[bytes, JourneyRecord]:
         """The one, whoever asks."""
         del tenant_id
-        return {self._record.journey_id: self._record}
+        return {self.record.journey_id: self.record}
 
     async def graphs(self, keys: Sequence[tuple[bytes, int]]) -> Mapping[tuple[bytes, int], Graph]:
         """Its version."""
@@ -210,7 +210,7 @@ class FixedJourneys:
 
     def set_status(self, status: JourneyStatus) -> None:
         """Pause, resume, drain or stop it."""
-        self._record = replace(self._record, status=status)
+        self.record = replace(self.record, status=status)
 
 
 class NoFacts:
