@@ -169,6 +169,7 @@ def again(run: Run, step: Step) -> None:
     """Ask for an effect that is decided, under the ids that it has."""
     run.progress.phase = ASKED
     run.due_ms = run.now_ms
+    run.changed = True
     request(run, step)
 
 
