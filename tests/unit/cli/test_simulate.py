@@ -129,7 +129,7 @@ def test_simulate_gives_json_and_a_page_by_itself(folder: Path):
     page = folder / "page.html"
 
     code, output = run(
-        "simulate", folder / "hello.yaml", "--users", 20, "--days", 3, "--json", "--html", page
+        "simulate", folder / "hello.yaml", "--users", "20", "--days", "3", "--json", "--html", page
     )  # fmt: skip
 
     result = msgspec.json.decode(output)
