@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -12,10 +11,8 @@ import pytest
 from clarion.journeys.compile import compile_journey
 from clarion.journeys.graph import Graph
 from clarion.journeys.rehearsal import Result, rehearse
-from clarion.journeys.rehearsal.gate import firings
 from clarion.journeys.rehearsal.stage import make_config, set_stage, told_prices
 from clarion.journeys.rehearsal.words import RehearsalWords, TenantWords
-from clarion.journeys.schedules import Cron, read_cron
 from clarion.kernel.errors import Invalid
 
 START: Final = "2026-11-23T10:00:00+00:00"
@@ -240,14 +237,37 @@ def test_users_who_are_made_up_are_as_the_mix_says():
     assert result.sent == 400 - result.blocked["consent_missing"]
 
 
-def test_the_firings_of_a_schedule_follow_the_clocks_of_its_zone():
-    cron = read_cron("30 9 * * *")
-    assert isinstance(cron, Cron)
-    begin = datetime(2026, 10, 24, tzinfo=UTC)
+def test_a_schedule_follows_the_clocks_of_its_zone():
+    graph = compiled(
+        [{**MAIL, "id": "a"}],
+        trigger={"type": "schedule", "cron": "30 9 * * *", "timezone": "Europe/Berlin", "segment": "all"},
+    )
 
-    found = list(firings(cron, ZoneInfo("Europe/Berlin"), ms(begin), ms(begin) + 3 * 24 * HOUR_MS))
+    result = course(graph, start="2026-10-24T00:00:00+00:00", days=3, events=[])
 
-    assert [datetime.fromtimestamp(at / 1000, UTC).hour for at in found] == [7, 8, 8]
+    entered = [datetime.fromtimestamp(run.entered_ms / 1000, UTC) for run in result.users[0].runs]
+    assert [(at.hour, at.minute) for at in entered] == [(7, 30), (8, 30), (8, 30)]
+
+
+def test_a_yearly_date_lets_her_in_each_year():
+    graph = compiled(
+        [{**MAIL, "id": "a"}],
+        trigger={"type": "date", "attribute": "user.birthday", "yearly": True},
+    )
+    users = [{**ANN, "attributes": {"birthday": "1990-12-24"}}]
+
+    assert course(graph, users=users, events=[], days=399).entered == 2
+
+
+def test_the_event_that_lets_her_in_is_one_that_the_run_has_seen():
+    graph = compiled(
+        [
+            {"type": "branch", "conditions": [{"if": "events.go.amount > 5", "goto": "a"}, {"else": "end"}]},
+            {**MAIL, "id": "a"},
+        ]
+    )
+
+    assert course(graph, events=[{"event": "go", "properties": {"amount": 9}}]).sent == 1
 
 
 @pytest.mark.parametrize(
@@ -267,8 +287,3 @@ def test_what_is_not_understood_is_named_by_its_place(words: dict[str, Any], pat
         course(compiled([{**MAIL, "id": "a"}]), **words)
 
     assert raised.value.path == path
-
-
-def ms(at: datetime) -> int:
-    """UTC ms of an instant."""
-    return round(at.timestamp() * 1000)

@@ -32,6 +32,7 @@ from clarion.journeys.model import (
     Progress,
     Recall,
     Reported,
+    Seen,
     Send,
     Turn,
 )
@@ -184,13 +185,13 @@ class Rehearsal:
 
     def _occur(self, number: int, happening: Happening, reached: Reached, now_ms: int) -> None:
         name = happening.name
+        event_id = next(self._order).to_bytes(16, "big")
+        event = Occurred(event_id, name, now_ms, now_ms, happening.properties)
         if name in self._scenario.graph.events:
-            event_id = next(self._order).to_bytes(16, "big")
-            event = Occurred(event_id, name, now_ms, now_ms, happening.properties)
             for run in sorted(self._active.get(number, ())):
                 reached.setdefault(run, []).append(event)
         if self._gate.is_trigger(name) and self._gate.fits(number, happening.properties):
-            self._enter(Start(number, happening.properties), reached, now_ms)
+            self._enter(Start(number, happening.properties, event), reached, now_ms)
 
     def _enter(self, start: Start, reached: Reached, now_ms: int) -> None:
         number, scenario = start.number, self._scenario
@@ -219,12 +220,13 @@ class Rehearsal:
             seq=0,
             step="",
             due_ms=now_ms,
-            progress=Progress(),
+            progress=_first_progress(start.event),
             context_version=1,
             entered_ms=now_ms,
         )
         place = len(self._runs)
-        context = Context(dict(start.data))
+        events = {} if start.event is None else {start.event.name: dict(start.data)}
+        context = Context(dict(start.data), events)
         self._runs.append(_Run(instance, context, facts, messages))
         self._active.setdefault(number, set()).add(place)
         reached.setdefault(place, []).append(Due())
@@ -325,6 +327,14 @@ def rehearse(scenario: Scenario) -> Result:
     while rehearsal.step():
         pass
     return rehearsal.result()
+
+
+def _first_progress(event: Occurred | None) -> Progress:
+    """As `journeys.trigger` has it: the event that lets her in is the first that the run has seen."""
+    if event is None:
+        return Progress()
+    seen = Seen(1, event.at_ms, event.at_ms, event.received_ms)
+    return Progress(known=[event.event_id], seen={event.name: seen})
 
 
 def _moment_of(posted: Posted) -> int:

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import Any, NamedTuple
 
-from clarion.journeys.conditions import find
 from clarion.journeys.graph import Delay, Entry
-from clarion.journeys.moments import instant_of
+from clarion.journeys.model import Occurred
+from clarion.journeys.occasions import date_within, last_time
 from clarion.journeys.rehearsal.world import Scenario, spread_starts
-from clarion.journeys.schedules import Cron, read_cron
-from clarion.kernel.local_time import find_zone
-
-_LEAP: Final = (2, 29)
 
 
 class Start(NamedTuple):
-    """User `number` comes to the gate, with what the trigger brings."""
+    """User `number` comes to the gate, with what the trigger brings; `event`: what she did, where that is it."""
 
     number: int
     data: Mapping[str, Any]
+    event: Occurred | None = None
 
 
 class Gate:
@@ -85,7 +80,7 @@ class Gate:
         return ""
 
     def _has_trigger(self) -> bool:
-        return any(self.is_trigger(one.name) for one in (*self._scenario.happenings,)) or any(
+        return any(self.is_trigger(one.name) for one in self._scenario.happenings) or any(
             self.is_trigger(habit.event) for habit in self._scenario.habits
         )
 
@@ -99,59 +94,20 @@ class Gate:
         }
 
     def _by_schedule(self, entry: Entry) -> Iterator[tuple[int, Start]]:
-        cron = read_cron(entry.cron)
-        if isinstance(cron, str):
-            return
         scenario = self._scenario
-        zone = find_zone(entry.timezone or scenario.config.tenant.timezone) or ZoneInfo("UTC")
-        for at_ms in firings(cron, zone, scenario.begin_ms, scenario.end_ms):
+        zone = entry.timezone or scenario.config.tenant.timezone
+        since_ms, until_ms = scenario.begin_ms - 1, scenario.end_ms - 1
+        while (at_ms := last_time(entry.cron, zone, since_ms, until_ms)) is not None:
             for number in range(1, len(scenario.people) + 1):
                 yield at_ms, Start(number, {})
+            until_ms = at_ms - 1
 
     def _by_date(self, entry: Entry, delay: Delay) -> Iterator[tuple[int, Start]]:
         scenario = self._scenario
         for number, person in enumerate(scenario.people, 1):
-            zone = delay.timezone or person.timezone or scenario.config.tenant.timezone
-            value = find(self._scope(number, {}), tuple(delay.attribute.split(".")))
-            named = instant_of(value, zone, delay.clock)
-            if named is None:
-                continue
-            for at_ms in _yearly(named, zone, scenario) if entry.yearly else (named,):
-                if scenario.begin_ms <= at_ms + delay.offset_ms < scenario.end_ms:
-                    yield at_ms + delay.offset_ms, Start(number, {})
-
-
-def firings(cron: Cron, zone: ZoneInfo, begin_ms: int, end_ms: int) -> Iterator[int]:
-    """The instants (UTC ms) of a schedule in [begin, end), rising."""
-    day = datetime.fromtimestamp(begin_ms / 1000, zone).date()
-    last = datetime.fromtimestamp(end_ms / 1000, zone).date()
-    while day <= last:
-        if _is_day(cron, day):
-            for hour in sorted(cron.hours):
-                for minute in sorted(cron.minutes):
-                    at_ms = round(datetime.combine(day, time(hour, minute), zone).timestamp() * 1000)
-                    if begin_ms <= at_ms < end_ms:
-                        yield at_ms
-        day += timedelta(days=1)
-
-
-def _is_day(cron: Cron, day: date) -> bool:
-    by_day, by_weekday = day.day in cron.days, day.weekday() in cron.weekdays
-    fits = by_day or by_weekday if cron.either_day else by_day and by_weekday
-    return fits and day.month in cron.months
-
-
-def _yearly(named_ms: int, zone: str, scenario: Scenario) -> Iterator[int]:
-    """The same day and time in each year of the rehearsal, and those beside; 29 February else on 1 March."""
-    known = find_zone(zone) or UTC
-    named = datetime.fromtimestamp(named_ms / 1000, known)
-    first = datetime.fromtimestamp(scenario.begin_ms / 1000, known).year
-    last = datetime.fromtimestamp(scenario.end_ms / 1000, known).year
-    for year in range(first - 1, last + 2):
-        is_gone = (named.month, named.day) == _LEAP and not _is_leap(year)
-        moved = named.replace(year=year, month=3, day=1) if is_gone else named.replace(year=year)
-        yield round(moved.timestamp() * 1000)
-
-
-def _is_leap(year: int) -> bool:
-    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+            zone = person.timezone or scenario.config.tenant.timezone
+            span = (scenario.begin_ms - 1, scenario.end_ms - 1)
+            scope = self._scope(number, {})
+            while (at_ms := date_within(delay, scope, zone, span, yearly=entry.yearly)) is not None:
+                yield at_ms, Start(number, {})
+                span = (at_ms, span[1])
