@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,6 +24,8 @@ from tests.integration.api.support import Caller
 from tests.integration.workers.journey_support import Runs, Started
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PAGE = Path(__file__).parents[3] / "docs/how-to/receive-webhooks.md"
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -75,6 +78,14 @@ async def drips(writer: asyncio.StreamWriter) -> None:
         writer.write(b" ")
         await writer.drain()
         await asyncio.sleep(0.05)
+
+
+def as_the_page_says() -> Callable[[str, dict[str, str], bytes], bool]:
+    """The check that `docs/how-to/receive-webhooks.md` shows."""
+    shown = PAGE.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    names: dict[str, Any] = {}
+    exec(shown, names)  # noqa: S102  our own page
+    return names["is_ours"]
 
 
 @asynccontextmanager
@@ -170,11 +181,14 @@ async def test_a_webhook_is_signed_so_that_a_repeat_is_known(runs: Runs, server:
         assert (await runs.answer(ask, Context({"id": 7}))).result == "http_202"
     (secret,) = await webhook_secrets(runs.worker.region).secrets(runs.caller.tenant_id)
     idents: set[str] = set()
+    check = as_the_page_says()
     for line, headers, body in server.asked:
         assert line == "POST /in"
         ident = headers["webhook-id"]
         idents.add(ident)
         assert headers["webhook-signature"] == sign(secret, ident, int(headers["webhook-timestamp"]), body)
+        assert check(secret, headers, body)
+        assert not check(secret, headers, body + b" ")
         said = msgspec.json.decode(body)
         assert (said["type"], said["data"]["user_id"], said["data"]["step"]) == (
             "journey.step",
