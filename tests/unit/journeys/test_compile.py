@@ -246,6 +246,14 @@ def test_steps_in_place_go_on_where_their_branch_does() -> None:
     ]
 
 
+def test_a_branch_of_several_ways_may_have_a_condition_of_its_own() -> None:
+    ways = [{"if": "vip", "goto": "mail"}, {"else": "end"}]
+    graph = compiled({"id": "b", "type": "branch", "condition": "user.beta", "conditions": ways}, MAIL)
+
+    assert graph.steps["b"].condition is not None
+    assert graph.steps["b"].next == "mail"
+
+
 def test_splits_digests_throttles_and_calls() -> None:
     split = spec_of({"id": "ab", "type": "ab_test", "variants": {"a": 30, "b": 60}, "holdout": 10})
     throttle = spec_of({"type": "throttle", "rate": "100/hour", "scope": "journey"})
