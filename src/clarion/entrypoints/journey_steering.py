@@ -10,6 +10,8 @@ from clarion.bootstrap import Region
 from clarion.entrypoints.journeying import JourneyParts, make_nonce
 from clarion.journeys.drive import EnginePorts, drive
 from clarion.journeys.graph import Graph
+from clarion.journeys.migrate import EXIT_REASON
+from clarion.journeys.migrations import MigrationPorts, MoveStore
 from clarion.journeys.model import Command, Context, Done, Ended, Facts, Instance, Recall, Status
 from clarion.journeys.ports import Planned
 
@@ -94,3 +96,28 @@ async def wake(parts: JourneyParts, journey_id: bytes, now_ms: int, *, due_only:
             [Planned(ident, now_ms, seq) for ident, due_ms, seq in page if due_ms <= now_ms or not due_only]
         )
         after = page[-1][0]
+
+
+class MigrationEnder:
+    """`journeys.migrations.Ender`: runs that have no place in a new version are left."""
+
+    def __init__(self, parts: JourneyParts, region: Region) -> None:
+        self._parts = parts
+        self._region = region
+
+    async def end(self, instance_ids: Sequence[bytes]) -> None:
+        """End them as exited; see `Ender.end`."""
+        await end_runs(instance_ids, EXIT_REASON, self._parts, self._region, status="exited")
+
+
+def migration_ports(parts: JourneyParts, region: Region, moves: MoveStore) -> MigrationPorts:
+    """What migrations are carried out with."""
+    return MigrationPorts(
+        moves,
+        parts.catalog,
+        parts.instances,
+        parts.continuations,
+        MigrationEnder(parts, region),
+        region.clock,
+        region.settings.region,
+    )

@@ -86,7 +86,7 @@ class GlobalInstances:
         """Runs by id; see `InstanceStore.load`."""
         idents = [uuid.UUID(bytes=ident) for ident in instance_ids]
         records = await with_retries(lambda: self._pool.fetch(self._sql["load_runs"], idents))
-        found = {record["instance_id"].bytes: _instance(record) for record in records}
+        found = {record["instance_id"].bytes: read_instance(record) for record in records}
         return [found.get(ident) for ident in instance_ids]
 
     async def commit(self, moves: Sequence[Moved]) -> list[bool]:
@@ -115,7 +115,7 @@ class GlobalInstances:
         records = await with_retries(
             lambda: self._pool.fetch(self._sql["active_runs"], uuid.UUID(bytes=tenant_id), list(user_ids))
         )
-        return [_instance(record) for record in records]
+        return [read_instance(record) for record in records]
 
     async def page_active(self, region: str, after: bytes, limit: int) -> list[tuple[bytes, int, int]]:
         """(id, due, seq) of active runs by id; see `InstanceStore.page_active`."""
@@ -168,7 +168,7 @@ class GlobalRuns:
         """A tenant's run of a journey, or None. Raises Transient."""
         idents = (uuid.UUID(bytes=instance_id), uuid.UUID(bytes=tenant_id), uuid.UUID(bytes=journey_id))
         record = await with_retries(lambda: self._pool.fetchrow(self._sql["find_run"], *idents))
-        return None if record is None else _instance(record)
+        return None if record is None else read_instance(record)
 
     async def page(
         self, tenant_id: bytes, journey_id: bytes, wanted: RunFilter, before: bytes, limit: int
@@ -186,7 +186,7 @@ class GlobalRuns:
                 limit,
             )
         )
-        return [_instance(record) for record in records]
+        return [read_instance(record) for record in records]
 
     async def standing(
         self, tenant_id: bytes, journey_id: bytes, *, is_test: bool | None = None
@@ -269,7 +269,8 @@ def _standing(record: asyncpg.Record) -> Entered:
     return Entered("refused", b"")
 
 
-def _instance(record: asyncpg.Record) -> Instance:
+def read_instance(record: asyncpg.Record) -> Instance:
+    """A row of `journey_instances` with all that a run is."""
     return Instance(
         instance_id=record["instance_id"].bytes,
         tenant_id=record["tenant_id"].bytes,

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from clarion.adapters.egress import GuardedFetcher, read_networks
+from clarion.adapters.globaldb.journey_migrations import GlobalMigrations
 from clarion.adapters.postgres.audit import PostgresAuditLog
 from clarion.adapters.postgres.idempotency import PostgresIdempotency
 from clarion.adapters.postgres.members import PostgresMembers
@@ -159,6 +160,7 @@ class Services(msgspec.Struct, frozen=True):
     audit: AuditLog
     members: MemberStore
     journeys: JourneyParts
+    migrations: GlobalMigrations
     entries: Entrance
 
 
@@ -197,5 +199,6 @@ def build_services(gateway: Gateway) -> Services:
         audit=PostgresAuditLog(region.pools),
         members=PostgresMembers(region.pools),
         journeys=journeys,
+        migrations=GlobalMigrations(gateway.global_pool),
         entries=Entrance(trigger_ports(journeys, region, open_facts(region))),
     )

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from clarion.adapters.globaldb.journey_migrations import GlobalMoves
 from clarion.adapters.telemetry.metrics import Metrics
 from clarion.audience.events import EventProperties
+from clarion.entrypoints.journey_steering import migration_ports
 from clarion.entrypoints.journeying import (
     JourneyParts,
     RunStarter,
@@ -28,6 +30,7 @@ from clarion.entrypoints.workers.journey_events import (
     messages_listener,
 )
 from clarion.entrypoints.workers.journey_keeping import CountedEffects, keep_journeys
+from clarion.entrypoints.workers.journey_migrations import move_runs
 from clarion.entrypoints.workers.lane import run_lane
 from clarion.journeys.drive import EnginePorts, drive
 from clarion.journeys.listen import ListenPorts
@@ -72,6 +75,7 @@ async def run_journeys(worker: Worker, stop: asyncio.Event) -> None:
     lease_ms = int(worker.settings.lease_s * 1000)
     facts = open_facts(worker.region)
     entry = trigger_ports(parts, worker.region, facts)
+    migrating = migration_ports(parts, worker.region, GlobalMoves(worker.global_pool))
     async with open_effects(worker.region, worker.broadcasts.accept, RunStarter(entry)) as effects:
         engine = engine_ports(parts, worker, effects)
         listen = ListenPorts(
@@ -86,6 +90,7 @@ async def run_journeys(worker: Worker, stop: asyncio.Event) -> None:
             run_lane("journeys-events", partial(listen_to_users, users, listen), stop),
             run_lane("journeys-entries", partial(let_in, round_ports(worker, entry)), stop),
             run_lane("journeys-messages", partial(listen_to_messages, messages, engine), stop),
+            run_lane("journeys-migrate", partial(move_runs, migrating), stop),
             keep_journeys(worker, parts, stop),
         )
 

@@ -102,7 +102,8 @@ CREATE TABLE IF NOT EXISTS journey_outbox (
     events    INT4 NOT NULL,
     payload   BYTEA NOT NULL
 );
--- Moves of running instances to another version. plan: JSON (step map, share, what the dry run found); undo data is in journey_moves.
+-- Moves of running instances to another version. plan: JSON (what becomes of each step). journey_moves.undo: where a run stood
+-- (MessagePack, journeys.migrate.Stand).
 CREATE TABLE IF NOT EXISTS journey_migrations (
     migration_id UUID PRIMARY KEY,
     tenant_id    UUID NOT NULL,
@@ -112,7 +113,6 @@ CREATE TABLE IF NOT EXISTS journey_migrations (
     plan         TEXT NOT NULL,
     status       TEXT NOT NULL,
     percent      INT4 NOT NULL,
-    cursor_id    UUID NOT NULL,
     moved        INT8 NOT NULL DEFAULT 0,
     left_alone   INT8 NOT NULL DEFAULT 0,
     created_ms   INT8 NOT NULL,
@@ -122,8 +122,7 @@ CREATE INDEX IF NOT EXISTS journey_migrations_by_journey ON journey_migrations (
 CREATE TABLE IF NOT EXISTS journey_moves (
     migration_id UUID NOT NULL,
     instance_id  UUID NOT NULL,
-    from_step    TEXT NOT NULL,
-    to_step      TEXT NOT NULL,
+    undo         BYTEA NOT NULL,
     PRIMARY KEY (migration_id, instance_id)
 );
 -- How far the entries of schedules, dates and segments have been worked off. at_ms: the last moment that is done.
