@@ -254,6 +254,25 @@ def test_a_branch_of_several_ways_may_have_a_condition_of_its_own() -> None:
     assert graph.steps["b"].next == "mail"
 
 
+@pytest.mark.parametrize(
+    ("onward", "following"),
+    [
+        ("end", END),
+        (None, END),
+        ("exit", END),
+        ("next", "mail"),
+        (True, "mail"),
+        ("last", "last"),
+        ("nowhere", END),
+    ],
+    ids=str,
+)
+def test_where_a_step_goes_on(onward: Any, following: str) -> None:
+    graph = compiled({"id": "a", "type": "goal", "next": onward}, MAIL, {"id": "last", "type": "exit"})
+
+    assert graph.steps["a"].next == following
+
+
 def test_splits_digests_throttles_and_calls() -> None:
     split = spec_of({"id": "ab", "type": "ab_test", "variants": {"a": 30, "b": 60}, "holdout": 10})
     throttle = spec_of({"type": "throttle", "rate": "100/hour", "scope": "journey"})

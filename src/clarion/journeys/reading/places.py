@@ -50,14 +50,12 @@ _POLICIES: Final[dict[str, OnError]] = {
     **dict.fromkeys(("exit", "stop", "abort", "fail", "end"), "exit"),
     **dict.fromkeys(("retry", "retry_forever"), "retry"),
 }
-_STEERING: Final = frozenset({"branch"})
-"""Kinds whose own `if` and `condition` are a way and not whether the step is taken."""
 
 
 def _is_way(kind: str, fields: Fields) -> bool:
     """Whether the step's own `condition` is its way; beside a list of ways it says whether the step is taken."""
     ways = fields.peek(*CASES)
-    return kind in _STEERING and not (ways is not None and isinstance(ways.value, list))
+    return kind == "branch" and (ways is None or not is_list(ways.value))
 
 
 class Placed:
@@ -175,7 +173,8 @@ class Placed:
         if not kind:
             return None
         after = self._after
-        following = self._read_next(kind, fields) or after
+        onward = self._read_next(kind, fields)
+        following = after if onward is None else onward
         self._after = following
         own_delay = None if is_delay(kind, fields) else fields.take("delay", "delay_before")
         condition = None if _is_way(kind, fields) else fields.take(*_CONDITION)
