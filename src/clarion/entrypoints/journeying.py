@@ -73,6 +73,7 @@ def trigger_ports(parts: JourneyParts, region: Region, facts: FactSource) -> Tri
         parts.contexts,
         parts.continuations,
         region.users,
+        PostgresKnownUsers(region.pools),
         facts,
         region.clock,
         region.settings.region,

@@ -16,6 +16,7 @@ import msgspec
 from clarion.audience.events import UserFinder
 from clarion.journeys.graph import CONTEXT, FEATURES, PROFILE, Entry, Graph
 from clarion.journeys.model import Context, Facts, Instance, Occurred, Progress, Seen
+from clarion.journeys.outside import KnownUsers
 from clarion.journeys.ports import (
     FORGET,
     ContextKey,
@@ -75,6 +76,7 @@ class TriggerPorts(msgspec.Struct, frozen=True):
     contexts: ContextStore
     continuations: Continuations
     users: UserFinder
+    known: KnownUsers
     facts: FactSource
     clock: Clock
     region: str
@@ -122,10 +124,13 @@ async def _find(
         )
     graphs = await ports.catalog.graphs([(one.journey_id, one.live_version) for one in found.values()])
     users = await _users(asks, ports.users)
+    there = await _there(asks, ports.known)
     for i, ask in enumerate(asks):
         record = found.get((ask.tenant_id, ask.journey))
         graph = graphs.get((record.journey_id, record.live_version)) if record is not None else None
-        user_id = ask.user_id or users.get((ask.tenant_id, ask.external_id), 0)
+        user_id = users.get((ask.tenant_id, ask.external_id), 0)
+        if ask.user_id in there:
+            user_id = ask.user_id
         if record is None:
             results[i] = NotFound(f"no journey {ask.journey!r}")
         elif record.status in {"draining", "stopped"} or graph is None:
@@ -165,6 +170,12 @@ async def _users(asks: Sequence[EntryAsk], users: UserFinder) -> dict[tuple[byte
         ids = await users.find_ids(tenant_id, sorted(names))
         found |= {(tenant_id, name): user_id for name, user_id in ids.items()}
     return found
+
+
+async def _there(asks: Sequence[EntryAsk], known: KnownUsers) -> frozenset[int]:
+    """Those of the users by number who are (still) there: what she did may be heard of after her erasure."""
+    numbers = {ask.user_id for ask in asks if ask.user_id}
+    return frozenset(await known.read(sorted(numbers))) if numbers else frozenset()
 
 
 async def _check_audience(
