@@ -35,20 +35,20 @@ def mail(name: str, **fields: Any) -> dict[str, Any]:
 def begin(drawn: Graph, user_id: int = 7) -> Instance:
     """A run at its first stop."""
     fresh = Instance(
-        bytes(16),
-        bytes(16),
-        bytes(16),
-        1,
-        user_id,
-        "eu",
-        False,
-        "active",
-        0,
-        "",
-        NOW_MS,
-        Progress(),
-        0,
-        NOW_MS,
+        instance_id=bytes(16),
+        tenant_id=bytes(16),
+        journey_id=bytes(16),
+        version=1,
+        user_id=user_id,
+        region="eu",
+        is_test=False,
+        status="active",
+        seq=0,
+        step="",
+        due_ms=NOW_MS,
+        progress=Progress(),
+        context_version=0,
+        entered_ms=NOW_MS,
     )
     (moved,) = advance([Turn(fresh, drawn, (Due(),))], NOW_MS)
     return moved.instance
