@@ -275,7 +275,8 @@ class Run:
         return Moved(
             instance,
             changed=True,
-            commands=tuple(self.commands),
+            # What an effect says may name what this very turn came to.
+            commands=tuple([replace(command, instance=instance) for command in self.commands]),
             events=tuple(self._events),
             context=self.context if self._context_changed else None,
         )
