@@ -8,13 +8,15 @@ with a lease that ends; the next one asks again by the same ids. A run that some
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
 from msgspec.structs import replace
 
 from clarion.journeys.advance import advance
+from clarion.journeys.effects import messages_of
 from clarion.journeys.graph import CONTEXT, FEATURES, PROFILE, STEPS, Graph
 from clarion.journeys.model import (
     ASKED,
@@ -29,6 +31,7 @@ from clarion.journeys.model import (
     Instance,
     Moved,
     Occurred,
+    Recall,
     Send,
     Turn,
 )
@@ -47,6 +50,12 @@ from clarion.journeys.ports import (
 )
 from clarion.kernel.clock import Clock
 from clarion.kernel.errors import Transient
+
+INSURANCE_MS: Final = 10_000
+"""How soon a run is looked at that ends with messages to take back, should nobody come to it."""
+
+LEFT: Final = frozenset({"exited", "stopped"})
+"""Ways to end after which messages are taken back."""
 
 PAUSED_MS: Final = 5_000
 PAUSED_MOST_MS: Final = 60_000
@@ -131,7 +140,8 @@ async def drive(
         await _load(batch, ports)
         moves = await _advance(batch, ports)
         under_way = await _commit(batch, moves, ports)
-        under_way += await _carry_out({ident: runs[ident] for ident in moves}, ports)
+        owing = await _find_owing(batch, ports)
+        under_way += await _carry_out({ident: runs[ident] for ident in (*moves, *owing)}, ports)
     await _plan(runs, ports)
 
 
@@ -155,9 +165,7 @@ async def _advance(batch: Mapping[bytes, _Reached], ports: EnginePorts) -> dict[
         if run.instance is not None and run.instance.status == "active"
     }
     graphs = await ports.catalog.graphs([(one.journey_id, one.version) for one in active.values()])
-    journeys: dict[bytes, JourneyRecord] = {}
-    for tenant_id in {one.tenant_id for one in active.values()}:
-        journeys |= await ports.catalog.journeys(tenant_id)
+    journeys = await _journeys(active.values(), ports)
     taken: list[tuple[bytes, Instance, Graph]] = []
     for ident, instance in active.items():
         run, graph = batch[ident], graphs.get((instance.journey_id, instance.version))
@@ -177,6 +185,19 @@ async def _advance(batch: Mapping[bytes, _Reached], ports: EnginePorts) -> dict[
     return {ident: move for (ident, _, _), move in zip(taken, moves, strict=True)}
 
 
+async def _journeys(runs: Collection[Instance], ports: EnginePorts) -> dict[bytes, JourneyRecord]:
+    """The journeys of runs by id. One that is not known is looked for once more: it may be younger than the cache."""
+    found: dict[bytes, JourneyRecord] = {}
+    for tenant_id in {one.tenant_id for one in runs}:
+        wanted = {one.journey_id for one in runs if one.tenant_id == tenant_id}
+        known = await ports.catalog.journeys(tenant_id)
+        if not wanted <= known.keys():
+            ports.catalog.forget(tenant_id)
+            known = await ports.catalog.journeys(tenant_id)
+        found |= known
+    return found
+
+
 def _allowed(run: _Reached, journey: JourneyRecord | None) -> tuple[Input, ...]:
     """What a run may heed: a paused journey's runs are not moved by time, a stopped one's end."""
     status = "stopped" if journey is None else journey.status
@@ -189,6 +210,26 @@ def _allowed(run: _Reached, journey: JourneyRecord | None) -> tuple[Input, ...]:
 
 def _pause(overdue_ms: int) -> int:
     return min(PAUSED_MOST_MS, max(PAUSED_MS, overdue_ms // 4))
+
+
+async def _find_owing(batch: Mapping[bytes, _Reached], ports: EnginePorts) -> list[bytes]:
+    """Runs that ended, and are claimed all the same: who ended them did not come to take their messages back."""
+    ended = {
+        ident: run.instance
+        for ident, run in batch.items()
+        if run.claim is not None
+        and run.instance is not None
+        and run.instance.status in LEFT
+        and not run.commands
+    }
+    if not ended:
+        return []
+    graphs = await ports.catalog.graphs([(one.journey_id, one.version) for one in ended.values()])
+    for ident, instance in ended.items():
+        graph = graphs.get((instance.journey_id, instance.version))
+        idents = () if graph is None else tuple(messages_of(instance, graph))
+        batch[ident].commands = (Recall(instance, idents),) if idents else ()
+    return list(ended)
 
 
 async def _read_facts(taken: Sequence[tuple[bytes, Instance, Graph]], ports: EnginePorts) -> list[Facts]:
@@ -249,6 +290,7 @@ async def _commit(
     if private:
         await ports.contexts.write(private)
         ports.watcher.reached("written", len(private))
+    await _insure(batch, changed, ports)
     won = await ports.instances.commit([move for _, move in changed])
     ports.watcher.reached("committed", len(changed))
     ports.counter.moved(sum(won), len(won) - sum(won))
@@ -263,6 +305,24 @@ async def _commit(
             run.context = move.context
         run.inputs = ()
     return [ident for ident in lost if _is_read_anew(batch[ident])]
+
+
+async def _insure(
+    batch: Mapping[bytes, _Reached], changed: Sequence[tuple[bytes, Moved]], ports: EnginePorts
+) -> None:
+    """Have runs looked at soon that end now, with messages to take back: whoever dies in between forgets none.
+
+    Those that are claimed come again when the lease ends.
+    """
+    soon_ms = ports.clock.now_ms() + INSURANCE_MS
+    ending = [
+        Planned(ident, soon_ms, move.instance.seq - 1)
+        for ident, move in changed
+        if batch[ident].claim is None and any(isinstance(command, Recall) for command in move.commands)
+    ]
+    if ending:
+        with contextlib.suppress(Transient):  # without an index a run ends all the same
+            await ports.continuations.schedule(ending)
 
 
 def _version_before(run: _Reached) -> int:
@@ -363,6 +423,7 @@ def _planned(ident: bytes, run: _Reached, now_ms: int) -> Planned:
         is_lost = run.reloads > 0
         return Planned(ident, now_ms if is_lost else FORGET, 0)
     if instance.status != "active":
-        return Planned(ident, FORGET, instance.seq)
+        # What could not be taken back is tried again.
+        return Planned(ident, now_ms + run.wait_ms if run.wait_ms else FORGET, instance.seq, instance)
     due_ms = now_ms + run.wait_ms if run.wait_ms else instance.due_ms
     return Planned(ident, due_ms, instance.seq, instance)

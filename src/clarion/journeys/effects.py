@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
+from clarion.journeys.graph import Graph, NotificationSpec
+from clarion.journeys.model import Instance
+
 OWN: Final = -1
 """The rung that stands for a step's own channels (or its only effect)."""
 
@@ -24,3 +27,13 @@ def effect_id(instance_id: bytes, step: str, visit: int, rung: int, at_ms: int) 
     raw[8] = (raw[8] & 0x3F) | _VARIANT
     raw[15] &= 0xF0
     return bytes(raw)
+
+
+def messages_of(instance: Instance, graph: Graph) -> list[bytes]:
+    """The ids of all messages that the last visits of a run's steps asked for."""
+    return [
+        effect_id(instance.instance_id, name, outcome.visit, rung, at_ms)
+        for name, outcome in instance.progress.outcomes.items()
+        if (step := graph.steps.get(name)) is not None and isinstance(step.spec, NotificationSpec)
+        for rung, at_ms in enumerate(outcome.asked, OWN)
+    ]
