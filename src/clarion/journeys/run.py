@@ -146,20 +146,6 @@ class Run:
         """The furthest status of a step's messages, as far as it was read ("": not known)."""
         return self.facts.messages.get((step, visit), "")
 
-    def _tell(self, name: str, outcome: Outcome) -> dict[str, Any]:
-        status = self.message_status(name, outcome.visit) or outcome.result
-        items = self.context.items.get(name)
-        said: dict[str, Any] = {
-            "result": outcome.result,
-            "status": status,
-            "at_ms": outcome.at_ms,
-            "visits": self.progress.visits.get(name, outcome.visit),
-            **{wish: status in statuses for wish, statuses in RANKS.items()},
-        }
-        if items is not None:
-            said |= {"items": items, "count": len(items)}
-        return said
-
     # --------------------------------------------------------------------------------------------- what becomes of it
 
     def note(self, what: str, detail: str = "") -> None:
@@ -236,21 +222,9 @@ class Run:
         self.status, self.reason, self.due_ms = status, reason, NEVER
         self.tell(cast("JourneyEventType", status), reason, self.now_ms - self.before.entered_ms)
         if recall:
-            ids = tuple(self.notification_ids())
+            ids = tuple(_notification_ids(self.before.instance_id, self.progress, self.graph))
             if ids:
                 self.commands.append(Recall(self.before, ids))
-
-    def notification_ids(self) -> list[bytes]:
-        """The ids of all messages that the last visits of its steps asked for."""
-        ids: list[bytes] = []
-        for name, outcome in self.progress.outcomes.items():
-            step = self.graph.steps.get(name)
-            if step is not None and isinstance(step.spec, NotificationSpec):
-                ids += [
-                    effect_id(self.before.instance_id, name, outcome.visit, rung, at_ms)
-                    for rung, at_ms in enumerate(outcome.asked, OWN)
-                ]
-        return ids
 
     def freeze(self) -> Moved:
         """What became of the turn."""
@@ -280,3 +254,32 @@ class Run:
             events=tuple(self._events),
             context=self.context if self._context_changed else None,
         )
+
+
+def _notification_ids(instance_id: bytes, progress: Progress, graph: Graph) -> list[bytes]:
+    """The ids of all messages that the last visits of a run's steps asked for."""
+    ids: list[bytes] = []
+    for name, outcome in progress.outcomes.items():
+        step = graph.steps.get(name)
+        if step is not None and isinstance(step.spec, NotificationSpec):
+            ids += [
+                effect_id(instance_id, name, outcome.visit, rung, at_ms)
+                for rung, at_ms in enumerate(outcome.asked, OWN)
+            ]
+    return ids
+
+
+def _tell_step(run: Run, name: str, outcome: Outcome) -> dict[str, Any]:
+    """What `steps.NAME` says."""
+    status = run.message_status(name, outcome.visit) or outcome.result
+    items = run.context.items.get(name)
+    said: dict[str, Any] = {
+        "result": outcome.result,
+        "status": status,
+        "at_ms": outcome.at_ms,
+        "visits": run.progress.visits.get(name, outcome.visit),
+        **{wish: status in statuses for wish, statuses in RANKS.items()},
+    }
+    if items is not None:
+        said |= {"items": items, "count": len(items)}
+    return said
