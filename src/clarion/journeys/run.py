@@ -122,7 +122,7 @@ class Run:
             scope["context"] = self.context.data
         if "steps" in roots:
             scope["steps"] = {
-                name: self._tell(name, outcome) for name, outcome in self.progress.outcomes.items()
+                name: _tell_step(self, name, outcome) for name, outcome in self.progress.outcomes.items()
             }
         if "events" in roots:
             scope["events"] = {

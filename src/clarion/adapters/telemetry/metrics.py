@@ -50,6 +50,12 @@ class JourneyMetrics:
     """Runs of journeys: how many there are, whether they are on time, and what came of what they asked for."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.moves = Counter(
+            "clarion_journey_transitions",
+            "Transitions of runs of journeys: committed, or lost to somebody who was faster",
+            ["outcome"],
+            registry=registry,
+        )
         self.active = Gauge(
             "clarion_journey_runs", "Runs of journeys that are under way, in this region", registry=registry
         )
@@ -149,12 +155,6 @@ class Metrics:
             ["stage"],
             registry=registry,
             buckets=_STAGE_BUCKETS,
-        )
-        self.journey_moves = Counter(
-            "clarion_journey_transitions",
-            "Transitions of runs of journeys: committed, or lost to somebody who was faster",
-            ["outcome"],
-            registry=registry,
         )
         self.journeys = JourneyMetrics(registry)
         self.queue = QueueMetrics(registry)

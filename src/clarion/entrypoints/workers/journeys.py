@@ -65,8 +65,8 @@ class Steps:
 
     def moved(self, committed: int, lost: int) -> None:
         """Add; see `drive.Counter`."""
-        self._metrics.journey_moves.labels("committed").inc(committed)
-        self._metrics.journey_moves.labels("lost").inc(lost)
+        self._metrics.journeys.moves.labels("committed").inc(committed)
+        self._metrics.journeys.moves.labels("lost").inc(lost)
 
 
 async def run_journeys(worker: Worker, stop: asyncio.Event) -> None:
