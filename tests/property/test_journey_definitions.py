@@ -161,7 +161,7 @@ LEAVES = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(),
-    st.floats(),
+    st.floats(-1e12, 1e12),
     WORDS,
     st.text(max_size=20),
     st.sampled_from(sorted(KINDS)),

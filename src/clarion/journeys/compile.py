@@ -6,28 +6,22 @@ passes by a channel that is not there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import msgspec
 
+from clarion.journeys.bounds import MAX_DEPTH, STEP_LISTS, OutOfBoundsError, check_bounds
 from clarion.journeys.checks import check_graph
-from clarion.journeys.findings import Finding, Report, show
-from clarion.journeys.graph import MAX_STEPS, Graph
+from clarion.journeys.findings import Finding, Report
+from clarion.journeys.graph import Graph
 from clarion.journeys.known import Known
 from clarion.journeys.reach import listens_to, with_needs
 from clarion.journeys.reading.delays import read_zone
-from clarion.journeys.reading.effects import read_optimization
 from clarion.journeys.reading.entry import read_entry, read_exits, read_goals
 from clarion.journeys.reading.fields import Fields, Found, is_list, is_object
+from clarion.journeys.reading.messages import read_optimization
 from clarion.journeys.reading.places import ON_ERROR, Placed, read_on_error
 from clarion.journeys.reading.ways import Setting
-
-MAX_DEPTH: Final = 100
-"""Of the JSON. Steps within steps may be 20 levels deep (`places.MAX_LEVELS`), at four levels of JSON each."""
-
-MAX_VALUES: Final = 50_000
-"""Values of the JSON: a definition of a thousand steps has some ten thousand."""
 
 MAX_SENDS: Final = 1_000
 
@@ -49,7 +43,6 @@ _OF_DECIDE: Final = (
     "frequency_caps",
     "respect_frequency_caps",
 )
-_LISTS: Final = ("steps", "nodes", "flow")
 
 
 class Compiled(msgspec.Struct, frozen=True):
@@ -64,8 +57,12 @@ def compile_journey(raw: object, known: Known | None = None) -> Compiled:
 
     `known`: what the tenant has, to find what is missing; None (or a None in it): that is not looked at.
     """
-    report = Report()
-    graph = _compile(raw, known or Known(), report) if _is_bounded(raw, report) else None
+    report, graph = Report(), None
+    try:
+        check_bounds(raw)
+        graph = _compile(raw, known or Known(), report)
+    except OutOfBoundsError as error:
+        report.error("", str(error))
     return Compiled(None if report.has_errors else graph, report.close())
 
 
@@ -75,7 +72,7 @@ def _compile(raw: object, known: Known, report: Report) -> Graph | None:
         return None
     top = Fields(cast("dict[str, Any]", raw), "", report)
     inner = top.peek("journey", "definition")
-    if inner is not None and isinstance(inner.value, dict) and not top.has(*_LISTS):
+    if inner is not None and isinstance(inner.value, dict) and not top.has(*STEP_LISTS):
         top.unfold(inner.name)
     name = top.text("name", "journey_name", "title") or top.text("journey_id", "id")
     if not name or len(name) > 200:  # noqa: PLR2004  contracts.commands.Name
@@ -89,7 +86,7 @@ def _compile(raw: object, known: Known, report: Report) -> Graph | None:
     setting = _read_setting(top, settings, zone, placed)
     entry = read_entry(top, settings, zone)
     exits, goals = read_exits(top), read_goals([top, settings])
-    steps = top.take(*_LISTS)
+    steps = top.take(*STEP_LISTS)
     first = placed.begin(steps, setting) if steps is not None else None
     if steps is None or first is None:
         report.error("steps", "a journey has steps: add at least one")
@@ -150,42 +147,4 @@ def _names(variables: Found | None) -> frozenset[str] | None:
     return frozenset(name for name in listed if isinstance(name, str))
 
 
-def _is_bounded(raw: object, report: Report) -> bool:
-    """Whether it is small and plain enough to be read. Walks without recursion, and stops at the first bound."""
-    waiting: list[tuple[object, int]] = [(raw, 0)]
-    seen = steps = 0
-    while waiting:
-        value, depth = waiting.pop()
-        seen += 1
-        if depth > MAX_DEPTH or seen > MAX_VALUES:
-            what = "deep" if depth > MAX_DEPTH else "large"
-            report.error("", f"this definition is too {what} to be read: split it into several journeys")
-            return False
-        if isinstance(value, dict):
-            members = cast("Mapping[Any, Any]", value)
-            odd = next((name for name in members if not isinstance(name, str)), None)
-            if odd is not None:
-                report.error(
-                    "", f"the name {show(odd)} of a field is no text: put it between quotation marks"
-                )
-                return False
-            listed = [members[name] for name in _LISTS if isinstance(members.get(name), list)]
-            steps += sum(len(cast("list[Any]", one)) for one in listed)
-            if steps > MAX_STEPS:
-                report.error(
-                    "steps",
-                    f"a journey has {MAX_STEPS} steps at most, and this has more: split it into several",
-                )
-                return False
-            waiting.extend((member, depth + 1) for member in members.values())
-        elif isinstance(value, list):
-            waiting.extend((member, depth + 1) for member in cast("list[Any]", value))
-        elif not isinstance(value, str | int | float | bool | None):
-            report.error(
-                "", "it holds a value that JSON does not have, such as a date: put it between quotation marks"
-            )
-            return False
-    return True
-
-
-__all__ = ["Compiled", "Finding", "Known", "compile_journey"]
+__all__ = ["MAX_DEPTH", "Compiled", "Finding", "Known", "compile_journey"]

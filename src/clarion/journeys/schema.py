@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from clarion.contracts.channels import CHANNELS
 from clarion.journeys.graph import MAX_STEPS
-from clarion.journeys.reading.effects import ABSENT_CHANNELS, CHANNEL_WORDS
 from clarion.journeys.reading.kinds import KINDS
+from clarion.journeys.reading.messages import ABSENT_CHANNELS, CHANNEL_WORDS
 
 SCHEMA_ID: Final = "https://clarion.invalid/schemas/journey.json"
 

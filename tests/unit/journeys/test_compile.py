@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -467,6 +468,15 @@ def test_errors_of_the_whole() -> None:
     assert errors_of({**journey(MAIL), True: 1}) == [
         ("", "the name true of a field is no text: put it between quotation marks")
     ]
+
+
+@pytest.mark.parametrize(
+    "value", ["\0", "\ud800", float("nan"), float("inf"), 1 << 64, date(2026, 1, 1), b"x"], ids=repr
+)
+def test_what_json_or_a_store_cannot_hold_is_refused(value: Any) -> None:
+    found = errors_of(journey({**MAIL, "data": {"a": [value]}}))
+
+    assert len(found) == 1
 
 
 def test_warnings_say_what_will_happen() -> None:

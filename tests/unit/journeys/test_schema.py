@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-import jsonschema
+import jsonschema_rs
 import pytest
 import yaml
 
@@ -16,7 +16,7 @@ from clarion.journeys.schema import COMMON, KIND_FIELDS, SETTINGS, TRIGGER, jour
 from tests.unit.journeys.definitions import BROKEN, SOUND
 
 PAGE: Final = Path(__file__).parents[3] / "docs/reference/journeys.md"
-_VALIDATOR: Final[Any] = jsonschema.Draft202012Validator(journey_schema())
+_VALIDATOR: Final[Any] = jsonschema_rs.Draft202012Validator(journey_schema())
 
 
 def refusals(definition: Any) -> list[str]:
@@ -25,7 +25,7 @@ def refusals(definition: Any) -> list[str]:
 
 
 def test_the_schema_is_one() -> None:
-    jsonschema.Draft202012Validator.check_schema(journey_schema())
+    jsonschema_rs.meta.validate(journey_schema())
 
 
 @pytest.mark.parametrize("name", SOUND)

@@ -13,6 +13,10 @@ from clarion.contracts.commands import FALLBACK_WAIT_S
 from clarion.journeys.durations import FORMS, read_span
 from clarion.journeys.findings import Report, show
 
+MAX_BODY_BYTES: Final = 65_536
+MAX_ENTRIES: Final = 100
+"""Of maps and lists that are small by nature."""
+
 MAX_TEXT: Final = 2_000
 """Characters of a text field that is no condition."""
 
@@ -200,6 +204,12 @@ class Fields:
 def _wrong(fields: Fields, found: Found, expected: str, default: T) -> T:
     fields.report.error(found.path, f"{show(found.value)} stands here, where {expected} is expected")
     return default
+
+
+def check_size(values: dict[str, Any] | None, fields: Fields, name: str) -> None:
+    """Say where a free object is larger than can be carried."""
+    if values and len(msgspec.json.encode(values)) > MAX_BODY_BYTES:
+        fields.report.error(fields.path, f"its {name} is larger than 64 KB: make it smaller")
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:

@@ -9,16 +9,9 @@ from typing import Final, TypeAlias
 from clarion.journeys.findings import show
 from clarion.journeys.graph import Spec
 from clarion.journeys.reading.delays import is_delay_text
-from clarion.journeys.reading.effects import (
-    ABSENT_CHANNELS,
-    CHANNEL_WORDS,
-    read_fetch,
-    read_notification,
-    read_profile,
-    read_start,
-    read_webhook,
-)
+from clarion.journeys.reading.effects import read_fetch, read_profile, read_start, read_webhook
 from clarion.journeys.reading.fields import Fields
+from clarion.journeys.reading.messages import ABSENT_CHANNELS, CHANNEL_WORDS, read_notification
 from clarion.journeys.reading.rules import EVENT
 from clarion.journeys.reading.steps import (
     CASES,
