@@ -63,6 +63,8 @@ async def test_a_draft_is_rehearsed_without_being_saved(caller: Caller):
         ({"users": [{**ANN, "timezone": "Mars/Olympus"}]}, "users[0].timezone"),
         ({"events": [{"event": "signed_up", "at": "soon"}]}, "events[0].at"),
         ({"users": 501}, "users"),
+        ({"start": "0001-01-01T00:00:00Z"}, "start"),
+        ({"users": 500, "events": [{"event": "signed_up"}] * 201}, "events"),
         ({"users": 500, "habits": [{"event": "visit", "per_day": 100}]}, "habits"),
     ],
 )

@@ -30,7 +30,7 @@ MOST_USERS: Final = 500
 
 MOST_DAYS: Final = 90
 MOST_DONE: Final = 100_000
-"""What users do by habit in all."""
+"""What users do in all, by habit or as events."""
 
 LONGEST_S: Final = 20.0
 TOLD: Final = 5
@@ -134,9 +134,13 @@ def _told(words: SimulateBody) -> SimulateBody:
     """The words within bounds, with the users who are told of. Raises Invalid."""
     users = words.users
     names = [f"user-{n}" for n in range(1, users + 1)] if isinstance(users, int) else [u.id for u in users]
-    done = sum(habit.per_day for habit in words.habits) * words.days * len(names)
-    if done > MOST_DONE:
-        raise Invalid(f"they would do {done:,.0f} things, of {MOST_DONE:,} at most", "habits")
+    done = {
+        "habits": sum(habit.per_day for habit in words.habits) * words.days * len(names),
+        "events": sum(1 if event.user else len(names) for event in words.events),
+    }
+    for path, times in done.items():
+        if times > MOST_DONE:
+            raise Invalid(f"they would do {times:,.0f} things, of {MOST_DONE:,} at most", path)
     return words if words.details else replace(words, details=names[:TOLD])
 
 

@@ -51,6 +51,10 @@ PLACES: Final[Mapping[str, float]] = {
 
 CHANNEL_SHARES: Final[Mapping[Channel, float]] = {"email": 0.97, "push": 0.55, "sms": 0.6}
 
+EARLIEST_MS: Final = 946_684_800_000
+LATEST_MS: Final = 4_102_444_800_000
+"""2000 and 2100 (UTC): where the laws, clocks and ids of real messages have a meaning."""
+
 _MICROS: Final = 1_000_000
 
 
@@ -165,7 +169,10 @@ def read_instant(value: Instant, begin_ms: int, path: str) -> int:
 def _start(text: str) -> int:
     if text.lstrip().startswith(("+", "-")):
         raise Invalid("the start is an instant: 2026-11-23T09:00:00+01:00", "start")
-    return read_instant(text, 0, "start")
+    begin_ms = read_instant(text, 0, "start")
+    if not EARLIEST_MS <= begin_ms < LATEST_MS:
+        raise Invalid("a rehearsal begins after 2000 and before 2100", "start")
+    return begin_ms
 
 
 def _span(value: Span, path: str) -> int:
