@@ -30,6 +30,7 @@ from clarion.orchestration.model import (
     KeyBusy,
     KeyReused,
     Overtaken,
+    Repeated,
     Replayed,
 )
 from clarion.tenancy.api_keys import require_scope
@@ -256,7 +257,8 @@ async def _answer_once(call: Call) -> Reply:
 
     outcome = await call.services.idempotency.run(call.principal, claim, work)
     match outcome:
-        case KeyBusy() | Overtaken():
+        case KeyBusy() | Overtaken() | Repeated():
+            # Only the first comes of a key; the others end chunks of broadcasts, and messages of runs.
             raise KeyInUse
         case KeyReused():
             raise KeyMismatch
