@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from clarion.delivery.model import Capabilities
 from clarion.settings import Settings
 from clarion.testing.smtp import Fault, SinkReport
+from tests.live.fixtures import Live
 
 LANES: Final = Settings.model_fields["dispatch_loops"].default + 1
 """Batches that one worker has under way on a channel: its general lanes, and the one for urgent work."""
@@ -52,3 +58,42 @@ class Measure:
 
 
 Measuring = Callable[..., Measure]
+
+
+class Mortal:
+    """A worker on the instance's stores that lives again at once after each death: its supervisor would wait longer."""
+
+    def __init__(self, live: Live) -> None:
+        self._environment = live.instance.environment_of("worker") | {"CLARION_METRICS_PORT": "0"}
+        self._environment.pop("CLARION_READY_FD", None)
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def live(self) -> None:
+        """Begin a life."""
+        command = (sys.executable, "-m", "clarion.entrypoints.workers.main")
+        self._process = await asyncio.create_subprocess_exec(*command, env=self._environment)
+
+    async def dies(self) -> None:
+        """Return when it has ended by itself."""
+        if self._process is not None:
+            await self._process.wait()
+
+    async def die(self) -> None:
+        """End it by SIGKILL."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+
+
+@asynccontextmanager
+async def mortal_worker(live: Live) -> AsyncGenerator[Mortal]:
+    """A worker that may be killed, in place of the instance's own, which stands still meanwhile."""
+    mortal = Mortal(live)
+    own = live.instance.signal("worker", signal.SIGSTOP)
+    try:
+        await mortal.live()
+        yield mortal
+    finally:
+        await mortal.die()
+        os.kill(own, signal.SIGCONT)

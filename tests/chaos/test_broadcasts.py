@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
-import signal
-import sys
 from collections import Counter
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -17,7 +12,7 @@ import pytest
 
 from clarion.contracts.statuses import TERMINAL
 from clarion.testing.waiting import eventually
-from tests.chaos.support import Measuring
+from tests.chaos.support import Measuring, mortal_worker
 from tests.live.fixtures import Live
 from tests.live.support import Person, count, fetch, ledger_holds
 
@@ -32,39 +27,6 @@ NOTHING: Final = {"sent": -1}
 PATIENCE_S: Final = 100 + N / 500
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(2 * PATIENCE_S)]
-
-
-class Mortal:
-    """A worker on the instance's stores that lives again at once after each death: its supervisor would wait longer."""
-
-    def __init__(self, live: Live) -> None:
-        self._environment = live.instance.environment_of("worker") | {"CLARION_METRICS_PORT": "0"}
-        self._environment.pop("CLARION_READY_FD", None)
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def live(self) -> None:
-        """Begin a life."""
-        command = (sys.executable, "-m", "clarion.entrypoints.workers.main")
-        self._process = await asyncio.create_subprocess_exec(*command, env=self._environment)
-
-    async def die(self) -> None:
-        """End it by SIGKILL."""
-        if self._process is not None:
-            self._process.kill()
-            await self._process.wait()
-
-
-@asynccontextmanager
-async def mortal_worker(live: Live) -> AsyncGenerator[Mortal]:
-    """A worker that may be killed, in place of the instance's own, which stands still meanwhile."""
-    mortal = Mortal(live)
-    own = live.instance.signal("worker", signal.SIGSTOP)
-    try:
-        await mortal.live()
-        yield mortal
-    finally:
-        await mortal.die()
-        os.kill(own, signal.SIGCONT)
 
 
 async def test_a_worker_killed_ten_times_during_a_broadcast(live: Live, person: Person, measure: Measuring):
