@@ -16,6 +16,7 @@ from clarion.testing.instance import Instance
 from clarion.testing.waiting import eventually
 from tests.live.canaries import dump, files, find
 from tests.live.fixtures import Live
+from tests.live.journeys import draw, enter, stands
 from tests.live.support import Person, run_clarion
 
 
@@ -34,7 +35,7 @@ async def streams(instance: Instance) -> bytes:
 
 async def live_through(person: Person) -> tuple[str, dict[str, str]]:
     """A user in Germany to whom something happens; her id, and the words that nobody else says, by place."""
-    places = ("email", "attribute", "device", "context", "event", "wording", "data", "metadata")
+    places = ("email", "attribute", "device", "context", "event", "wording", "data", "metadata", "entry")
     words = {place: f"canary{secrets.token_hex(8)}" for place in places}
     words["phone"] = f"+49151{secrets.randbelow(10**8):08d}"
     name = f"user-{secrets.token_hex(6)}"
@@ -54,6 +55,8 @@ async def live_through(person: Person) -> tuple[str, dict[str, str]]:
     )
     word = {"user_id": name, "channel": "email", "category": "marketing", "consented": True, "source": "form"}
     await person.get("POST /compliance/consent", {**word, "wording": words["wording"]})
+    journey_id = await draw(person, {"id": "pause", "type": "wait", "event": "returned", "timeout": "1h"})
+    await stands(person, journey_id, await enter(person, journey_id, name, page=words["entry"]), "pause")
     said = {"subject": words["data"], "body": "Hello"}
     sent = await person.notify(user_id=name, data=said, metadata={"order": words["metadata"]})
     await person.ends(sent["notification_id"])

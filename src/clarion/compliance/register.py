@@ -24,7 +24,7 @@ _DATA: Final = (
     "place and language: country, region, time zone, language",
     "choice: consent with its evidence, objections, preferences, quiet hours",
     "messages: contents, decisions, attempts, what became of them",
-    "behaviour: events, opens and clicks where they are followed, real-time context",
+    "behaviour: events, opens and clicks where they are followed, real-time context, journeys",
 )
 _MEASURES: Final = (
     "addresses, attributes, devices, events and evidence are sealed with a key of each user (AES-256-GCM)",

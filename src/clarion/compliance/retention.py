@@ -30,6 +30,12 @@ KEPT: Final = (
         REGION_DAYS,
         "their day is over, less by category",
     ),
+    Kept(
+        "runs of journeys with their timelines",
+        REGION_DAYS,
+        "they ended; the last of each journey stays as a date",
+    ),
+    Kept("what runs of journeys know of a user", 1, "the run ended, under the user's own key"),
     Kept("real-time context", 30, "after the last change"),
     Kept("events of users", 30, "after they were received; counts stay with the profile"),
     Kept("devices that nobody uses", 270, "after they were seen last"),
@@ -43,6 +49,7 @@ KEPT: Final = (
     Kept("addresses that stay silent, as keyed hashes", None, "the user opts in again"),
     Kept("audit log", 2557, "after the act"),
     Kept("what was promised and settled by day", None, "for as long as the ledger is", personal=False),
+    Kept("counts of journeys by step and day", None, "for as long as the tenant is", personal=False),
     Kept("costs by day", None, "for as long as the tenant is", personal=False),
 )
 """Where the user is erased, all that is personal goes before its time."""

@@ -18,6 +18,7 @@ from clarion.adapters.postgres.ledger import PostgresLedger
 from clarion.adapters.postgres.migrate import migrate
 from clarion.adapters.postgres.outbox import PostgresOutbox
 from clarion.adapters.postgres.parking import PostgresParking
+from clarion.adapters.valkey.continuations import ValkeyContinuations
 from clarion.bootstrap import Region, open_region
 from clarion.contracts.channels import CHANNELS
 from clarion.entrypoints.cli.instance import borrowed_settings
@@ -94,7 +95,14 @@ def _look_at_machine(data: Path) -> list[Finding]:
 async def _look_at_region(settings: Settings) -> AsyncGenerator[Finding]:
     async with open_region(settings, "doctor") as region:
         yield Finding("stores", ok=True, seen="Postgres and Valkey answer, the master key fits")
-        for look in (_look_at_clock, _look_at_queue, _look_at_outbox, _look_aside, _look_at_ledger):
+        for look in (
+            _look_at_clock,
+            _look_at_queue,
+            _look_at_outbox,
+            _look_at_journeys,
+            _look_aside,
+            _look_at_ledger,
+        ):
             yield await look(region)
 
 
@@ -118,6 +126,13 @@ async def _look_at_outbox(region: Region) -> Finding:
     events, age_s = await PostgresOutbox(region.pools).backlog()
     advice = "is a worker with the events role running?"
     return Finding("outbox", age_s < MOST_OUTBOX_AGE_S, f"{events:,} events, oldest {age_s:.0f} s", advice)
+
+
+async def _look_at_journeys(region: Region) -> Finding:
+    lag_ms = await ValkeyContinuations(region.valkey, region.settings.region).lag_ms(region.clock.now_ms())
+    advice = "is a worker with the journeys role running? more of them share the work"
+    late_s = lag_ms / 1000
+    return Finding("journeys", late_s < GRACE_S, f"the latest run has been due for {late_s:.0f} s", advice)
 
 
 async def _look_aside(region: Region) -> Finding:
