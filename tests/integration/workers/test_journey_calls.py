@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -73,11 +74,13 @@ def says(body: Any, status: int = 200, headers: str = "") -> Answer:
 
 async def drips(writer: asyncio.StreamWriter) -> None:
     """A byte at a time, for ever."""
+    never = asyncio.Event()
     writer.write(b"HTTP/1.1 200 X\r\nContent-Length: 100000\r\n\r\n")
     while True:
         writer.write(b" ")
         await writer.drain()
-        await asyncio.sleep(0.05)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(never.wait(), 0.05)
 
 
 def as_the_page_says() -> Callable[[str, dict[str, str], bytes], bool]:
