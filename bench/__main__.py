@@ -39,6 +39,8 @@ NAMES: Final = (
     "opt_out",
     "journey_steps",
     "journey_waiting",
+    "journey_trigger",
+    "journey_kills",
     "journey_simulate",
 )
 MODULES: Final = {"import": "import_users"}

@@ -8,6 +8,7 @@ looks at. The row decides alone whether there is a run: of two entries at once, 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -264,12 +265,9 @@ async def _enter(
         for i, run in runs.items()
         if run.instance.context_version
     ]
-    if private:
-        await ports.contexts.write(private)
     instances = [run.instance for run in runs.values()]
-    await ports.continuations.schedule(
-        [Planned(one.instance_id, one.due_ms + INSURANCE_MS, 0) for one in instances]
-    )
+    insurance = [Planned(one.instance_id, one.due_ms + INSURANCE_MS, 0) for one in instances]
+    await asyncio.gather(ports.contexts.write(private), ports.continuations.schedule(insurance))
     entered = await ports.instances.enter(list(runs.values()))
     await ports.continuations.schedule(
         [
