@@ -76,7 +76,8 @@ class Post:
             else:
                 answers.append(None)
                 asked.append((run, send, checked))
-        decisions = iter(self._decide([checked for _, _, checked in asked], now_ms))
+        candidates = [Candidate(checked.draft, checked.card) for _, _, checked in asked]
+        decisions = iter(decide(candidates, self._predictor, Limits(), now_ms))
         asking = iter(asked)
         return [answer or self._take(*next(asking), next(decisions), now_ms) for answer in answers]
 
@@ -129,10 +130,6 @@ class Post:
         if not asked:
             return checked
         return with_caps_used(checked, [self._used[one.user_id, one.scope, one.day] for one in asked])
-
-    def _decide(self, checked: Sequence[Checked], now_ms: int) -> list[Decision]:
-        candidates = [Candidate(one.draft, one.card) for one in checked]
-        return decide(candidates, self._predictor, Limits(), now_ms)
 
     def _take(self, run: int, send: Send, checked: Checked, decision: Decision, now_ms: int) -> Done:
         if not decision.choices:
