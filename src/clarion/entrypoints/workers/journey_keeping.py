@@ -29,7 +29,7 @@ OUTBOX_BATCH: Final = 16
 """Batches a step: each holds the events of one committed batch of transitions, some hundreds under load."""
 
 PUBLISH_IDLE_S: Final = 0.1
-OBSERVE_EVERY_S: Final = 5.0
+OBSERVE_EVERY_S: Final = 10.0
 KEEP_EVERY_S: Final = 3_600.0
 PAGE: Final = 1_000
 DAY_MS: Final = 86_400_000
@@ -129,5 +129,5 @@ def _kind(command: Command) -> str:
     if isinstance(command, Send):
         return "notification"
     if isinstance(command, Ask):
-        return type(command.spec).__name__.removesuffix("Spec").lower()
+        return str(command.spec.__struct_config__.tag)
     return "recall"
