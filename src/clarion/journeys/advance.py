@@ -44,7 +44,7 @@ def _turn(turn: Turn, now_ms: int) -> Moved:
             heed(run, reached)
     if run.is_active:
         _keep_bounds(run)
-    if run.is_active:
+    if run.is_active and not turn.held:
         _walk(run, asks_again=any(isinstance(reached, Due) for reached in turn.inputs))
     return run.freeze()
 

@@ -115,6 +115,7 @@ class _Reached(msgspec.Struct):
     claim: Claim | None = None
     commands: tuple[Command, ...] = ()
     wait_ms: int = 0
+    held: bool = False
     reloads: int = 0
     rounds: int = 0
 
@@ -169,7 +170,9 @@ async def _advance(batch: Mapping[bytes, _Reached], ports: EnginePorts) -> dict[
     taken: list[tuple[bytes, Instance, Graph]] = []
     for ident, instance in active.items():
         run, graph = batch[ident], graphs.get((instance.journey_id, instance.version))
-        run.inputs = _allowed(run, journeys.get(instance.journey_id))
+        journey = journeys.get(instance.journey_id)
+        run.held = journey is not None and journey.status == "paused"
+        run.inputs = _allowed(run, journey)
         if graph is None or not run.inputs:
             run.wait_ms = _pause(now_ms - instance.due_ms)
         else:
@@ -177,7 +180,7 @@ async def _advance(batch: Mapping[bytes, _Reached], ports: EnginePorts) -> dict[
     facts = await _read_facts(taken, ports)
     await _read_contexts(batch, taken, ports)
     turns = [
-        Turn(instance, graph, batch[ident].inputs, known, batch[ident].context)
+        Turn(instance, graph, batch[ident].inputs, known, batch[ident].context, batch[ident].held)
         for (ident, instance, graph), known in zip(taken, facts, strict=True)
     ]
     moves = advance(turns, now_ms)

@@ -202,13 +202,17 @@ Input: TypeAlias = Due | Occurred | Reported | Done | Ended
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """One run with what reached it, in order. `context` None: it was not read, for no step within reach needs it."""
+    """One run with what reached it, in order. `context` None: it was not read, for no step within reach needs it.
+
+    `held`: its journey is paused. What reached it is heeded, exits too, and no step is taken.
+    """
 
     instance: Instance
     graph: Graph
     inputs: tuple[Input, ...]
     facts: Facts = Facts()
     context: Context | None = None
+    held: bool = False
 
 
 class Send(msgspec.Struct, frozen=True):

@@ -292,6 +292,19 @@ def test_a_digest_hands_over_what_it_collected():
     assert run.instance.step == "hello"
 
 
+def test_a_run_of_a_paused_journey_heeds_and_takes_no_step():
+    run = Running(
+        {"id": "w", "type": "wait", "event": "clicked", "timeout": "1d"}, message(), exit_conditions=["gone"]
+    )
+    run.move(BEGAN)
+    (moved,) = advance([Turn(run.instance, run.graph, (did("clicked", BEGAN + 1),), held=True)], BEGAN + 1)
+    assert (moved.instance.step, moved.commands) == ("hello", ())
+    (ended,) = advance([Turn(moved.instance, run.graph, (did("gone", BEGAN + 2, 2),), held=True)], BEGAN + 2)
+    assert ended.instance.status == "exited"
+    (resumed,) = advance([Turn(moved.instance, run.graph, (Due(),))], BEGAN + 3)
+    assert [type(command) for command in resumed.commands] == [Send]
+
+
 def test_an_erased_user_ends_at_once_with_nothing_left_to_send():
     run = Running(message(), {"id": "w", "type": "wait", "delay": "7d"})
     run.move(BEGAN)
