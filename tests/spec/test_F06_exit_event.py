@@ -46,7 +46,7 @@ async def test_F06_an_exit_event_ends_a_run_at_once_while_it_waits(sender: Perso
 async def test_F06_what_has_not_gone_out_is_taken_back(sender: Person, sink: SmtpSink):
     """Her message waits for the end of her quiet hours when she leaves."""
     await sender.users(1, timezone=at_noon())
-    quiet = {"quiet_hours": {"start": "08:00", "end": "20:00"}}
+    quiet = {"quiet_hours": {"start": "11:00", "end": "14:00"}}
     await sender.get("PUT /users/user-0/preferences", quiet)
     await sender.get("PUT /categories/news", {"class": "marketing"})
     await sender.get("PUT /templates/news", {"category": "news", "channels": {"email": NEWS}})
@@ -61,7 +61,7 @@ async def test_F06_what_has_not_gone_out_is_taken_back(sender: Person, sink: Smt
     run = await enter(sender, journey_id, "user-0")
     await stands(sender, journey_id, run, "days")
     (waits,) = await sender.deliveries()
-    assert waits["status"] == "scheduled", waits
+    assert waits["status"] == "ml_scheduled", waits
     await did(sender, "user-0", "purchase")
 
     assert (await ends(sender, journey_id, run))["reason"] == "purchase"
@@ -70,5 +70,5 @@ async def test_F06_what_has_not_gone_out_is_taken_back(sender: Person, sink: Smt
         (delivery,) = await sender.deliveries()
         return str(delivery["status"])
 
-    assert await eventually(status, lambda one: one != "scheduled") == "cancelled"
+    assert await eventually(status, lambda one: one != "ml_scheduled") == "cancelled"
     assert not await sink.messages()

@@ -18,6 +18,7 @@ from clarion.adapters.postgres.journey_effects import (
     PostgresWebhookGenerations,
 )
 from clarion.adapters.valkey.continuations import ValkeyContinuations
+from clarion.audience.segments import SegmentAudience
 from clarion.bootstrap import Region
 from clarion.journeys.catalog import CachedJourneys
 from clarion.journeys.facts import FactPorts, StoreFacts
@@ -74,6 +75,7 @@ def trigger_ports(parts: JourneyParts, region: Region, facts: FactSource) -> Tri
         parts.continuations,
         region.users,
         PostgresKnownUsers(region.pools),
+        SegmentAudience(region.segments),
         facts,
         region.clock,
         region.settings.region,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -69,6 +69,14 @@ class Begun(msgspec.Struct, frozen=True):
     created: bool
 
 
+class Segments(Protocol):
+    """Segments, as entries ask for them."""
+
+    async def members_among(self, tenant_id: bytes, segment: str, user_ids: Sequence[int]) -> frozenset[int]:
+        """Those of these users who are in the tenant's segment of this name now. Raises NotFound, Transient."""
+        ...
+
+
 class TriggerPorts(msgspec.Struct, frozen=True):
     """The outside, as entries use it. `nonce`: 40 random bits."""
 
@@ -78,6 +86,7 @@ class TriggerPorts(msgspec.Struct, frozen=True):
     continuations: Continuations
     users: UserFinder
     known: KnownUsers
+    segments: Segments
     facts: FactSource
     clock: Clock
     region: str
@@ -101,6 +110,7 @@ async def trigger(asks: Sequence[EntryAsk], ports: TriggerPorts) -> list[Result]
     """
     results: list[Result | None] = [None] * len(asks)
     wishes = await _find(asks, ports, results)
+    await _check_segments(wishes, ports, results)
     await _check_audience(wishes, ports, results)
     now_ms = ports.clock.now_ms()
     idents = split_ids(make_ids(len(wishes), now_ms))
@@ -177,6 +187,32 @@ async def _there(asks: Sequence[EntryAsk], known: KnownUsers) -> frozenset[int]:
     """Those of the users by number who are (still) there: what she did may be heard of after her erasure."""
     numbers = {ask.user_id for ask in asks if ask.user_id}
     return frozenset(await known.read(sorted(numbers))) if numbers else frozenset()
+
+
+async def _check_segments(
+    wishes: dict[int, _Wish], ports: TriggerPorts, results: list[Result | None]
+) -> None:
+    """Take out who is not in the segment that a journey is for."""
+    asked: dict[tuple[bytes, str], dict[int, int]] = {}
+    for i, wish in wishes.items():
+        if wish.graph.entry.audience_segment:
+            key = (wish.ask.tenant_id, wish.graph.entry.audience_segment)
+            asked.setdefault(key, {})[i] = wish.user_id
+    for (tenant_id, segment), users in asked.items():
+        refusal: ClarionError = Refused(
+            f"the journey is for the segment {segment!r}, and this user is not in it", NOT_ENTERED
+        )
+        try:
+            members = await ports.segments.members_among(tenant_id, segment, sorted(set(users.values())))
+        except NotFound:
+            members, refusal = (
+                frozenset[int](),
+                Conflict(f"the journey is for the segment {segment!r}, and there is none"),
+            )
+        for i, user_id in users.items():
+            if user_id not in members:
+                del wishes[i]
+                results[i] = refusal
 
 
 async def _check_audience(

@@ -180,6 +180,16 @@ async def test_who_may_not_enter_is_told_why(trip: Trip):
     assert "resume" in drained.detail
 
 
+async def test_a_journey_for_a_segment_takes_its_members_only(trip: Trip):
+    audience = {"segment": "paying"}
+    journey = await trip.draw({"type": "api"}, audience_rules=audience)
+    assert isinstance(await trip.ask(journey), Conflict)
+    await trip.caller.call("PUT /segments/paying", {"expression": 'user.plan == "pro"'})
+    await trip.caller.user("bea", attributes={"plan": "free"})
+    assert isinstance(await trip.ask(journey, "bea"), Refused)
+    assert isinstance(await trip.ask(journey), Begun)
+
+
 @pytest.mark.parametrize(
     ("policy", "second"), [("never", Refused), ("always", Begun), ("30d", Refused), ("one_at_a_time", Begun)]
 )

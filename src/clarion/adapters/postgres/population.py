@@ -63,6 +63,18 @@ class PostgresPopulation:
             records = await connection.fetch(text, *statement.values)
         return [Candidate(*record.values()) for record in records]
 
+    async def candidates_among(
+        self, tenant_id: bytes, bounds: Bounds, user_ids: Sequence[int]
+    ) -> list[Candidate]:
+        """Those of these who may be in; see `Population.candidates_among`."""
+        statement = Statement(tenant_id)
+        upper, lower = statement.condition(bounds.upper), statement.condition(bounds.lower)
+        users = statement.value(list(user_ids))
+        text = statement.finish(self._sql["candidates_among"], upper=upper, lower=lower, users=users)
+        async with self._asking() as connection:
+            records = await connection.fetch(text, *statement.values)
+        return [Candidate(*record.values()) for record in records]
+
     async def tallies(self, tenant_id: bytes, user_ids: Sequence[int], events: Sequence[str]) -> list[Tally]:
         """What these users did of these; see `Population.tallies`."""
         async with self._pools.pipeline() as connection:

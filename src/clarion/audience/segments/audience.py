@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 import msgspec
@@ -47,6 +47,22 @@ class SegmentAudience:
             if members:
                 return members
         return []
+
+    async def members_among(self, tenant_id: bytes, segment: str, user_ids: Sequence[int]) -> frozenset[int]:
+        """Those of these users who are in the tenant's segment of this name now. Raises NotFound, Transient."""
+        found = await self.resolve(tenant_id, segment)
+        compiled = compile_segment(
+            found.expression, TraitBlinder(tenant_id, self._ports.sealer).term, found.as_of_ms
+        )
+        sources = self._ports.sources
+        members: set[int] = set()
+        for start in range(0, len(user_ids), JUDGED_AT_ONCE):
+            portion = await sources.population.candidates_among(
+                tenant_id, compiled.bounds, user_ids[start : start + JUDGED_AT_ONCE]
+            )
+            judged = await judge_candidates(tenant_id, portion, compiled, found.as_of_ms, sources)
+            members |= {one.user_id for one in judged}
+        return frozenset(members)
 
 
 class Span(msgspec.Struct, frozen=True):

@@ -61,6 +61,12 @@ class Population(Protocol):
         """The next who meet the upper bound, by rising user id; those who meet the lower one are sure."""
         ...
 
+    async def candidates_among(
+        self, tenant_id: bytes, bounds: Bounds, user_ids: Sequence[int]
+    ) -> list[Candidate]:
+        """Those of these users who meet the upper bound; those who meet the lower one are sure."""
+        ...
+
     async def tallies(self, tenant_id: bytes, user_ids: Sequence[int], events: Sequence[str]) -> list[Tally]:
         """What these users did of these; nothing where they never did."""
         ...

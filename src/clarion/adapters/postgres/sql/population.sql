@@ -19,6 +19,13 @@ FROM user_profiles p {joins}
 WHERE p.tenant_id = $1 AND p.user_id > {after}::bigint AND {upper}
 ORDER BY p.user_id LIMIT {limit}::bigint
 
+-- name: candidates_among
+SELECT p.user_id, p.external_id, p.timezone, p.language, p.country, p.region, p.preferred_channel, p.reachable, p.created_at,
+       p.sealed, p.ml_features, {lower} AS is_sure
+FROM user_profiles p {joins}
+WHERE p.tenant_id = $1 AND p.user_id = ANY({users}::bigint[]) AND {upper}
+ORDER BY p.user_id
+
 -- name: fill_members
 -- Everybody who meets the condition, as one attempt's members; nothing where the attempt is no longer the one under way.
 INSERT INTO segment_members (segment_id, snapshot, user_id, tenant_id)
