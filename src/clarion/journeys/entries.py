@@ -18,7 +18,7 @@ from clarion.journeys.graph import PROFILE, Entry, Graph
 from clarion.journeys.occasions import date_within, last_time
 from clarion.journeys.ports import JourneyRecord
 from clarion.journeys.trigger import Begun, EntryAsk, TriggerPorts, stub_run, trigger
-from clarion.kernel.errors import NotFound, Permanent
+from clarion.kernel.errors import NotFound, Permanent, Transient
 from clarion.kernel.ids import format_id
 from clarion.kernel.local_time import DAY_MS
 from clarion.orchestration.ports import ConfigSource
@@ -213,6 +213,8 @@ async def _whose(
     span = (cursor.done_ms, cursor.round_ms)
     whose: dict[int, int] = {}
     for one, known in zip(members, facts, strict=True):
+        if known.missing:
+            raise Transient("what is known of the users could not be read")
         at_ms = date_within(entry.date, {"user": known.user}, known.timezone, span, yearly=entry.yearly)
         if at_ms is not None:
             whose[one.user_id] = at_ms

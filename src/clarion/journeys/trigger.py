@@ -32,7 +32,7 @@ from clarion.journeys.ports import (
     Planned,
 )
 from clarion.kernel.clock import Clock
-from clarion.kernel.errors import ClarionError, Conflict, NotFound, Refused, Unknown
+from clarion.kernel.errors import ClarionError, Conflict, NotFound, Refused, Transient, Unknown
 from clarion.kernel.ids import format_id, make_ids, split_ids
 
 INSURANCE_MS: Final = 10_000
@@ -225,6 +225,8 @@ async def _check_audience(
     needs = PROFILE | FEATURES | CONTEXT
     wanted = [(stub_run(wish.record, wish.user_id, ports.region), wish.graph, needs) for _, wish in asked]
     for (i, wish), facts in zip(asked, await ports.facts.read(wanted), strict=True):
+        if facts.missing:
+            raise Transient("what is known of the users could not be read")
         if not _is_in_audience(wish, facts):
             del wishes[i]
             results[i] = Refused("the journey's audience rule leaves this user out", NOT_ENTERED)
