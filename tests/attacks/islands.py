@@ -29,6 +29,7 @@ NAMES: Final[Mapping[str, str]] = {
     "template": "victims-template",
     "category": "victims-category",
     "segment": "victims-segment",
+    "journey_id": "victims-journey",
     "provider": "victims-provider",
     "provider_name": "victims-provider",
     "partial": "victims-partial",
@@ -96,6 +97,13 @@ async def settle(victim: Caller) -> list[str]:
     await make("POST /compliance/exports", {"user_id": "victims-user"})
     await make("PUT /users/victims-past", {"attributes": {"first_name": SECRET}})
     await make("POST /compliance/erasures", {"user_id": "victims-past"})
+    drawn = {"name": "victims-journey", "trigger": {"type": "api"}, "description": SECRET}
+    wait = {"id": "wait", "type": "delay", "duration": "1d"}
+    await make("POST /journeys", {**drawn, "steps": [wait]})
+    entry = {"user_id": "victims-user", "context": {"cart": SECRET}}
+    await make("POST /journeys/victims-journey/trigger", entry)
+    await make("PUT /journeys/victims-journey", {**drawn, "steps": [wait, {**wait, "id": "more"}]})
+    await make("POST /journeys/victims-journey/migrations", {"from_version": 1, "note": SECRET})
     await make("POST /members", {"email": f"{SECRET}@example.org", "role": "analyst"}, may_fail=True)
     shown = ("GET /users/victims-user/devices", "GET /notifications", "GET /keys", "GET /broadcasts")
     answers += [(await victim.call(line)).body for line in shown]

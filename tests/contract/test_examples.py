@@ -32,6 +32,11 @@ ELSEWHERE: Final = {
     "write_preferences": "a message brings its token: tests/integration/api/test_links.py",
     "ask_confirmation": "a double opt-in brings its token: tests/integration/api/test_consent_ledger.py",
     "confirm_consent": "a double opt-in brings its token: tests/integration/api/test_consent_ledger.py",
+    "get_run": "an entry names it: tests/integration/api/test_journeys.py",
+    "stop_run": "an entry names it: tests/integration/api/test_journeys.py",
+    "migrate_journey": "it takes two versions: tests/integration/workers/test_journey_migrations.py",
+    "get_migration": "it takes two versions: tests/integration/workers/test_journey_migrations.py",
+    "roll_back_migration": "it takes two versions: tests/integration/workers/test_journey_migrations.py",
     "explain_rules": "it must be asked about a channel: tests/integration/api/test_rules.py",
     "follow_click": "a message brings its token: tests/integration/api/test_links.py",
     "show_pixel": "a message brings its token: tests/integration/api/test_links.py",
@@ -49,7 +54,15 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
     ]
     removed = [one for one in found if one[0] == "delete"]
     rest = [one for one in found if one[0] != "delete"]
-    return [*sorted(rest, key=lambda one: ORDER.index(one[0])), *reversed(removed)]
+    return [*sorted(rest, key=_rank), *reversed(removed)]
+
+
+def _rank(one: tuple[str, str, dict[str, Any]]) -> int:
+    """When an operation runs. A PUT to what a POST made, whose id it gave, comes among the POSTs."""
+    method, path, described = one
+    shown = {parameter["name"] for parameter in described.get("parameters", ()) if "example" in parameter}
+    is_made = set(re.findall(r"{(\w+)}", path)) <= shown
+    return ORDER.index(method if is_made or method != "put" else "post")
 
 
 def fill(path: str, described: dict[str, Any], answered: dict[str, str]) -> str:

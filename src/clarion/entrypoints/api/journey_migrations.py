@@ -87,7 +87,7 @@ class MigrationList(msgspec.Struct, frozen=True):
 
 
 _BODY: Final = JsonBody(MigrationRequest)
-_EXAMPLE: Final[dict[str, Any]] = {"from_version": 1, "steps": {"nudge": "tips"}, "dry_run": True}
+_EXAMPLE: Final[dict[str, Any]] = {"from_version": 1, "steps": {"nudge": "done"}, "dry_run": True}
 
 
 @route(

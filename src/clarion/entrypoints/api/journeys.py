@@ -401,10 +401,10 @@ ROUTES: Final[tuple[Route, ...]] = (
     publish_journey,
     list_journey_versions,
     get_journey_version,
+    trigger_journey,
+    trigger_many,
     pause_journey,
     resume_journey,
     drain_journey,
     stop_journey,
-    trigger_journey,
-    trigger_many,
 )
