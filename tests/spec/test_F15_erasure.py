@@ -27,6 +27,7 @@ from clarion.testing.smtp import SmtpSink
 from clarion.testing.waiting import eventually
 from tests.chaos.support import slow
 from tests.live.canaries import dump, restore, search
+from tests.live.journeys import draw, enter, stands
 from tests.live.support import Person, fetch, move_in, notification
 
 
@@ -86,6 +87,10 @@ async def live_through_everything(person: Person, canaries: Canaries) -> str:
     )
     await person.ends(sent["notification_id"])
     await person.in_seconds(3600, user_id=name, data={"subject": make("waiting"), "body": "later"})
+    pause = {"id": "pause", "type": "wait", "event": "nothing", "timeout": "1h"}
+    journey_id = await draw(person, pause)
+    run = await enter(person, journey_id, name, **{make("entry name"): make("entry")})
+    await stands(person, journey_id, run, "pause")
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     message = {"category": "transactional", "data": {"subject": "Hello", "body": "Hello"}}
     await person.insist("POST /broadcasts", {**message, "user_ids": [name], "send_at": later})
@@ -126,6 +131,8 @@ async def test_F15_nothing_is_left_of_an_erased_user_nor_comes_back_with_a_backu
     assert removed["postgres.keys"]["keys"] == removed["postgres.profile"]["profiles"] == 1
     assert removed["postgres.deliveries"]["deliveries"] == 1
     assert removed["valkey.contexts"]["contexts"] == 1
+    assert removed["global.journeys"] == {"runs": 1, "histories": 1}
+    assert removed["postgres.journeys"]["contexts"] >= 1
     certificate = tmp_path / "certificate.json"
     certificate.write_bytes(msgspec.json.encode(shown["certificate"]))
     assert await asyncio.to_thread(verify_certificate, certificate, "", instance.data) == 0

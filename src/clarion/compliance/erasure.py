@@ -36,6 +36,7 @@ VERSION: Final = 1
 KEPT: Final = (
     "keyed hashes of addresses that had objected, so that the objection outlives the data",
     "rows of notifications without content, addresses or names, by which promises are counted",
+    "rows of runs of journeys without names, steps or timelines, by which journeys are counted",
     "the chained record of consent, with its evidence under the destroyed key",
     "answers kept for repeated requests, under the tenant's key: gone within 25 hours",
     "backups: overwritten in time, and erased again from the ledger whenever one is restored",
