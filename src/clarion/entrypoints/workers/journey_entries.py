@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from clarion.adapters.globaldb.journey_rounds import GlobalRounds
 from clarion.adapters.postgres.journey_members import PostgresJourneyMembers
 from clarion.journeys.entries import Cursor, RoundPorts, Watched, find_due, find_watched, work_off
+from clarion.kernel.errors import Transient
+from clarion.kernel.ids import format_id
 
 if TYPE_CHECKING:
     from clarion.bootstrap import Worker
@@ -20,6 +24,8 @@ PAGES: Final = 20
 
 LEASE_MS: Final = 60_000
 """How long a journey waits whose worker died in a round."""
+
+_log = structlog.get_logger("journeys")
 
 
 def round_ports(worker: Worker, entry: TriggerPorts) -> RoundPorts:
@@ -43,7 +49,12 @@ async def let_in(ports: RoundPorts) -> float:
             continue
         # Somebody may have worked on it since it was looked at.
         for _, cursor in await find_due([watched], ports):
-            has_more |= await _work_off(watched, cursor, ports)
+            try:
+                has_more |= await _work_off(watched, cursor, ports)
+            except Transient:
+                raise
+            except Exception:  # noqa: BLE001  a mistake of ours in one journey must not hold up the others
+                _log.exception("journey_round_failed", journey_id=format_id(journey_id))
         await ports.rounds.lease(journey_id, now_ms + LEASE_MS, 0)
     return 0.0 if has_more else EVERY_S
 

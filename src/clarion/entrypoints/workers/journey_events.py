@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 import structlog
@@ -13,6 +14,7 @@ from clarion.contracts.events import NotificationEvent, decode_events
 from clarion.contracts.topics import NOTIFICATION_EVENTS, USER_EVENTS
 from clarion.contracts.user_events import UserEvent, decode_user_events
 from clarion.journeys.listen import ListenPorts, hear_events, hear_messages
+from clarion.kernel.errors import Transient
 from clarion.orchestration.ports import EventConsumer, LogEntry, Subscription
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ BLOCK_MS: Final = 500
 
 ABANDONED_MS: Final = 30_000
 """After so long an entry that a worker took and did not ack is another's."""
+
+Event = TypeVar("Event", UserEvent, NotificationEvent)
 
 _log = structlog.get_logger("journeys")
 
@@ -70,8 +74,7 @@ async def listen_to_users(listener: Listener, ports: ListenPorts) -> float:
             events += decode_user_events(entry.payload)
         except msgspec.MsgspecError:
             _log.error("journey_entry_unreadable", topic=USER_EVENTS.name)
-    if events:
-        await hear_events(events, ports)
+    await _tell(events, partial(_hear_events, ports))
     await listener.done()
     return 0.0
 
@@ -81,10 +84,36 @@ async def listen_to_messages(listener: Listener, ports: EnginePorts) -> float:
     events: Sequence[NotificationEvent] = [
         event for entry in await listener.next() for event in _read(entry) if event.journey_id
     ]
-    if events:
-        await hear_messages(events, ports)
+    await _tell(events, partial(_hear_messages, ports))
     await listener.done()
     return 0.0
+
+
+async def _hear_events(ports: ListenPorts, events: Sequence[UserEvent]) -> None:
+    await hear_events(events, ports)
+
+
+async def _hear_messages(ports: EnginePorts, events: Sequence[NotificationEvent]) -> None:
+    await hear_messages(events, ports)
+
+
+async def _tell(events: Sequence[Event], hear: Callable[[Sequence[Event]], Awaitable[None]]) -> None:
+    """Tell of events together; where a mistake of ours stops that, of each by itself, so that it stops no other."""
+    if not events:
+        return
+    try:
+        await hear(events)
+    except Transient:
+        raise
+    except Exception:  # noqa: BLE001  see above
+        _log.exception("journey_events_failed", events=len(events))
+        for event in events:
+            try:
+                await hear([event])
+            except Transient:
+                raise
+            except Exception:  # noqa: BLE001  see above
+                _log.exception("journey_event_failed", event_id=event.event_id.hex())
 
 
 def _read(entry: LogEntry) -> list[NotificationEvent]:
