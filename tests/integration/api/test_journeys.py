@@ -126,6 +126,21 @@ async def test_a_journey_is_steered(caller: Caller, word: str, status: str, take
     assert await enter(caller, journey_id)
 
 
+async def test_a_wrong_entry_of_a_batch_stops_no_other(caller: Caller):
+    await caller.user()
+    journey_id = await draw(caller)
+    users: list[Any] = [{"user_id": "ada"}, None, {"user_id": "nobody"}, {"user_id": "a\0b"}]
+    answer = await caller.call(f"POST /journeys/{journey_id}/trigger/batch", {"users": users})
+
+    assert answer.status == 201, answer.body
+    first, *wrong = answer.json()["results"]
+    assert first["journey_instance_id"]
+    assert [one["error"]["type"] for one in wrong] == ["invalid", "unknown", "invalid"]
+    for none in ([], users * 251):
+        refused = await caller.call(f"POST /journeys/{journey_id}/trigger/batch", {"users": none})
+        assert refused.status in {400, 413}
+
+
 async def test_runs_are_listed_by_user_status_and_step(caller: Caller):
     journey_id = await draw(caller)
     runs: list[str] = []

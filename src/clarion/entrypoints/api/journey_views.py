@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from clarion.contracts.commands import Name
+from clarion.contracts.responses import ItemError
 from clarion.entrypoints.api.errors import JourneyFinding
 from clarion.journeys.effects import OWN, effect_id
 from clarion.journeys.graph import Graph, NotificationSpec
@@ -68,12 +69,18 @@ class TriggerBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     users: Annotated[list[TriggerBody], Meta(min_length=1, max_length=1000)]
 
 
+class TriggersRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The envelope of a batch: each entry is decoded, and refused, by itself."""
+
+    users: list[msgspec.Raw]
+
+
 class TriggerResult(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of one entry of a batch: its run, or why there is none."""
 
     index: int
     journey_instance_id: str | None = None
-    error: str | None = None
+    error: ItemError | None = None
 
 
 class TriggerResults(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from clarion.contracts.channels import CHANNELS, names_of
 from clarion.entrypoints.api.auditing import actor_of
-from clarion.entrypoints.api.body import MAX_BATCH_BYTES, JsonBody, check_tree
+from clarion.entrypoints.api.body import MAX_BATCH_BYTES, MAX_ITEMS, JsonBody
 from clarion.entrypoints.api.environments import keep_live
 from clarion.entrypoints.api.errors import as_findings
 from clarion.entrypoints.api.journey_views import (
@@ -30,6 +30,7 @@ from clarion.entrypoints.api.journey_views import (
     TriggerBody,
     TriggerResult,
     TriggerResults,
+    TriggersRequest,
     as_line,
     as_version,
 )
@@ -42,9 +43,10 @@ from clarion.journeys.known import Known, KnownTemplate
 from clarion.journeys.model import JourneyStatus
 from clarion.journeys.ports import JourneyRecord, JourneyVersion
 from clarion.journeys.trigger import Begun, EntryAsk
-from clarion.kernel.errors import ClarionError, Conflict, NotFound
+from clarion.kernel.errors import ClarionError, Conflict, Invalid, NotFound
 from clarion.kernel.ids import format_id, make_ids
 from clarion.kernel.text import check_storable
+from clarion.orchestration.rows import describe_error
 from clarion.tenancy.model import TEST
 
 READ: Final = "journeys:read"
@@ -75,7 +77,7 @@ class PublishParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 _DEFINITION: Final = DefinitionBody()
 _TRIGGER: Final = JsonBody(TriggerBody)
-_BATCH: Final = JsonBody(TriggerBatch, max_bytes=MAX_BATCH_BYTES, envelope=True)
+_BATCH: Final = JsonBody(TriggersRequest, max_bytes=MAX_BATCH_BYTES, envelope=True, shown=TriggerBatch)
 
 
 @route(
@@ -284,19 +286,29 @@ async def trigger_journey(call: Call) -> Reply:
 async def trigger_many(call: Call) -> Reply:
     """Let up to 1000 users enter; a wrong one stops no other."""
     raw = await call.raw()
-    batch = _BATCH.decode(raw)
-    check_tree(encode_json(msgspec.structs.replace(batch, users=[])))
+    users = _BATCH.decode(raw).users
+    if not 1 <= len(users) <= MAX_ITEMS:
+        raise Invalid(f"has {len(users)} items, where 1 to {MAX_ITEMS} can be taken at once", "users")
     await find_journey(call)
-    await call.charge(len(batch.users))
-    asks = [_ask(call, user, _entry_key(call, raw, i)) for i, user in enumerate(batch.users)]
-    results = await call.services.entries.enter(asks)
+    await call.charge(len(users) - 1)
+    asks = [_read_ask(call, bytes(user), _entry_key(call, raw, i)) for i, user in enumerate(users)]
+    entered = iter(await call.services.entries.enter([ask for ask in asks if isinstance(ask, EntryAsk)]))
+    results = [next(entered) if isinstance(ask, EntryAsk) else ask for ask in asks]
     return json_reply(TriggerResults([_result(i, result) for i, result in enumerate(results)]), 201)
 
 
 def _result(index: int, result: Begun | ClarionError) -> TriggerResult:
     if isinstance(result, ClarionError):
-        return TriggerResult(index, error=result.detail)
+        return TriggerResult(index, error=describe_error(result))
     return TriggerResult(index, format_id(result.instance_id))
+
+
+def _read_ask(call: Call, raw: bytes, entry_key: bytes) -> EntryAsk | Invalid:
+    """One entry of a batch, or what is wrong with it."""
+    try:
+        return _ask(call, _TRIGGER.decode(raw), entry_key)
+    except Invalid as error:
+        return error
 
 
 def _ask(call: Call, body: TriggerBody, entry_key: bytes) -> EntryAsk:
