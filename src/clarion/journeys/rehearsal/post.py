@@ -27,7 +27,8 @@ from clarion.orchestration.limits import Limits
 from clarion.orchestration.model import Candidate, Decision
 
 _QUEUED: Final = "queued"
-_FINE_MS: Final = 600_000
+_FINE_MS: Final = 2 * GRID_MS
+"""Where less than this passes, minutes count. (And what is put on the grid stays ahead.)"""
 
 
 class Letter(msgspec.Struct):

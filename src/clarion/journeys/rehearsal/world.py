@@ -19,9 +19,9 @@ from clarion.tenancy.config import TenantConfig
 from clarion.tenancy.model import ALL_CHANNELS, QuietHours
 
 DAY_MS: Final = 86_400_000
-GRID_MS: Final = 300_000
-"""Times that are made up lie on whole five minutes, so that what falls on one of them is decided as one batch. With
-single minutes ten thousand users take five times as long, and tell nothing more."""
+GRID_MS: Final = 900_000
+"""Times that are made up lie on whole quarters of an hour, so that what falls on one of them is decided as one batch.
+With single minutes ten thousand users take several times as long, and tell nothing more."""
 
 Stage: TypeAlias = Literal["delivered", "engaged"]
 
