@@ -1,7 +1,7 @@
 """`journey_kills`: runs of a journey whose workers die by SIGKILL at random moments, again and again.
 
-Two worker processes share the work; half to one and a half seconds after one has begun to, one of those that work is
-killed, and another takes its place at once. A run has three messages and a webhook, with a delay and a wait between.
+Two worker processes share the work; a second to three after one has begun to, one of those that work is killed, and
+another takes its place at once. A run has three messages and a webhook, with a delay and a wait between.
 Counted afterwards, from the stores and from what the webhook's receiver was told: each effect of each step of each run
 is there once. Repeats of a webhook carry the same message id, by which a receiver knows them (Standard Webhooks).
 """
@@ -35,6 +35,7 @@ WORKERS: Final = 2
 SEED: Final = 7
 TIMEOUT_S: Final = 600.0
 LEASE_S: Final = 3
+LIVES_S: Final = (1.0, 3.0)
 SUBJECTS: Final = ("hello", "again", "bye")
 HOOK: Final = "hook"
 
@@ -58,7 +59,7 @@ class Hook:
     def answer(self, request: HttpRequest) -> HttpReply:
         """Note it."""
         headers = {name.lower(): value for name, value in request.headers.items()}
-        run: str = msgspec.json.decode(request.body)["journey_instance_id"]
+        run: str = msgspec.json.decode(request.body)["data"]["journey_instance_id"]
         self.ids.setdefault(run, set()).add(headers["webhook-id"])
         self.calls += 1
         return HttpReply(200, {}, b"{}")
@@ -110,7 +111,7 @@ def _definition(url: str) -> dict[str, Any]:
         "steps": [
             hello,
             {"id": "pause", "type": "delay", "delay": "2s"},
-            {"id": HOOK, "type": "webhook", "url": url, "on_error": "retry"},
+            {"id": HOOK, "type": "webhook", "url": url, "on_error": "retry", "timeout": "2s"},
             again,
             {"id": "silence", "type": "wait", "event": "answered", "timeout": "3s"},
             bye,
@@ -119,30 +120,39 @@ def _definition(url: str) -> dict[str, Any]:
 
 
 async def _live_and_die(instance: Instance) -> Course:
-    hook, chance = Hook(), random.Random(SEED)  # noqa: S311  a seed, so that it can be repeated
+    hook = Hook()
     async with serve(hook) as server:
         journey_id = await _prepare(instance, server.url)
-        os.kill(instance.pid_of("worker"), signal.SIGSTOP)
-        with _workers(instance) as workers:
-            began, kills = time.perf_counter(), 0
-            at_work: set[int] = set()
-            entering = asyncio.create_task(_enter(instance, journey_id))
-            while (statuses := await _statuses(instance, journey_id)) != {"completed": RUNS}:
-                if time.perf_counter() - began > TIMEOUT_S:
-                    break
-                await asyncio.sleep(chance.uniform(0.5, 1.5))
-                at_work |= {n for n, worker in enumerate(workers) if n not in at_work and worker.is_at_work()}
-                if at_work and statuses.get("completed", 0) < RUNS * 0.98:
-                    victim = chance.choice(sorted(at_work))
-                    at_work.remove(victim)
-                    _replace(workers, victim, instance)
-                    kills += 1
-                    say(f"{time.perf_counter() - began:.0f} s: {kills} kills, {statuses}")
-            await entering
-            seconds = time.perf_counter() - began
-        wrong = await _wrong(instance, hook)
-        os.kill(instance.pid_of("worker"), signal.SIGCONT)
-    return Course(seconds, kills, statuses, wrong, hook.calls)
+        own = instance.signal("worker", signal.SIGSTOP)
+        try:
+            with _workers(instance) as workers:
+                seconds, kills, statuses = await _kill(instance, journey_id, workers)
+        finally:
+            os.kill(own, signal.SIGCONT)
+    return Course(seconds, kills, statuses, await _wrong(instance, hook), hook.calls)
+
+
+async def _kill(
+    instance: Instance, journey_id: str, workers: list[Worker]
+) -> tuple[float, int, dict[str, int]]:
+    """Let all in, and kill until all but the last have ended: seconds, kills, and the runs by status."""
+    chance = random.Random(SEED)  # noqa: S311  a seed, so that it can be repeated
+    began, kills = time.perf_counter(), 0
+    at_work: set[int] = set()
+    entering = asyncio.create_task(_enter(instance, journey_id))
+    while (statuses := await _statuses(instance, journey_id)) != {"completed": RUNS}:
+        if time.perf_counter() - began > TIMEOUT_S:
+            break
+        await asyncio.sleep(chance.uniform(*LIVES_S))
+        at_work |= {n for n, worker in enumerate(workers) if n not in at_work and worker.is_at_work()}
+        if at_work and statuses.get("completed", 0) < RUNS * 0.98:
+            victim = chance.choice(sorted(at_work))
+            at_work.remove(victim)
+            _replace(workers, victim, instance)
+            kills += 1
+            say(f"{time.perf_counter() - began:.0f} s: {kills} kills, {statuses}")
+    await entering
+    return time.perf_counter() - began, kills, statuses
 
 
 async def _prepare(instance: Instance, url: str) -> str:
