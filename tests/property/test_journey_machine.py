@@ -173,6 +173,8 @@ class JourneyMachine(RuleBasedStateMachine):
         moved = self.decide(self.stored, inputs)
         self.owed += [one for one in moved.commands if one not in self.owed]
         if not moved.changed:
+            # What the engine thinks nothing of is to mean nothing to the model either.
+            self.tell(inputs)
             return
         self.stale.append(self.stored)
         self.stored = msgspec.msgpack.encode(moved.instance)
