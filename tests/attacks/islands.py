@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final, cast
 from urllib.parse import quote
 
@@ -97,6 +97,16 @@ async def settle(victim: Caller) -> list[str]:
     await make("POST /compliance/exports", {"user_id": "victims-user"})
     await make("PUT /users/victims-past", {"attributes": {"first_name": SECRET}})
     await make("POST /compliance/erasures", {"user_id": "victims-past"})
+    await _draw(make)
+    await make("POST /members", {"email": f"{SECRET}@example.org", "role": "analyst"}, may_fail=True)
+    shown = ("GET /users/victims-user/devices", "GET /notifications", "GET /keys", "GET /broadcasts")
+    answers += [(await victim.call(line)).body for line in shown]
+    found = {text for body in answers for text in _UUID.findall(body.decode())}
+    return sorted({*found, *NAMES.values(), format_id(victim.tenant_id)})
+
+
+async def _draw(make: Callable[..., Awaitable[Any]]) -> None:
+    """A journey of two versions with a run in it that is to be moved."""
     drawn = {"name": "victims-journey", "trigger": {"type": "api"}, "description": SECRET}
     wait = {"id": "wait", "type": "delay", "duration": "1d"}
     await make("POST /journeys", {**drawn, "steps": [wait]})
@@ -104,11 +114,6 @@ async def settle(victim: Caller) -> list[str]:
     await make("POST /journeys/victims-journey/trigger", entry)
     await make("PUT /journeys/victims-journey", {**drawn, "steps": [wait, {**wait, "id": "more"}]})
     await make("POST /journeys/victims-journey/migrations", {"from_version": 1, "note": SECRET})
-    await make("POST /members", {"email": f"{SECRET}@example.org", "role": "analyst"}, may_fail=True)
-    shown = ("GET /users/victims-user/devices", "GET /notifications", "GET /keys", "GET /broadcasts")
-    answers += [(await victim.call(line)).body for line in shown]
-    found = {text for body in answers for text in _UUID.findall(body.decode())}
-    return sorted({*found, *NAMES.values(), format_id(victim.tenant_id)})
 
 
 class Forger:
