@@ -40,7 +40,7 @@ SUBJECTS: Final = ("hello", "again", "bye")
 HOOK: Final = "hook"
 
 _MESSAGES: Final = """
-SELECT journey_id, payload #>> '{content,subject}' AS subject, count(*) AS n FROM notifications
+SELECT journey_id, substring(payload::TEXT FROM '(hello|again|bye)') AS subject, count(*) AS n FROM notifications
 WHERE journey_id IS NOT NULL GROUP BY 1, 2
 """
 _RUNS: Final = (
@@ -103,7 +103,7 @@ def run() -> Result:
 def _definition(url: str) -> dict[str, Any]:
     message = {"type": "notification", "channels": ["email"], "category": "transactional"}
     hello, again, bye = (
-        {"id": subject, **message, "data": {"subject": subject, "body": "Hello {{ context.word }}"}}
+        {"id": subject, **message, "data": {"subject": subject, "body": "You are {{ context.word }}"}}
         for subject in SUBJECTS
     )
     return {
