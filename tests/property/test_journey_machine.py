@@ -132,6 +132,15 @@ class JourneyMachine(RuleBasedStateMachine):
 
     @initialize(definition=definitions(), vip=st.booleans())
     def begin(self, definition: dict[str, Any], *, vip: bool) -> None:
+        self.enter(definition, vip=vip)
+
+    @precondition(lambda self: not self.is_active)
+    @rule(definition=definitions(), vip=st.booleans())
+    def another_begins(self, definition: dict[str, Any], *, vip: bool) -> None:
+        self.contexts, self.owed, self.effects, self.stale = {}, [], {}, []
+        self.enter(definition, vip=vip)
+
+    def enter(self, definition: dict[str, Any], *, vip: bool) -> None:
         compiled = compile_journey(definition)
         assert compiled.graph is not None, compiled.findings
         self.graph: Graph = compiled.graph
@@ -155,6 +164,10 @@ class JourneyMachine(RuleBasedStateMachine):
         self.stored = msgspec.msgpack.encode(first)
         self.model: PlainRun | None = None
         self.commit((Due(),))
+
+    @property
+    def is_active(self) -> bool:
+        return bool(self.stored) and self.instance.status == "active"
 
     @property
     def instance(self) -> Instance:
@@ -195,12 +208,14 @@ class JourneyMachine(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------------------------------------------- rules
 
+    @precondition(lambda self: self.is_active)
     @rule(span_s=st.sampled_from([1, 30, 601, 7_300, 90_000, 300_000]))
     def time_passes(self, span_s: int) -> None:
         self.now_ms += span_s * 1000
         if self.instance.due_ms <= self.now_ms:
             self.commit((Due(),))
 
+    @precondition(lambda self: self.is_active)
     @rule(name=events)
     def she_does_something(self, name: str) -> None:
         self.number += 1
@@ -212,7 +227,10 @@ class JourneyMachine(RuleBasedStateMachine):
         assert self.instance.progress.seen == msgspec.msgpack.decode(before, type=Instance).progress.seen
 
     @precondition(lambda self: bool(self.owed))
-    @rule(outcome=st.sampled_from(["queued", "queued", "blocked", "error", "final"]), twice=st.booleans())
+    @rule(
+        outcome=st.sampled_from(["queued", "queued", "blocked", "error", "error", "final"]),
+        twice=st.booleans(),
+    )
     def an_effect_is_answered(self, outcome: str, *, twice: bool) -> None:
         command = self.owed.pop(0)
         for _ in range(1 + twice):
@@ -232,6 +250,7 @@ class JourneyMachine(RuleBasedStateMachine):
         self.commit((done,))
         self.commit((done,))  # a second worker brings the same answer
 
+    @precondition(lambda self: self.is_active)
     @rule()
     def a_worker_dies_before_it_commits(self) -> None:
         self.decide(self.stored, (Due(),))
