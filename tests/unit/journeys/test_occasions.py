@@ -65,7 +65,7 @@ def test_a_time_that_is_done_is_not_found_again():
         (None, 0, False, "2026-11-23T00:00", None),
     ],
 )
-def test_a_users_date(value: Any, offset_days: int, yearly: bool, now: str, expected: str | None):
+def test_a_users_date(value: Any, offset_days: int, now: str, expected: str | None, *, yearly: bool):
     delay = Delay(attribute="user.day", offset_ms=offset_days * DAY_MS)
     scope = {"user": {} if value is None else {"day": value}}
     found = date_within(delay, scope, "UTC", (ms(now) - 3_600_000, ms(now)), yearly=yearly)
