@@ -20,5 +20,7 @@ def test_there_are_histories():
 def test_a_recorded_run_moves_on_as_it_did(path: Path):
     history = msgspec.json.decode(path.read_bytes(), type=History)
     for number, (recorded, now) in enumerate(replay(history)):
-        # As JSON: what was recorded has no tuples.
-        assert msgspec.json.decode(msgspec.json.encode(now)) == recorded, f"transition {number}"
+        # As JSON: what was recorded has no tuples, and no fields that were appended since.
+        plain = msgspec.json.decode(msgspec.json.encode(now))
+        plain["progress"] = plain["progress"][: len(recorded["progress"])]
+        assert plain == recorded, f"transition {number}"

@@ -54,9 +54,6 @@ from clarion.kernel.errors import Transient
 INSURANCE_MS: Final = 10_000
 """How soon a run is looked at that ends with messages to take back, should nobody come to it."""
 
-LEFT: Final = frozenset({"exited", "stopped"})
-"""Ways to end after which messages are taken back."""
-
 PAUSED_MS: Final = 5_000
 PAUSED_MOST_MS: Final = 60_000
 """How soon a due run of a paused journey is looked at again: a quarter of the time that it has been due, within these
@@ -222,7 +219,7 @@ async def _find_owing(batch: Mapping[bytes, _Reached], ports: EnginePorts) -> li
         for ident, run in batch.items()
         if run.claim is not None
         and run.instance is not None
-        and run.instance.status in LEFT
+        and run.instance.progress.takes_back
         and not run.commands
     }
     if not ended:

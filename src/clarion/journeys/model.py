@@ -75,7 +75,8 @@ class Progress(msgspec.Struct, array_like=True):
     `visit`: how often the present step was come to (1 at first). `asked_ms`: when its effect was decided. `rung`:
     which channel of it is asked. `tries`: failed tries of it. `until_ms`: when a wait, delay or digest ends.
     `moves`: visits in all. `known`: the last ids of events, so that a repeat is one. `sends`: (UTC day, how many).
-    `came_ms`: when the step before this one was come to.
+    `came_ms`: when the step before this one was come to. `takes_back`: it was left, and its messages that have not gone
+    out are taken back.
     """
 
     phase: int = ARRIVED
@@ -95,6 +96,7 @@ class Progress(msgspec.Struct, array_like=True):
     trail_dropped: int = 0
     sends: tuple[int, int] = (0, 0)
     came_ms: int = 0
+    takes_back: bool = False
 
 
 class Instance(msgspec.Struct, frozen=True, array_like=True):

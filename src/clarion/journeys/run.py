@@ -221,6 +221,7 @@ class Run:
         self.note(word, reason)
         self.status, self.reason, self.due_ms = status, reason, NEVER
         self.tell(cast("JourneyEventType", status), reason, self.now_ms - self.before.entered_ms)
+        self.progress.takes_back = recall
         if recall:
             ids = tuple(_notification_ids(self.before.instance_id, self.progress, self.graph))
             if ids:

@@ -24,7 +24,6 @@ NOT_EXPORTED: Final = {
     "idempotency_keys": "answers of ours to the tenant, sealed, for a day: what they tell is exported from where it is",
     "journey_webhook_keys": _TENANTS,
     "journey_members": "who was in a segment when a journey last looked: segments are exported themselves",
-    "journey_webhook_keys": _TENANTS,
     "outbox": _IDS,
     "parked_messages": _IDS,
     "partials": _TENANTS,
