@@ -117,28 +117,17 @@ def definitions(draw: st.DrawFn) -> dict[str, Any]:
     return {"name": "random", "steps": drawn, "exit_conditions": exits, "settings": settings_}
 
 
-class JourneyMachine(RuleBasedStateMachine):
-    """One run, workers that die, and a user who does things."""
+class World:
+    """One run in its store, the model of it, and the effects that are owed."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.now_ms = BEGAN_MS
-        self.number = 0
         self.stored = b""
         self.contexts: dict[int, bytes] = {}
         self.owed: list[Command] = []
         self.effects: dict[bytes, Place] = {}
         self.stale: list[bytes] = []
-
-    @initialize(definition=definitions(), vip=st.booleans())
-    def begin(self, definition: dict[str, Any], *, vip: bool) -> None:
-        self.enter(definition, vip=vip)
-
-    @precondition(lambda self: not self.is_active)
-    @rule(definition=definitions(), vip=st.booleans())
-    def another_begins(self, definition: dict[str, Any], *, vip: bool) -> None:
-        self.contexts, self.owed, self.effects, self.stale = {}, [], {}, []
-        self.enter(definition, vip=vip)
+        self.model: PlainRun | None = None
 
     def enter(self, definition: dict[str, Any], *, vip: bool) -> None:
         compiled = compile_journey(definition)
@@ -162,7 +151,6 @@ class JourneyMachine(RuleBasedStateMachine):
             entered_ms=self.now_ms,
         )
         self.stored = msgspec.msgpack.encode(first)
-        self.model: PlainRun | None = None
         self.commit((Due(),))
 
     @property
@@ -206,38 +194,68 @@ class JourneyMachine(RuleBasedStateMachine):
         self.model.check_bounds()
         self.model.tell(self.now_ms, self.now_ms)
 
+    def carry_out(self, command: Command) -> None:
+        if isinstance(command, Send | Ask):
+            ident = command.notification_id if isinstance(command, Send) else command.effect_id
+            place = (command.step, command.visit, command.rung)
+            assert self.effects.setdefault(ident, place) == place, "two effects have one id"
+
+
+class JourneyMachine(RuleBasedStateMachine):
+    """One run, workers that die, and a user who does things."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.number = 0
+
+    @initialize(definition=definitions(), vip=st.booleans())
+    def begin(self, definition: dict[str, Any], *, vip: bool) -> None:
+        self.world.enter(definition, vip=vip)
+
+    @precondition(lambda self: not self.world.is_active)
+    @rule(definition=definitions(), vip=st.booleans())
+    def another_begins(self, definition: dict[str, Any], *, vip: bool) -> None:
+        now_ms, self.world = self.world.now_ms, World()
+        self.world.now_ms = now_ms
+        self.world.enter(definition, vip=vip)
+
     # ------------------------------------------------------------------------------------------------------- rules
 
-    @precondition(lambda self: self.is_active)
+    @precondition(lambda self: self.world.is_active)
     @rule(span_s=st.sampled_from([1, 30, 601, 7_300, 90_000, 300_000]))
     def time_passes(self, span_s: int) -> None:
-        self.now_ms += span_s * 1000
-        if self.instance.due_ms <= self.now_ms:
-            self.commit((Due(),))
+        self.world.now_ms += span_s * 1000
+        if self.world.instance.due_ms <= self.world.now_ms:
+            self.world.commit((Due(),))
 
-    @precondition(lambda self: self.is_active)
+    @precondition(lambda self: self.world.is_active)
     @rule(name=events)
     def she_does_something(self, name: str) -> None:
         self.number += 1
-        self.now_ms += 1
-        event = Occurred(self.number.to_bytes(16, "big"), name, self.now_ms, self.now_ms, {"n": self.number})
-        self.commit((event,))
-        before = self.stored
-        self.commit((event,))
-        assert self.instance.progress.seen == msgspec.msgpack.decode(before, type=Instance).progress.seen
+        self.world.now_ms += 1
+        event = Occurred(
+            self.number.to_bytes(16, "big"), name, self.world.now_ms, self.world.now_ms, {"n": self.number}
+        )
+        self.world.commit((event,))
+        before = self.world.stored
+        self.world.commit((event,))
+        assert (
+            self.world.instance.progress.seen == msgspec.msgpack.decode(before, type=Instance).progress.seen
+        )
 
-    @precondition(lambda self: bool(self.owed))
+    @precondition(lambda self: bool(self.world.owed))
     @rule(
         outcome=st.sampled_from(["queued", "queued", "blocked", "error", "error", "final"]),
         twice=st.booleans(),
     )
     def an_effect_is_answered(self, outcome: str, *, twice: bool) -> None:
-        command = self.owed.pop(0)
+        command = self.world.owed.pop(0)
         for _ in range(1 + twice):
-            self.carry_out(command)
+            self.world.carry_out(command)
         if isinstance(command, Recall):
             return
-        self.now_ms += 1
+        self.world.now_ms += 1
         is_message = isinstance(command, Send)
         done = Done(
             command.step,
@@ -247,57 +265,51 @@ class JourneyMachine(RuleBasedStateMachine):
             error="broke" if outcome in {"error", "final"} else "",
             final=outcome == "final",
         )
-        self.commit((done,))
-        self.commit((done,))  # a second worker brings the same answer
+        self.world.commit((done,))
+        self.world.commit((done,))  # a second worker brings the same answer
 
-    @precondition(lambda self: self.is_active)
+    @precondition(lambda self: self.world.is_active)
     @rule()
     def a_worker_dies_before_it_commits(self) -> None:
-        self.decide(self.stored, (Due(),))
+        self.world.decide(self.world.stored, (Due(),))
 
-    @precondition(lambda self: bool(self.owed))
+    @precondition(lambda self: bool(self.world.owed))
     @rule()
     def a_worker_dies_after_it_committed(self) -> None:
-        self.owed.clear()
-        self.commit((Due(),))
-        if self.instance.status == "active" and self.instance.progress.phase == ASKED:
-            assert any(not isinstance(one, Recall) for one in self.owed), "nobody asks for it any more"
+        self.world.owed.clear()
+        self.world.commit((Due(),))
+        if self.world.instance.status == "active" and self.world.instance.progress.phase == ASKED:
+            assert any(not isinstance(one, Recall) for one in self.world.owed), "nobody asks for it any more"
 
-    @precondition(lambda self: bool(self.stale))
+    @precondition(lambda self: bool(self.world.stale))
     @rule(data=st.data())
     def a_zombie_decides_on_an_old_state(self, data: st.DataObject) -> None:
-        old = data.draw(st.sampled_from(self.stale[-5:]))
-        moved = self.decide(old, (Due(),))
+        old = data.draw(st.sampled_from(self.world.stale[-5:]))
+        moved = self.world.decide(old, (Due(),))
         # The store refuses it: its run stands further on.
-        assert not moved.changed or moved.instance.seq <= self.instance.seq
-
-    def carry_out(self, command: Command) -> None:
-        if isinstance(command, Send | Ask):
-            ident = command.notification_id if isinstance(command, Send) else command.effect_id
-            place = (command.step, command.visit, command.rung)
-            assert self.effects.setdefault(ident, place) == place, "two effects have one id"
+        assert not moved.changed or moved.instance.seq <= self.world.instance.seq
 
     # -------------------------------------------------------------------------------------------------- invariants
 
     @invariant()
     def stands_where_the_model_stands(self) -> None:
-        if not self.stored or self.model is None:
+        if not self.world.stored or self.world.model is None:
             return
-        instance = self.instance
-        assert instance.status == self.model.status, (instance, self.model.step)
-        assert set(instance.progress.goals) == self.model.goals
+        instance = self.world.instance
+        assert instance.status == self.world.model.status, (instance, self.world.model.step)
+        assert set(instance.progress.goals) == self.world.model.goals
         if instance.status == "active":
-            assert instance.step == self.model.step
+            assert instance.step == self.world.model.step
             assert instance.due_ms <= NEVER
 
     @invariant()
     def asks_for_each_effect_once(self) -> None:
-        if not self.stored or self.model is None:
+        if not self.world.stored or self.world.model is None:
             return
-        assert len(set(self.model.asked)) == len(self.model.asked)
-        places = list(self.effects.values())
+        assert len(set(self.world.model.asked)) == len(self.world.model.asked)
+        places = list(self.world.effects.values())
         assert len(set(places)) == len(places), "one effect has two ids"
-        assert set(places) <= set(self.model.asked)
+        assert set(places) <= set(self.world.model.asked)
 
 
 JourneyMachine.TestCase.settings = settings(
