@@ -119,7 +119,13 @@ async def prepared(caller: Caller) -> dict[str, str]:
     await caller.call("PUT /providers/mine", {"kind": "sandbox", "channel": "sms"})
     await caller.call("PUT /token-issuers/mine", {**examples.TOKEN_ISSUER, "scopes": ["users:read"]})
     key = (await caller.call("POST /keys", {"name": "mine"})).json()
+    wait = {"type": "wait", "event": "never", "timeout": "30d"}
+    journey = (await caller.call("POST /journeys", {"name": "mine", "steps": [wait]})).json()
+    run = (await caller.call("POST /journeys/mine/trigger", {"user_id": "ada"})).json()
     return {
+        "journey_id": journey["journey_id"],
+        "instance_id": run["journey_instance_id"],
+        "version": "1",
         "user_id": "ada",
         "name": "mine",
         "notification_id": (await caller.notify())["notification_id"],
@@ -134,6 +140,10 @@ async def test_nothing_of_one_tenant_exists_for_another(caller: Caller, other: C
         "POST /api/v1/templates/{name}/promote": {"version": 1},
         "POST /api/v1/templates/{name}/test": {"user_id": "ada"},
         "PATCH /api/v1/members/{member_id}": {"role": "analyst"},
+        "POST /api/v1/journeys/{journey_id}/trigger": {"user_id": "ada"},
+        "POST /api/v1/journeys/{journey_id}/trigger/batch": {"users": [{"user_id": "ada"}]},
+        "POST /api/v1/journeys/{journey_id}/migrations": {"from_version": 1},
+        "POST /api/v1/journeys/{journey_id}/simulate": {},
     }
     queries = {"GET /api/v1/compliance/explain/{user_id}": "?channel=email&category=marketing"}
     for route in CLOSED:

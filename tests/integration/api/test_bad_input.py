@@ -362,7 +362,7 @@ async def test_a_compressed_body(caller: Caller, coding: str):
 
 
 async def test_a_route_that_is_not_there(caller: Caller):
-    for line in ("GET /journeys", "POST /journeys", "GET /users/a/b", "GET /nope"):
+    for line in ("GET /campaigns", "POST /campaigns", "GET /users/a/b", "GET /nope"):
         problem(await caller.call(line), 404)
     problem(await caller.client.request("GET /"), 404)
 

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from clarion.bootstrap import Worker
 from clarion.contracts.events import decode_events
+from clarion.contracts.topics import NOTIFICATION_EVENTS
 from clarion.entrypoints.workers.journey_effects import open_effects
 from clarion.journeys.graph import (
     FEATURES,
@@ -90,7 +91,8 @@ async def test_events_say_which_run_asked_for_their_message(runs: Runs):
     await runs.carry_out(runs.send(run, HELLO))
     await runs.caller.notify(journey_id="somebody@example.com")
     async with runs.worker.region.pools.pipeline() as connection:
-        payloads = await connection.fetch("SELECT payload FROM outbox ORDER BY 1")
+        query = "SELECT payload FROM outbox WHERE topic = $1 ORDER BY 1"
+        payloads = await connection.fetch(query, NOTIFICATION_EVENTS.name)
     told = {
         event.journey_id
         for record in payloads

@@ -14,12 +14,13 @@ from msgspec.structs import replace
 
 from clarion.contracts.commands import Name
 from clarion.entrypoints.api.body import MAX_BATCH_BYTES, JsonBody
+from clarion.entrypoints.api.errors import JourneyFinding, as_findings
 from clarion.entrypoints.api.journey_views import EXAMPLE
 from clarion.entrypoints.api.journeys import find_journey
 from clarion.entrypoints.api.replies import Reply, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
 from clarion.journeys.compile import compile_journey
-from clarion.journeys.findings import Faulty, Finding
+from clarion.journeys.findings import Faulty
 from clarion.journeys.rehearsal import Rehearsal, Result, Scenario
 from clarion.journeys.rehearsal.stage import set_stage
 from clarion.journeys.rehearsal.words import EventWords, HabitWords, RehearsalWords, StartWords, UserWords
@@ -63,7 +64,7 @@ class Simulated(msgspec.Struct, frozen=True):
     """What would come of it, and what is to be said of the definition."""
 
     result: Result
-    findings: list[Finding]
+    findings: list[JourneyFinding]
 
 
 _BODY: Final = JsonBody(SimulateBody, max_bytes=MAX_BATCH_BYTES)
@@ -127,7 +128,7 @@ async def _simulate(call: Call, definition: dict[str, Any], words: SimulateBody,
     result = await asyncio.get_running_loop().run_in_executor(
         _ROOM, _rehearse, replace(scenario, journey_id=journey_id)
     )
-    return json_reply(Simulated(result, list(compiled.findings)))
+    return json_reply(Simulated(result, as_findings(compiled.findings)))
 
 
 def _told(words: SimulateBody) -> SimulateBody:

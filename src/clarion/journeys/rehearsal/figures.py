@@ -61,7 +61,7 @@ class StepFigures(msgspec.Struct):
     results: dict[str, int] = {}
 
 
-class RunLine(msgspec.Struct, frozen=True):
+class RunMoment(msgspec.Struct, frozen=True):
     """One line of a run's timeline; `detail` as the engine has it."""
 
     at_ms: int
@@ -79,7 +79,7 @@ class RunStory(msgspec.Struct, frozen=True):
     entered_ms: int
     ended_ms: int
     goals: list[str]
-    timeline: list[RunLine]
+    timeline: list[RunMoment]
 
 
 class UserStory(msgspec.Struct, frozen=True):
@@ -186,7 +186,7 @@ class Books:
 def tell_run(run: Instance) -> RunStory:
     """A run as its timeline has it."""
     progress = run.progress
-    lines = [RunLine(entry.at_ms, entry.step, entry.what, entry.detail) for entry in progress.trail]
+    lines = [RunMoment(entry.at_ms, entry.step, entry.what, entry.detail) for entry in progress.trail]
     return RunStory(
         run.status, run.reason, run.step, run.entered_ms, run.ended_ms, list(progress.goals), lines
     )
