@@ -14,9 +14,9 @@ from typing import Final
 from clarion.journeys.graph import Step
 from clarion.journeys.heed import heed
 from clarion.journeys.model import ARRIVED, ASKED, DELAYED, RETRYING, WAITING, Due, Ended, Moved, Turn
-from clarion.journeys.moments import moment
+from clarion.journeys.moments import moment, reads_of
 from clarion.journeys.run import Run
-from clarion.journeys.take import DELAY_ROOTS, again, goes_on, put_off, request, resume, take
+from clarion.journeys.take import DELAY_ROOTS, PUT_OFF_MS, again, goes_on, put_off, request, resume, take
 
 MOST_MS: Final = 400 * 86_400_000
 """How long a run may last where its journey does not say."""
@@ -52,7 +52,7 @@ def _turn(turn: Turn, now_ms: int) -> Moved:
 def _keep_bounds(run: Run) -> None:
     """End a run that an exit condition is true for, or that has lasted too long."""
     for rule in run.graph.exits:
-        if rule.condition is not None and not run.lacks(rule.condition) and run.holds(rule.condition):
+        if rule.condition is not None and not run.lacks(rule.condition.roots) and run.holds(rule.condition):
             run.end("exited", rule.name, recall=True)
             return
     if run.now_ms - run.before.entered_ms > (run.graph.max_run_ms or MOST_MS):
@@ -93,9 +93,13 @@ def _step(run: Run, step: Step, phase: int) -> None:
 
 
 def _is_delayed(run: Run, step: Step) -> bool:
-    """Begin the step's own delay, if it has one that is not over."""
+    """Begin the step's own delay, if it has one that is not over; while its end cannot be told, look again soon."""
     if step.delay is None:
         return False
+    if run.lacks(reads_of(step.delay)):
+        run.note("put_off")
+        run.due_ms = run.now_ms + PUT_OFF_MS
+        return True
     until = moment(step.delay, run.now_ms, run.facts.timezone, run.scope(DELAY_ROOTS))
     if until is None:
         run.note("unset", step.delay.attribute)
@@ -113,7 +117,7 @@ def _may_be_taken(run: Run, step: Step) -> bool:
     condition = step.condition
     if condition is None:
         return True
-    if run.lacks(condition):
+    if run.lacks(condition.roots):
         put_off(run)
         return False
     verdict = run.judge(condition)

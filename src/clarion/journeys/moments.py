@@ -10,7 +10,7 @@ import math
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from clarion.journeys.conditions import Scope, find
+from clarion.journeys.conditions import BARE_ROOTS, ROOTS, Scope, find
 from clarion.journeys.graph import Delay
 from clarion.kernel.local_time import find_zone
 
@@ -36,6 +36,14 @@ def moment(delay: Delay, now_ms: int, timezone: str, scope: Scope) -> int | None
     if delay.clock is None and not delay.weekdays:
         return base_ms
     return _next_clock(delay, base_ms, zone)
+
+
+def reads_of(delay: Delay) -> frozenset[str]:
+    """The roots that a delay reads: those its attribute may be in, and `user` for the zone of a local time."""
+    root = delay.attribute.split(".")[0]
+    roots = frozenset((root,) if root in ROOTS else BARE_ROOTS) if root else frozenset[str]()
+    is_local = delay.clock is not None or bool(delay.weekdays) or bool(delay.attribute)
+    return roots | {"user"} if is_local and not delay.timezone else roots
 
 
 def instant_of(value: Any, timezone: str, clock: int | None = None) -> int | None:  # noqa: ANN401  any JSON

@@ -138,9 +138,9 @@ class Run:
             scope["event"] = event
         return scope
 
-    def lacks(self, condition: Condition) -> bool:
-        """Whether something that the condition reads could not be read: it is put off then, not guessed."""
-        return not self.facts.missing.isdisjoint(condition.roots)
+    def lacks(self, roots: frozenset[str]) -> bool:
+        """Whether something under these roots could not be read: what needs it is put off then, not guessed."""
+        return not self.facts.missing.isdisjoint(roots)
 
     def message_status(self, step: str, visit: int) -> str:
         """The furthest status of a step's messages, as far as it was read ("": not known)."""

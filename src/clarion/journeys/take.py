@@ -26,7 +26,7 @@ from clarion.journeys.graph import (
     WaitSpec,
 )
 from clarion.journeys.model import ASKED, DELAYED, NEVER, RETRYING, WAITING, Ask, Done, Outcome, Send
-from clarion.journeys.moments import moment
+from clarion.journeys.moments import moment, reads_of
 from clarion.journeys.run import RANKS, Run
 from clarion.journeys.split import choose_arm
 
@@ -42,6 +42,9 @@ NOT_SENT: Final = frozenset({"blocked", "skipped", "failed", "refused"})
 """Answers after which a notification's next channel need not wait."""
 
 MESSAGE_WISHES: Final = frozenset({"sent", "delivered", "engaged"})
+
+_STATUSES: Final = frozenset({"steps"})
+"""The root under which the statuses of messages are."""
 
 
 @singledispatch
@@ -65,6 +68,9 @@ def _(_: NotificationSpec, run: Run, step: Step) -> None:
 
 @take.register
 def _(spec: DelaySpec, run: Run, step: Step) -> None:
+    if run.lacks(reads_of(spec.delay)):
+        put_off(run)
+        return
     until = moment(spec.delay, run.now_ms, run.facts.timezone, run.scope(DELAY_ROOTS))
     if until is None:
         run.note("unset", spec.delay.attribute)
@@ -76,20 +82,36 @@ def _(spec: DelaySpec, run: Run, step: Step) -> None:
 
 @take.register
 def _(spec: WaitSpec, run: Run, step: Step) -> None:
+    if run.lacks(_reads_of_wait(spec)):
+        put_off(run)
+    elif not has_come(spec, run, step):
+        wait(run, run.now_ms + spec.timeout_ms if spec.timeout_ms else NEVER)
+
+
+def has_come(spec: WaitSpec, run: Run, step: Step) -> bool:
+    """Go on where what a step waits for has happened already."""
+    for match in spec.match:
+        if spec.of_step:
+            outcome = run.progress.outcomes.get(spec.of_step)
+            status = run.message_status(spec.of_step, outcome.visit) if outcome is not None else ""
+            is_met = status in RANKS.get(match.event, frozenset({match.event}))
+        else:
+            is_met = has_seen(run, match, run.progress.came_ms)
+        if is_met:
+            run.note("event", match.event)
+            run.leave(step, match.event, spec.on_event)
+            return True
+    return False
+
+
+def _reads_of_wait(spec: WaitSpec) -> frozenset[str]:
     if spec.of_step:
-        outcome = run.progress.outcomes.get(spec.of_step)
-        status = run.message_status(spec.of_step, outcome.visit) if outcome is not None else ""
-        for match in spec.match:
-            if status in RANKS.get(match.event, frozenset({match.event})):
-                run.leave(step, match.event, spec.on_event)
-                return
-    else:
-        for match in spec.match:
-            if has_seen(run, match, run.progress.came_ms):
-                run.note("event", match.event)
-                run.leave(step, match.event, spec.on_event)
-                return
-    wait(run, run.now_ms + spec.timeout_ms if spec.timeout_ms else NEVER)
+        return _STATUSES
+    return frozenset[str]().union(*(_reads_of_match(match) for match in spec.match))
+
+
+def _reads_of_match(match: EventMatch) -> frozenset[str]:
+    return frozenset() if match.condition is None else match.condition.roots
 
 
 @take.register
@@ -98,7 +120,7 @@ def _(spec: BranchSpec, run: Run, step: Step) -> None:
         if case.condition is None:
             verdict_holds = True
         else:
-            if run.lacks(case.condition):
+            if run.lacks(case.condition.roots):
                 put_off(run)
                 return
             verdict = run.judge(case.condition)
@@ -123,6 +145,9 @@ def _(spec: SplitSpec, run: Run, step: Step) -> None:
 
 @take.register
 def _(spec: DigestSpec, run: Run, step: Step) -> None:
+    if run.lacks(reads_of(spec.window)):
+        put_off(run)
+        return
     until = moment(spec.window, run.now_ms, run.facts.timezone, run.scope(DELAY_ROOTS))
     if step.id in run.context.items:
         run.change_context().items.pop(step.id)
@@ -317,17 +342,39 @@ def resume(run: Run, step: Step) -> None:
     """The wait of a step is over."""
     match step.spec:
         case WaitSpec() as spec:
-            run.note("timeout")
-            run.leave(step, "timeout", spec.on_timeout)
+            _time_out(spec, run, step)
         case DigestSpec() as spec:
             finish_digest(spec, run, step)
         case NotificationSpec() as spec:
-            if metric_met(spec, run, step):
+            if run.lacks(_reads_of_metric(spec)):
+                _stay(run)
+            elif metric_met(spec, run, step):
                 run.leave(step, "done")
             else:
                 next_rung(run, step)
         case _:
             run.leave(step, "done")
+
+
+def _time_out(spec: WaitSpec, run: Run, step: Step) -> None:
+    """End a wait in vain, unless a message got there and the news of it did not reach the run."""
+    if spec.of_step and run.lacks(_STATUSES):
+        _stay(run)
+    elif not (spec.of_step and has_come(spec, run, step)):
+        run.note("timeout")
+        run.leave(step, "timeout", spec.on_timeout)
+
+
+def _reads_of_metric(spec: NotificationSpec) -> frozenset[str]:
+    if spec.until is None:
+        return frozenset()
+    return _STATUSES if spec.until.event in MESSAGE_WISHES else _reads_of_match(spec.until)
+
+
+def _stay(run: Run) -> None:
+    """Wait a little longer: whether it was in vain cannot be told now."""
+    run.note("put_off")
+    run.progress.until_ms = run.due_ms = run.now_ms + PUT_OFF_MS
 
 
 def finish_digest(spec: DigestSpec, run: Run, step: Step) -> None:

@@ -24,6 +24,7 @@ from clarion.journeys.model import (
     Occurred,
     Progress,
     Recall,
+    Reported,
     Send,
     Turn,
 )
@@ -265,21 +266,73 @@ def test_a_match_on_properties_waits_for_the_right_event():
     assert run.instance.step == "hello"
 
 
-def test_a_wait_for_a_message_ends_when_it_is_engaged_with():
-    wait = {
-        "id": "w",
-        "type": "wait",
-        "event": "engaged",
-        "of_step": "hello",
-        "timeout": "1d",
-        "on_timeout": "end",
-    }
-    run = Running(message(), wait, message("more"))
+WAIT_FOR_HELLO = {
+    "id": "w",
+    "type": "wait",
+    "event": "engaged",
+    "of_step": "hello",
+    "timeout": "1d",
+    "on_timeout": "end",
+}
+
+
+def waiting_for_hello() -> Running:
+    """A run that waits for its first message to be engaged with, until `BEGAN + 1 + DAY`."""
+    run = Running(message(), WAIT_FOR_HELLO, message("more"))
     run.move(BEGAN)
     run.move(BEGAN + 1, done())
-    run.facts = Facts(messages={("hello", 1): "engaged"})
+    return run
+
+
+def test_a_wait_for_a_message_ends_when_it_is_engaged_with():
+    run = waiting_for_hello()
+    run.move(BEGAN + 2, Reported(b"r" * 16, "hello", 1, "engaged", BEGAN + 2))
+    assert run.instance.step == "more"
+
+
+def test_a_wait_for_a_message_that_nobody_engages_with_times_out():
+    run = waiting_for_hello()
+    run.facts = Facts(messages={("hello", 1): "delivered"})
     run.move(BEGAN + DAY + 1)
     assert run.instance.status == "completed"
+
+
+def test_a_wait_for_a_message_whose_news_was_lost_looks_before_it_gives_up():
+    run = waiting_for_hello()
+    run.facts = Facts(missing=frozenset({"steps"}))
+    run.move(BEGAN + DAY + 1)
+    assert run.instance.step == "w"
+    run.facts = Facts(messages={("hello", 1): "engaged"})
+    run.move(run.instance.due_ms)
+    assert run.instance.step == "more"
+
+
+def test_a_further_channel_is_not_taken_while_nobody_knows_how_the_first_did():
+    run = Running(message(fallback=[{"channel": "sms", "after": "5m"}], until="delivered"))
+    run.move(BEGAN)
+    run.move(BEGAN + 1, done())
+    run.facts = Facts(missing=frozenset({"steps"}))
+    assert run.move(BEGAN + HOUR).commands == ()
+    run.facts = Facts(messages={("hello", 1): "delivered"})
+    assert run.move(run.instance.due_ms).commands == ()
+    assert run.instance.status == "completed"
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"id": "d", "type": "delay", "delay": {"until": "user.trial_ends_at"}},
+        {"id": "d", "type": "delay", "delay": {"until": "09:00"}},
+        message("d", delay={"until": "user.trial_ends_at"}),
+    ],
+)
+def test_a_delay_whose_end_cannot_be_told_is_put_off(step: dict[str, Any]):
+    run = Running(step, message(), facts=Facts(missing=frozenset({"user"})))
+    assert run.move(BEGAN).commands == ()
+    assert (run.instance.step, run.instance.due_ms <= BEGAN + MINUTE) == ("d", True)
+    run.facts = Facts("Europe/Rome", {"trial_ends_at": "2027-01-01"})
+    run.move(run.instance.due_ms)
+    assert (run.instance.step, run.instance.due_ms > BEGAN + MINUTE) == ("d", True)
 
 
 def test_a_digest_hands_over_what_it_collected():
