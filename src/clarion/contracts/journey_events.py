@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -59,9 +60,16 @@ _decoder = msgspec.msgpack.Decoder(JourneyEventBatch)
 
 
 def derive_journey_event_id(instance_id: bytes, seq: int, place: int) -> bytes:
-    """16 bytes that are the same for the same part of the same transition, whoever computes them."""
-    clear = b"%b%d:%d" % (instance_id, seq, place)
-    return hashlib.blake2b(clear, digest_size=16).digest()
+    """16 bytes that are the same for the same part of the same transition, whoever computes them.
+
+    The run's id, masked with a hash of the part: two runs share no id, and two parts of one have different masks.
+    """
+    return (int.from_bytes(instance_id, "big") ^ _mask_of(seq, place)).to_bytes(16, "big")
+
+
+@lru_cache(maxsize=4096)
+def _mask_of(seq: int, place: int) -> int:
+    return int.from_bytes(hashlib.blake2b(b"%d:%d" % (seq, place), digest_size=16).digest(), "big")
 
 
 def encode_journey_events(events: list[JourneyEvent]) -> bytes:

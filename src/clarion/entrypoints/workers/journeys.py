@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 DUE_BATCH: Final = 500
 LANES: Final = 3
-"""Batches under way: one is decided while others wait for their commits. Two left the process idle a third of the time."""
+"""Batches under way: one is decided while others wait for their commits. With two the process idled a third of it."""
 
 BROKEN_MS: Final = 300_000
 """When a run is tried again that could not be driven because of a mistake of ours."""
