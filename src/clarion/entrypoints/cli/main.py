@@ -101,6 +101,12 @@ def events(region: RegionOption = None) -> None:
 
 
 @app.command()
+def journeys(region: RegionOption = None) -> None:
+    """Run the engine of journeys alone: runs move, and what users do reaches them."""
+    _run_roles(["journeys"], region)
+
+
+@app.command()
 def api(
     port: Annotated[int | None, typer.Option(help="Port of the API.")] = None, region: RegionOption = None
 ) -> None:
