@@ -67,7 +67,7 @@ fmt: $(READY) ## Format, and mend what ruff can mend
 # Locks hold versions and hashes, no addresses: the machine's own settings say where packages come from.
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11
 lock: $(READY) ## Write the lock files anew (UPGRADE=--upgrade takes newer versions)
-	$(LOCK) $(UPGRADE) pyproject.toml --extra dev --extra bench -o requirements.lock
+	$(LOCK) $(UPGRADE) pyproject.toml --extra dev --extra bench --extra ml -o requirements.lock
 	$(LOCK) $(UPGRADE) tools/uv.in -o tools/uv.lock
 
 clean: ## Remove what was installed and built (never .clarion, which holds data)

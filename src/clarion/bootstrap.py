@@ -82,7 +82,7 @@ from clarion.delivery.router import Facts, Router
 from clarion.delivery.run import DispatchPorts
 from clarion.delivery.template_cache import CachedTemplates
 from clarion.delivery.till import Till
-from clarion.intelligence.serving import NeutralPrior
+from clarion.intelligence.serving import PriorForecasts
 from clarion.kernel.clock import StoreClock
 from clarion.kernel.errors import Invalid
 from clarion.keys import (
@@ -312,7 +312,7 @@ def _accept_ports(region: Region, queue: WorkSink) -> AcceptPorts:
         configs=region.configs,
         queue=queue,
         allowances=region.allowances,
-        predictor=NeutralPrior(),
+        forecasts=PriorForecasts(),
         clock=region.clock,
         schemas=CachedSchemas(region.templates),
         funds=CachedFunds(region.budgets, region.costs, region.clock.monotonic),
@@ -336,7 +336,7 @@ def _fallback_ports(region: Region) -> FallbackPorts:
         cards=region.cards,
         configs=region.configs,
         allowances=region.allowances,
-        predictor=NeutralPrior(),
+        forecasts=PriorForecasts(),
         clock=region.clock,
     )
 

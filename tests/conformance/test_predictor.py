@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from clarion.contracts.channels import CHANNELS
-from clarion.intelligence.serving import Forecast, NeutralPrior, Predictor, Question
+from clarion.intelligence.serving import CLASSES, Forecast, NeutralPrior, Predictor, Question
 from clarion.testing.decisions import ScriptedPredictor
 
 ROWS, HOURS = 17, 30
@@ -32,11 +32,12 @@ def make_question() -> Question:
         hour=random.integers(0, 24, (ROWS, HOURS)).astype(np.int8),
         weekday=random.integers(0, 7, (ROWS, HOURS)).astype(np.int8),
         at_ms=random.integers(1_700_000_000_000, 1_900_000_000_000, (ROWS, HOURS)),
+        class_=random.integers(0, len(CLASSES), ROWS),
     )
 
 
 def arrays_of(forecast: Forecast) -> dict[str, list[float]]:
-    return {f.name: getattr(forecast, f.name).tolist() for f in fields(forecast) if f.name != "model"}
+    return {f.name: getattr(forecast, f.name).tolist() for f in fields(forecast) if f.name != "models"}
 
 
 def test_shapes_types_and_ranges(predictor: Predictor):
@@ -48,7 +49,9 @@ def test_shapes_types_and_ranges(predictor: Predictor):
     assert ((forecast.engagement > 0) & (forecast.engagement < 1)).all()
     assert ((forecast.fatigue >= 0) & (forecast.fatigue <= 1)).all()
     assert ((forecast.confidence >= 0) & (forecast.confidence <= 1)).all()
-    assert forecast.model
+    assert all(forecast.models)
+    assert len(forecast.models) == ROWS
+    assert forecast.fallback.shape == (ROWS,)
 
 
 def test_the_same_question_has_one_answer_and_the_arrays_belong_to_the_asker(predictor: Predictor):
@@ -71,6 +74,7 @@ def test_rows_do_not_influence_one_another(predictor: Predictor):
                 question.hour[one],
                 question.weekday[one],
                 question.at_ms[one],
+                question.class_[one],
             )
         )
         assert alone.engagement.tolist() == together.engagement[one].tolist()

@@ -16,6 +16,7 @@ import msgspec
 
 from clarion.contracts.events import NotificationEvent
 from clarion.contracts.responses import BatchAccepted
+from clarion.intelligence.serving import Subject
 from clarion.kernel.errors import ClarionError, Invalid, Permanent, Transient
 from clarion.kernel.ids import created_ms, make_block, make_ids, split_ids
 from clarion.orchestration.chunks import record_progress
@@ -45,7 +46,7 @@ from clarion.tenancy.model import TEST
 if TYPE_CHECKING:
     from clarion.audience.model import Card
     from clarion.delivery.ports import Reservations
-    from clarion.intelligence.serving import Predictor
+    from clarion.intelligence.serving import Forecasts
     from clarion.kernel.clock import Clock
     from clarion.orchestration.data_check import SchemaSource
     from clarion.orchestration.ports import AcceptStore, CardSource, ConfigSource, WorkSink
@@ -67,7 +68,7 @@ class AcceptPorts(msgspec.Struct, frozen=True):
     configs: ConfigSource
     queue: WorkSink
     allowances: Reservations
-    predictor: Predictor
+    forecasts: Forecasts
     clock: Clock
     schemas: SchemaSource
     funds: Funds = msgspec.field(default_factory=NoFunds)
@@ -154,7 +155,7 @@ async def accept(asks: Sequence[Ask], ports: AcceptPorts) -> list[Answer | Clari
     plans = await _check_all([asks[i] for i in leaders], ports, now_ms)
     await _read_allowances(plans, ports, now_ms)
     await _read_funds(plans, ports, now_ms)
-    _decide(plans, ports, now_ms)
+    await _decide(plans, ports, now_ms)
     answers: list[Answer | ClarionError | None] = [None] * len(asks)
     committed = await _commit(plans, ports)
     for i, answer in zip(leaders, committed, strict=True):
@@ -169,7 +170,7 @@ async def foresee(ask: Ask, ports: AcceptPorts, at_ms: int) -> list[Decided | Cl
     plans = await _check_all([ask], ports, at_ms)
     await _read_allowances(plans, ports, at_ms)
     await _read_funds(plans, ports, at_ms)
-    _decide(plans, ports, at_ms)
+    await _decide(plans, ports, at_ms)
     return cast("list[Decided | ClarionError]", plans[0].results)
 
 
@@ -281,7 +282,7 @@ async def _read_funds(plans: Sequence[_Plan], ports: AcceptPorts, now_ms: int) -
             plan.left = await ports.funds.left(plan.config, now_ms)
 
 
-def _decide(plans: Sequence[_Plan], ports: AcceptPorts, now_ms: int) -> None:
+async def _decide(plans: Sequence[_Plan], ports: AcceptPorts, now_ms: int) -> None:
     places = [
         (plan, i, checked)
         for plan in plans
@@ -292,7 +293,10 @@ def _decide(plans: Sequence[_Plan], ports: AcceptPorts, now_ms: int) -> None:
     spenders: list[Spender] = []
     if any(plan.left for plan in plans):
         spenders = [Spender(checked, plan.config, plan.left) for plan, _, checked in places]
-    decisions = decide(candidates, ports.predictor, limits_of(spenders, now_ms), now_ms)
+    predictor = await ports.forecasts.prepare(
+        [Subject(plan.ask.tenant_id, checked.card.user_id) for plan, _, checked in places]
+    )
+    decisions = decide(candidates, predictor, limits_of(spenders, now_ms), now_ms)
     for plan in plans:
         plan.decided_ms = now_ms
     is_chunk = any(plan.ask.chunk is not None for plan in plans)

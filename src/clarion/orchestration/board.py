@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -24,7 +25,8 @@ class Board:
     `start_ms`, `late` (at or after the expiry), `day` (local, counted from the anchor's): [B, H]; `quiet` [B, C, H], or
     [B, 1, H] where it is of all channels; `first_day` [B]: the anchor's, since 1970. `barred` [B, C]: code of the rule
     that forbids the channel at any hour, or 0. `used` [B, 1 + C, D]: places that are taken on each day (all channels,
-    then each). `score` [B, C, H]; `worth` [B, C]: score per unit of engagement. The tally writes into `barred` and
+    then each). `score` [B, C, H]; `worth` [B, C]: score per unit of engagement; `confidence`,
+    `models`, `fallback` [B]: as the model said (`Forecast`). The tally writes into `barred` and
     `used`; nothing else changes.
     """
 
@@ -39,7 +41,8 @@ class Board:
     score: FloatArray
     worth: FloatArray
     confidence: FloatArray
-    model: str
+    models: Sequence[str]
+    fallback: BoolArray
 
     @property
     def by_channel(self) -> bool:

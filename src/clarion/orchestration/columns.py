@@ -22,6 +22,7 @@ from clarion.compliance.rulebook import Law, bundled_rulebook, refusals
 from clarion.compliance.rules import Rule, switched_off
 from clarion.contracts.channels import CHANNEL_INDEX, CHANNELS
 from clarion.contracts.work import URGENT_PRIORITY
+from clarion.intelligence.serving import CLASSES
 from clarion.kernel.local_time import IntArray
 from clarion.orchestration.horizon import Clock
 from clarion.orchestration.limits import Accounts, Limits, open_accounts
@@ -77,6 +78,7 @@ class Columns:
     expires_ms: IntArray
     user_id: IntArray
     preferred: IntArray
+    class_: IntArray
     limit: CountArray
     used: CountArray
     person: dict[int, tuple[int, str]]
@@ -111,6 +113,7 @@ def gather(candidates: Sequence[Candidate], limits: Limits, now_ms: int) -> Colu
         expires_ms=np.array([draft.expires_ms or NEVER_MS for draft in drafts]),
         user_id=np.array([card.user_id for card in cards]),
         preferred=np.array([CHANNEL_INDEX.get(card.preferred_channel, -1) for card in cards]),
+        class_=np.array([CLASSES.index(draft.category.class_) for draft in drafts]),
         limit=limit,
         used=used,
         person=person,

@@ -116,6 +116,7 @@ def _weigh(columns: Columns, predictor: Predictor, now_ms: int, hours: int) -> B
             hour=horizon.hour[row],
             weekday=horizon.weekday[row],
             at_ms=start_ms,
+            class_=columns.class_,
         )
     )
     worth = _worth(forecast, columns.accounts)
@@ -131,7 +132,8 @@ def _weigh(columns: Columns, predictor: Predictor, now_ms: int, hours: int) -> B
         score=np.multiply(forecast.engagement, worth[:, :, None], out=forecast.engagement),
         worth=worth,
         confidence=forecast.confidence,
-        model=forecast.model,
+        models=forecast.models,
+        fallback=forecast.fallback,
     )
 
 

@@ -63,10 +63,11 @@ def explain(board: Board, choice: Choice, now_ms: int) -> list[Decision]:
             _rounded(board.confidence).tolist(),
             optimal_ms.tolist(),
             _alternatives(board, choice),
-            repeat(board.model),
+            board.models,
             repeat(1.0),
             [ground.law.version for ground in board.columns.grounds],
             [ground.jurisdictions for ground in board.columns.grounds],
+            board.fallback.tolist(),
         )
     )
 

@@ -20,7 +20,7 @@ from clarion.contracts.channels import CHANNEL_INDEX
 from clarion.contracts.commands import FallbackStep
 from clarion.contracts.work import WorkItem, delivery_id_for
 from clarion.delivery.ports import Reservations
-from clarion.intelligence.serving import Predictor
+from clarion.intelligence.serving import Forecasts, Subject
 from clarion.kernel.clock import Clock
 from clarion.kernel.errors import NotFound, Transient
 from clarion.orchestration.chains import ChainState, Leg, Look, Over, Take, judge
@@ -139,7 +139,7 @@ class FallbackPorts(msgspec.Struct, frozen=True):
     cards: CardSource
     configs: ConfigSource
     allowances: Reservations
-    predictor: Predictor
+    forecasts: Forecasts
     clock: Clock
 
 
@@ -195,7 +195,7 @@ async def _move_on(chains: Sequence[Waiting], ports: FallbackPorts) -> None:
             case Take(step=number):
                 takes.append((chain, number))
     steps = await _prepare(takes, ports, moves)
-    decisions = decide([step.candidate for step in steps], ports.predictor, Limits(), now_ms)
+    decisions = await _decide(steps, ports, now_ms) if steps else []
     moves += [_go_on(step, made, now_ms) for step, made in zip(steps, decisions, strict=True)]
     moved = await ports.store.move(moves, now_ms)
     with contextlib.suppress(Transient):
@@ -204,6 +204,12 @@ async def _move_on(chains: Sequence[Waiting], ports: FallbackPorts) -> None:
             await ports.queue.enqueue(moved.made)
         if moved.dropped:
             await ports.queue.remove(moved.dropped)
+
+
+async def _decide(steps: Sequence[_Step], ports: FallbackPorts, now_ms: int) -> list[Decision]:
+    subjects = [Subject(step.chain.tenant_id, step.candidate.card.user_id) for step in steps]
+    predictor = await ports.forecasts.prepare(subjects)
+    return decide([step.candidate for step in steps], predictor, Limits(), now_ms)
 
 
 async def _prepare(

@@ -79,7 +79,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     `engagement`: predicted probability of the best choice, 0 where there is none. `confidence`: the model's own, 0 to
     1. `optimal_ms`: the hour (UTC ms) of the best unmasked cell, 0 where there is none. `alternatives`: the best
     unmasked cells not taken, best first. `model`, `propensity`: which model chose, and how probable its choice was.
-    `ruleset`: the version of the rulebook; `jurisdictions`: whose laws had a say.
+    `ruleset`: the version of the rulebook; `jurisdictions`: whose laws had a say. `ml_fallback`: the model
+    had less to go by than it should have had.
     """
 
     status: str
@@ -94,6 +95,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     propensity: float = 1.0
     ruleset: str = ""
     jurisdictions: tuple[str, ...] = ()
+    ml_fallback: bool = False
 
 
 class Submission(msgspec.Struct, frozen=True):

@@ -62,4 +62,5 @@ class ScriptedPredictor:
         for channel, peak in self._peaks.items():
             engagement[:, channel] *= np.where(question.hour == peak, np.float32(2), np.float32(1))
         fatigue = np.broadcast_to(self._fatigue, (rows, len(CHANNELS))).copy()
-        return Forecast(engagement, fatigue, np.full(rows, 0.5, np.float32), "script-1")
+        confidence = np.full(rows, 0.5, np.float32)
+        return Forecast(engagement, fatigue, confidence, ("script-1",) * rows, np.zeros(rows, np.bool_))

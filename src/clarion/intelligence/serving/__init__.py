@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
-from clarion.intelligence.serving.ports import FloatArray, Forecast, Predictor, Question
-from clarion.intelligence.serving.prior import NeutralPrior
+from clarion.intelligence.serving.ports import (
+    CLASSES,
+    FloatArray,
+    Forecast,
+    Forecasts,
+    ModelSource,
+    Predictor,
+    Question,
+    Subject,
+)
+from clarion.intelligence.serving.prior import NeutralPrior, PriorForecasts
 
-__all__ = ["FloatArray", "Forecast", "NeutralPrior", "Predictor", "Question"]
+__all__ = [
+    "CLASSES",
+    "FloatArray",
+    "Forecast",
+    "Forecasts",
+    "ModelSource",
+    "NeutralPrior",
+    "Predictor",
+    "PriorForecasts",
+    "Question",
+    "Subject",
+]
