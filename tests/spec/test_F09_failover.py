@@ -55,8 +55,8 @@ async def test_F09_when_the_primary_dies_in_the_middle_nothing_is_lost_and_what_
 
     assert await sender.all_over(N) == {"sent": N}
     first, second = await sink.report(), await backup.report()
-    arrived = first.received + second.received
-    assert arrived == N + LOST_WORDS, "none is lost, and none is doubled but those without a verdict"
+    # Its breaker may open before it could take the last of them without a word.
+    assert N <= first.received + second.received <= N + LOST_WORDS, "only what has no verdict may be doubled"
     assert first.duplicates + second.duplicates <= LOST_WORDS
     assert await ledger_holds(sender.instance.data)
     waits = [wait for ident in before + after for wait in await failovers(sender, ident)]

@@ -15,6 +15,7 @@ def engagement(hour: int, weekday: int = WEDNESDAY, preferred: int = -1) -> list
         hour=np.array([[hour]], np.int8),
         weekday=np.array([[weekday]], np.int8),
         at_ms=np.array([[0]]),
+        class_=np.array([1]),
     )
     return NeutralPrior().predict(question).engagement[0, :, 0].tolist()
 
