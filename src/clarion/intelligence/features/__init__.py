@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from clarion.intelligence.features.decay import decayed
+from clarion.intelligence.features.fold import fold
 from clarion.intelligence.features.ports import FeatureStore
 from clarion.intelligence.features.record import (
     CHANNEL_HALF_LIVES_D,
@@ -24,7 +26,9 @@ __all__ = [
     "RecordArray",
     "SignKind",
     "Signs",
+    "decayed",
     "empty_records",
+    "fold",
     "pack",
     "unpack",
 ]
