@@ -55,6 +55,7 @@ class Rule(StrEnum):
     QUIET_HOURS = "quiet_hours"
     FREQUENCY_CAP = "frequency_cap"
     LOWER_SCORE = "lower_score"
+    EXPLORED = "explored"
 
 
 EXPLANATIONS: Final[dict[Rule, str]] = {
@@ -72,6 +73,7 @@ EXPLANATIONS: Final[dict[Rule, str]] = {
     Rule.QUIET_HOURS: "It is quiet time where the user lives.",
     Rule.FREQUENCY_CAP: "The user already got as many messages of the category as a day allows.",
     Rule.LOWER_SCORE: "Another channel or hour is more likely to reach the user.",
+    Rule.EXPLORED: "Another channel or hour was tried, so that it becomes known what reaches people.",
 }
 """One sentence a rule, for answers, the console and the documentation."""
 

@@ -16,7 +16,6 @@ import msgspec
 
 from clarion.contracts.events import NotificationEvent
 from clarion.contracts.responses import BatchAccepted
-from clarion.intelligence.serving import Subject
 from clarion.kernel.errors import ClarionError, Invalid, Permanent, Transient
 from clarion.kernel.ids import created_ms, make_block, make_ids, split_ids
 from clarion.orchestration.chunks import record_progress
@@ -25,6 +24,7 @@ from clarion.orchestration.decide import decide
 from clarion.orchestration.draft import Checked, cap_requests, check_request, with_caps_used
 from clarion.orchestration.errors import ChunkOvertaken, KeyInUse, KeyMismatch
 from clarion.orchestration.funds import Funds, NoFunds, Spender, limits_of
+from clarion.orchestration.learning import Learner, find_holdouts, find_lots, find_subjects
 from clarion.orchestration.model import (
     AcceptGroup,
     Candidate,
@@ -293,20 +293,24 @@ async def _decide(plans: Sequence[_Plan], ports: AcceptPorts, now_ms: int) -> No
     spenders: list[Spender] = []
     if any(plan.left for plan in plans):
         spenders = [Spender(checked, plan.config, plan.left) for plan, _, checked in places]
-    predictor = await ports.forecasts.prepare(
-        [Subject(plan.ask.tenant_id, checked.card.user_id) for plan, _, checked in places]
-    )
-    decisions = decide(candidates, predictor, limits_of(spenders, now_ms), now_ms)
+    is_chunk = any(plan.ask.chunk is not None for plan in plans)
+    made = split_ids((make_block if is_chunk else make_ids)(len(places), now_ms))
+    idents = [plan.ask.ident or ident for (plan, _, _), ident in zip(places, made, strict=True)]
+    learners = [
+        Learner(plan.ask.tenant_id, plan.config.tenant.ml, plan.ask.is_test, checked.draft, checked.card)
+        for plan, _, checked in places
+    ]
+    holdouts = find_holdouts(learners)
+    predictor = await ports.forecasts.prepare(find_subjects(learners, holdouts))
+    lots = find_lots(learners, holdouts, idents)
+    decisions = decide(candidates, predictor, limits_of(spenders, now_ms), now_ms, lots)
     for plan in plans:
         plan.decided_ms = now_ms
-    is_chunk = any(plan.ask.chunk is not None for plan in plans)
-    idents = split_ids((make_block if is_chunk else make_ids)(len(places), now_ms))
     for (plan, i, checked), decision, ident in zip(places, decisions, idents, strict=True):
         item = plan.ask.items[i]
         traceparent = item.traceparent if isinstance(item, Submission) else ""
-        taken = plan.ask.ident or ident
         plan.results[i] = Decided(
-            checked, decision, taken, plan.ask.tenant_id, traceparent, created_ms(taken), plan.ask.is_test
+            checked, decision, ident, plan.ask.tenant_id, traceparent, created_ms(ident), plan.ask.is_test
         )
 
 

@@ -13,6 +13,7 @@ from clarion.compliance.rules import Rule
 from clarion.intelligence.serving import FloatArray
 from clarion.kernel.local_time import ClockArray, IntArray
 from clarion.orchestration.columns import CODE, Columns, CountArray
+from clarion.orchestration.lots import ChanceArray
 
 CLOSED: Final = -np.inf
 """Score of a cell that a rule has shut."""
@@ -69,7 +70,8 @@ class Choice:
     `scores` [B, C]: best score, whether or not a rule shut its cell; `masked` [B, C, H]: score of each open cell,
     `CLOSED` elsewhere; `hour`, `best`, `rank` [B, C]: each channel's best open hour, its score (`CLOSED`: there is
     none), and the channel's place among the row's; `taken` [B, C]; `dropped` [B, C]: code of the rule that took a
-    choice back, or 0.
+    choice back, or 0. `lead`, `peak` [B]: the best channel, and its hour. Where something else is tried, `explored`
+    [B] says so, and `hour` and `best` are what is tried. `propensity` [B]: how probable the row's cell was.
     """
 
     first: IntArray
@@ -80,6 +82,10 @@ class Choice:
     rank: IntArray
     taken: BoolArray
     dropped: IntArray
+    lead: IntArray
+    peak: IntArray
+    explored: BoolArray
+    propensity: ChanceArray
 
     def put(self, rows: slice, other: Choice) -> None:
         """Replace the choice of `rows` by `other`, which has just these rows."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
@@ -26,6 +26,7 @@ from clarion.intelligence.serving import CLASSES
 from clarion.kernel.local_time import IntArray
 from clarion.orchestration.horizon import Clock
 from clarion.orchestration.limits import Accounts, Limits, open_accounts
+from clarion.orchestration.lots import Lots, no_lots
 from clarion.orchestration.model import Candidate, Draft
 from clarion.tenancy.model import QuietHours
 
@@ -65,7 +66,8 @@ class Columns:
     its best hour; the others go at their anchor, or as soon after it as allowed. `every` [B]: takes all channels, not
     the best; `most` [B]: how many at most. `limit`, `used` [B, 1 + C]: places a day, and those taken on the present
     local day (all channels, then each); `person`: by capped row, whose places these are (user and category).
-    `contested`: rows, ascending, that draw on what other rows, or their own second channel, draw on too.
+    `contested`: rows, ascending, that draw on what other rows, or their own second channel, draw on too. `lots`: what
+    chance has for them.
     """
 
     grounds: list[Ground]
@@ -84,9 +86,10 @@ class Columns:
     person: dict[int, tuple[int, str]]
     accounts: Accounts
     contested: list[int]
+    lots: Lots
 
 
-def gather(candidates: Sequence[Candidate], limits: Limits, now_ms: int) -> Columns:
+def gather(candidates: Sequence[Candidate], limits: Limits, now_ms: int, lots: Lots | None = None) -> Columns:
     """The columns of a batch, whose rows may be of any users, tenants and zones."""
     drafts = [candidate.draft for candidate in candidates]
     cards = [candidate.card for candidate in candidates]
@@ -119,7 +122,16 @@ def gather(candidates: Sequence[Candidate], limits: Limits, now_ms: int) -> Colu
         person=person,
         accounts=accounts,
         contested=sorted(contested),
+        lots=_lots(drafts, lots),
     )
+
+
+def _lots(drafts: Sequence[Draft], lots: Lots | None) -> Lots:
+    """The lots of the rows; nothing is tried with what is urgent or transactional."""
+    if lots is None:
+        return no_lots(len(drafts))
+    may_try = [d.priority > URGENT_PRIORITY and d.category.class_ != "transactional" for d in drafts]
+    return replace(lots, rate=lots.rate * may_try)
 
 
 def _find_grounds(drafts: Sequence[Draft], cards: Sequence[Card], now_ms: int) -> list[Ground]:

@@ -21,6 +21,8 @@ present instant (or the scheduled one), 1, 2, … are the whole local hours that
   time alone shuts that, the message as a whole moves to its first open hour (`deferred`), or expires (`blocked`).
 * The best open channel is always taken. `all` and `specified` take every open one; `optimal` takes further ones where
   the category allows several and their score passes `FURTHER_CHANNEL_SCORE`.
+* A small share of what may wait takes another open cell than the best, drawn with known probabilities (`explore`), so
+  that it becomes known what works. What chance has for each row is an argument, as everything else.
 * Caps, quotas and budgets count the rows before. What is decided here is a plan: the binding act is the reservation
   when the delivery is claimed, and consent, quiet hours and caps are asked again then.
 
@@ -40,8 +42,10 @@ from clarion.kernel.local_time import HOUR_MS, IntArray
 from clarion.orchestration.board import CLOSED, Board, Choice
 from clarion.orchestration.columns import Columns, CountArray, gather
 from clarion.orchestration.explain import explain
+from clarion.orchestration.explore import try_out
 from clarion.orchestration.horizon import HORIZON_HOURS, Horizon, lay_out, local_days
 from clarion.orchestration.limits import Accounts, Limits
+from clarion.orchestration.lots import Lots
 from clarion.orchestration.model import Candidate, Decision
 from clarion.orchestration.tally import Tally
 
@@ -64,17 +68,22 @@ _ALL_ROWS: Final = slice(None)
 
 
 def decide(
-    candidates: Sequence[Candidate], predictor: Predictor, limits: Limits, now_ms: int
+    candidates: Sequence[Candidate],
+    predictor: Predictor,
+    limits: Limits,
+    now_ms: int,
+    lots: Lots | None = None,
 ) -> list[Decision]:
     """One decision per candidate, in order.
 
-    `now_ms`: the present by the store's clock, UTC ms. Candidates may be of any tenants, users and time zones (an
-    unknown zone falls back to the draft's). Nothing is dropped in silence: each channel that is not taken, or not yet,
-    has its reason, and a message that can go nowhere is `blocked` with all of them.
+    `now_ms`: the present by the store's clock, UTC ms. `lots`: what chance has for each (None: nothing is tried).
+    Candidates may be of any tenants, users and time zones (an unknown zone falls back to the draft's). Nothing is
+    dropped in silence: each channel that is not taken, or not yet, has its reason, and a message that can go nowhere is
+    `blocked` with all of them.
     """
     if not candidates:
         return []
-    columns = gather(candidates, limits, now_ms)
+    columns = gather(candidates, limits, now_ms, lots)
     hours, *further = _reaches(columns)
     board = _weigh(columns, predictor, now_ms, hours)
     choice = _settle(board, choose(board))
@@ -153,7 +162,7 @@ def _used(columns: Columns, horizon: Horizon, now_ms: int) -> CountArray:
 
 
 def choose(board: Board, rows: slice = _ALL_ROWS) -> Choice:
-    """The masked maximum, for `rows` of the board as if each stood alone."""
+    """The masked maximum, or what is tried in its place, for `rows` of the board as if each stood alone."""
     columns, score = board.columns, board.score[rows]
     shut = _shut_cells(board, rows)
     first: IntArray = shut.all(1).argmin(1)
@@ -168,7 +177,8 @@ def choose(board: Board, rows: slice = _ALL_ROWS) -> Choice:
     best = np.take_along_axis(masked, hour[:, :, None], 2)[:, :, 0]
     rank = (-best).argsort(1, kind="stable").argsort(1)
     wanted = (rank == 0) | columns.every[rows, None] | (best > FURTHER_CHANNEL_SCORE)
-    return Choice(
+    lead = best.argmax(1)
+    choice = Choice(
         first=first,
         scores=scores,
         masked=masked,
@@ -177,7 +187,13 @@ def choose(board: Board, rows: slice = _ALL_ROWS) -> Choice:
         rank=rank,
         taken=wanted & (rank < columns.most[rows, None]) & (best > CLOSED),
         dropped=np.zeros_like(rank),
+        lead=lead,
+        peak=np.take_along_axis(hour, lead[:, None], 1)[:, 0],
+        explored=np.zeros(len(rank), np.bool_),
+        propensity=np.ones(len(rank)),
     )
+    try_out(choice, columns.lots.part(rows), columns.preferred[rows], columns.most[rows] > 1)
+    return choice
 
 
 def _shut_cells(board: Board, rows: slice) -> BoolArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import accumulate, pairwise, repeat
+from itertools import accumulate, pairwise
 from typing import Final
 
 import numpy as np
@@ -15,7 +15,9 @@ from clarion.intelligence.serving import FloatArray
 from clarion.kernel.local_time import HOUR_MS, MINUTE_MS, IntArray
 from clarion.orchestration.board import CLOSED, Board, Choice
 from clarion.orchestration.columns import CODE, Columns, Ground
+from clarion.orchestration.explore import GREEDY, POLICY, candidates_of
 from clarion.orchestration.horizon import HORIZON_HOURS
+from clarion.orchestration.lots import ChanceArray
 from clarion.orchestration.model import Alternative, ChannelChoice, Decision, Reason
 from clarion.orchestration.schedule import FIRST_STATUSES, due_ms, first_status
 
@@ -43,7 +45,7 @@ _REASONS: Final = {
 def explain(board: Board, choice: Choice, now_ms: int) -> list[Decision]:
     """The decisions of a batch, one a row."""
     rows = np.arange(len(choice.best))
-    top = choice.best.argmax(1)
+    top = np.where(choice.taken, choice.best, CLOSED).argmax(1)
     at_ms = np.take_along_axis(board.start_ms, choice.hour, 1)
     status = first_status(at_ms, choice.hour, board.columns.seeks[:, None], now_ms)
     moved = ~board.columns.seeks[:, None] & (choice.hour > 0) & choice.taken
@@ -51,7 +53,8 @@ def explain(board: Board, choice: Choice, now_ms: int) -> list[Decision]:
     blocked = len(FIRST_STATUSES)
     leading = np.where(choice.taken, status, blocked).min(1)
     expected = np.where(choice.taken.any(1), choice.best[rows, top] / board.worth[rows, top], 0)
-    optimal_ms = np.where(choice.best[rows, top] > CLOSED, at_ms[rows, top], 0)
+    optimal_ms = np.where(choice.best[rows, top] > CLOSED, board.start_ms[rows, choice.peak], 0)
+    candidates = candidates_of(choice, board.columns.preferred)
     return list(
         map(
             Decision,
@@ -64,10 +67,14 @@ def explain(board: Board, choice: Choice, now_ms: int) -> list[Decision]:
             optimal_ms.tolist(),
             _alternatives(board, choice),
             board.models,
-            repeat(1.0),
+            _rounded(choice.propensity).tolist(),
             [ground.law.version for ground in board.columns.grounds],
             [ground.jurisdictions for ground in board.columns.grounds],
             board.fallback.tolist(),
+            [POLICY if cells else GREEDY for cells in candidates],
+            choice.explored.tolist(),
+            board.columns.lots.holdout.tolist(),
+            candidates,
         )
     )
 
@@ -81,7 +88,8 @@ def _verdict(board: Board, choice: Choice, moved_by: IntArray) -> IntArray:
     when[shut.all(1) & expiring] = CODE[Rule.EXPIRY]
     moved = np.where(moved_by > 0, moved_by + len(Rule), 0)
     # Nested, for `np.select` costs four times as much on a small batch.
-    open_ = np.where(choice.taken, moved, np.where(shut, when, CODE[Rule.LOWER_SCORE]))
+    passed = np.where(choice.explored, CODE[Rule.EXPLORED], CODE[Rule.LOWER_SCORE])[:, None]
+    open_ = np.where(choice.taken, moved, np.where(shut, when, passed))
     return np.where(board.barred > 0, board.barred, np.where(choice.dropped > 0, choice.dropped, open_))
 
 
@@ -174,6 +182,6 @@ def _alternatives(board: Board, choice: Choice) -> list[tuple[Alternative, ...]]
     return [every[nth * count : nth * count + some] for nth, some in enumerate(found)]
 
 
-def _rounded(values: FloatArray) -> npt.NDArray[np.float64]:
+def _rounded(values: FloatArray | ChanceArray) -> npt.NDArray[np.float64]:
     """Six decimals as doubles: what a float32 holds, without its tail in JSON."""
     return np.round(values.astype(np.float64), 6)

@@ -20,7 +20,7 @@ from clarion.contracts.channels import CHANNEL_INDEX
 from clarion.contracts.commands import FallbackStep
 from clarion.contracts.work import WorkItem, delivery_id_for
 from clarion.delivery.ports import Reservations
-from clarion.intelligence.serving import Forecasts, Subject
+from clarion.intelligence.serving import EVERY_FEATURE, Forecasts, Subject
 from clarion.kernel.clock import Clock
 from clarion.kernel.errors import NotFound, Transient
 from clarion.orchestration.chains import ChainState, Leg, Look, Over, Take, judge
@@ -207,7 +207,8 @@ async def _move_on(chains: Sequence[Waiting], ports: FallbackPorts) -> None:
 
 
 async def _decide(steps: Sequence[_Step], ports: FallbackPorts, now_ms: int) -> list[Decision]:
-    subjects = [Subject(step.chain.tenant_id, step.candidate.card.user_id) for step in steps]
+    # One channel, and now: nothing is chosen, and nothing has to be known for it.
+    subjects = [Subject(s.chain.tenant_id, s.candidate.card.user_id, EVERY_FEATURE) for s in steps]
     predictor = await ports.forecasts.prepare(subjects)
     return decide([step.candidate for step in steps], predictor, Limits(), now_ms)
 

@@ -78,9 +78,11 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     was moved, in canonical order. `scores[c]`: the best score of each channel before the expiry, masked or not.
     `engagement`: predicted probability of the best choice, 0 where there is none. `confidence`: the model's own, 0 to
     1. `optimal_ms`: the hour (UTC ms) of the best unmasked cell, 0 where there is none. `alternatives`: the best
-    unmasked cells not taken, best first. `model`, `propensity`: which model chose, and how probable its choice was.
-    `ruleset`: the version of the rulebook; `jurisdictions`: whose laws had a say. `ml_fallback`: the model
-    had less to go by than it should have had.
+    unmasked cells not taken, best first. `model`, `policy`: which model scored, and how it was chosen by the scores;
+    `propensity`: how probable the choice was by then. `explored`: something else than the best was tried; `candidates`:
+    the cells that had a chance (`explore.read_candidates`), () where nothing but the best had one. `holdout`: mask of
+    the features from which the user is held out. `ruleset`: the version of the rulebook; `jurisdictions`: whose laws
+    had a say. `ml_fallback`: the model had less to go by than it should have had.
     """
 
     status: str
@@ -96,6 +98,10 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     ruleset: str = ""
     jurisdictions: tuple[str, ...] = ()
     ml_fallback: bool = False
+    policy: str = ""
+    explored: bool = False
+    holdout: int = 0
+    candidates: tuple[str, ...] = ()
 
 
 class Submission(msgspec.Struct, frozen=True):

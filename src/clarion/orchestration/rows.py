@@ -14,6 +14,7 @@ from clarion.contracts.channels import CHANNELS, NO_CHANNEL
 from clarion.contracts.events import NotificationEvent, derive_event_id, name_run
 from clarion.contracts.responses import BatchItem, ItemError, NotificationAccepted, PredictionView, ReasonView
 from clarion.contracts.work import WorkItem, delivery_id_for
+from clarion.intelligence.features import LAYOUT
 from clarion.kernel.errors import ClarionError, Invalid, Unknown
 from clarion.kernel.ids import format_id
 from clarion.orchestration.chains import first_look
@@ -27,7 +28,10 @@ _PERSONALIZED: Final = b'{"enabled":true,"context":{}}'
 
 
 class DecisionRecord(msgspec.Struct, frozen=True):
-    """What is kept of a decision: itself, and the inputs that it was made on. Holds no PII."""
+    """What is kept of a decision: itself, and the inputs that it was made on. Holds no PII.
+
+    `features`: the layout of the records that its model read (0: before there were any).
+    """
 
     decided_at: str
     decision: Decision
@@ -40,6 +44,7 @@ class DecisionRecord(msgspec.Struct, frozen=True):
     send_time: str
     requested: int
     category_class: str
+    features: int = 0
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -77,6 +82,7 @@ def record_decision(decision: Decision, candidate: Candidate, at_ms: int) -> byt
             send_time=draft.send_time,
             requested=draft.requested,
             category_class=draft.category.class_,
+            features=LAYOUT,
         )
     )
 

@@ -28,17 +28,20 @@ class Tally:
         """By person: messages by (local day, 0: on all channels, 1 + channel)."""
 
     def narrow(self, row: int) -> bool:
-        """Shut for `row` what the rows before have taken. True where that hits its choice: it has to choose again."""
+        """Shut for `row` what the rows before have taken. True where that shuts anything: it has to choose again."""
         board, columns = self._board, self._board.columns
+        used, limit = board.used[row], columns.limit[row, :, None]
+        places_left = (used < limit).sum()
         for (day, place), count in self._taken[columns.person.get(row)].items():
             nth = day - board.first_day[row]
-            if 0 <= nth < board.used.shape[2]:
-                board.used[row, place, nth] += count
+            if 0 <= nth < used.shape[1]:
+                used[place, nth] += count
         account = columns.accounts.account[row]
         barred = board.barred[row]
+        channels_left = (barred == 0).sum()
         barred[(barred == 0) & (self._quota[account] < 1)] = CODE[Rule.QUOTA]
         barred[(barred == 0) & (columns.accounts.cost[row] > self._budget[account])] = CODE[Rule.BUDGET]
-        return any(barred[channel] or self._is_full(row, channel) for channel in self._chosen(row))
+        return bool((barred == 0).sum() < channels_left or (used < limit).sum() < places_left)
 
     def take(self, row: int) -> None:
         """Book the choice of `row`. Its best channel always fits, once it has heeded `narrow`."""

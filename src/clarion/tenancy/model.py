@@ -104,6 +104,35 @@ DEFAULT_COMPLIANCE: Final = ComplianceSettings()
 """Of a tenant that has chosen nothing."""
 
 
+Share: TypeAlias = Annotated[float, Meta(ge=0, le=0.5)]
+
+
+class HoldoutShares(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Share of the users to whom each feature does not apply what was learned, so that what it brings is known."""
+
+    send_time: Share = 0.05
+    channel: Share = 0.05
+
+
+class FeatureSwitches(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether each feature uses what was learned of users. Off: everybody gets what suits the population."""
+
+    send_time: bool = True
+    channel: bool = True
+
+
+class MlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a tenant's decisions learn. `exploration`: share of the messages that may wait which try something else."""
+
+    exploration: Share = 0.05
+    holdout: HoldoutShares = HoldoutShares()
+    enabled: FeatureSwitches = FeatureSwitches()
+
+
+DEFAULT_ML: Final = MlSettings()
+"""Of a tenant that has chosen nothing."""
+
+
 class Tenant(msgspec.Struct, frozen=True):
     """What every stage needs to know of a tenant. `timezone` serves users whose own is unknown.
 
@@ -126,6 +155,7 @@ class Tenant(msgspec.Struct, frozen=True):
     tracking: bool = True
     language: str = ""
     compliance: ComplianceSettings = DEFAULT_COMPLIANCE
+    ml: MlSettings = DEFAULT_ML
 
 
 def environment_of(*, is_test: bool) -> Environment:

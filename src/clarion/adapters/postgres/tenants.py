@@ -19,6 +19,7 @@ from clarion.tenancy.model import (
     CategoryClass,
     CategoryWords,
     ComplianceSettings,
+    MlSettings,
     QuietHours,
     Tenant,
     TenantEntry,
@@ -86,6 +87,7 @@ _providers = msgspec.json.Decoder(list[_ProviderRow])
 _spending = msgspec.json.Decoder(Spending)
 _routing = msgspec.json.Decoder(dict[str, RoutingPolicy])
 _compliance = msgspec.json.Decoder(ComplianceSettings)
+_ml = msgspec.json.Decoder(MlSettings)
 
 
 class PostgresTenants:
@@ -147,6 +149,11 @@ class PostgresTenants:
             _require(
                 await connection.fetchval(self._sql["put_compliance"], tenant_id, _json.encode(compliance))
             )
+
+    async def put_ml(self, tenant_id: bytes, ml: MlSettings) -> None:
+        """Say how a tenant's decisions learn. Raises NotFound where there is no such tenant."""
+        async with self._pools.pipeline() as connection:
+            _require(await connection.fetchval(self._sql["put_ml"], tenant_id, _json.encode(ml)))
 
     async def put_provider(self, config: ProviderConfig) -> None:
         """Make or replace a provider's account; its `version` is counted here. Raises NotFound on an unknown tenant."""
@@ -283,6 +290,7 @@ def _tenant(tenant_id: bytes, record: asyncpg.Record) -> Tenant:
         public_url=record["public_url"],
         language=record["language"],
         compliance=_compliance.decode(record["compliance"]),
+        ml=_ml.decode(record["ml"]),
     )
 
 

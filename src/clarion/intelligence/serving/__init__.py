@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from clarion.intelligence.serving.holdout import (
+    EVERY_FEATURE,
+    FEATURES,
+    held_out,
+    names_of_features,
+    switched_off,
+)
 from clarion.intelligence.serving.ports import (
     CLASSES,
     FloatArray,
@@ -16,6 +23,8 @@ from clarion.intelligence.serving.prior import NeutralPrior, PriorForecasts
 
 __all__ = [
     "CLASSES",
+    "EVERY_FEATURE",
+    "FEATURES",
     "FloatArray",
     "Forecast",
     "Forecasts",
@@ -25,4 +34,7 @@ __all__ = [
     "PriorForecasts",
     "Question",
     "Subject",
+    "held_out",
+    "names_of_features",
+    "switched_off",
 ]

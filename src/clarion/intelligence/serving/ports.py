@@ -25,10 +25,11 @@ CLASSES: Final[tuple[str, ...]] = ("transactional", "service", "marketing")
 
 
 class Subject(NamedTuple):
-    """Whom a forecast is about."""
+    """Whom a forecast is about. `hidden`: mask of the features (`holdout`) to which she is a stranger this time."""
 
     tenant_id: bytes
     user_id: int
+    hidden: int = 0
 
 
 @dataclass(frozen=True, slots=True)

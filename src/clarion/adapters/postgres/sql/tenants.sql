@@ -51,6 +51,10 @@ RETURNING config_version
 -- How a tenant complies where it may choose, and a new version of the configuration. Nothing where there is no such tenant.
 UPDATE tenant_settings SET compliance = $2, config_version = config_version + 1 WHERE tenant_id = $1 RETURNING config_version
 
+-- name: put_ml
+-- How a tenant's decisions learn, and a new version of the configuration. Nothing where there is no such tenant.
+UPDATE tenant_settings SET ml = $2, config_version = config_version + 1 WHERE tenant_id = $1 RETURNING config_version
+
 -- name: put_provider
 -- A provider's account as it shall be; its own version moves too, so that connections to the old one are closed.
 WITH bumped AS (
@@ -73,7 +77,7 @@ UPDATE tenant_settings s SET config_version = config_version + 1 FROM gone WHERE
 -- name: load_config
 -- All that a tenant set, in one round trip and as of one instant. Of templates the live version, without content.
 SELECT s.name, s.timezone, s.country, s.quiet_hours, s.rate_per_s, s.rate_burst, s.daily_quota, s.tracking, s.public_url, s.language, s.spending, s.routing,
-       s.compliance, s.config_version,
+       s.compliance, s.ml, s.config_version,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(c.name, c.class, c.ttl_s, c.on_ambiguity, c.caps, c.channels, c.max_channels,
                                                     c.tracking, c.fallback, c.words)
                                   ORDER BY c.name), '[]')

@@ -1,0 +1,141 @@
+"""Trying something else: a few messages go where the best was not expected, so that it becomes known what works.
+
+Of the rows that leave a choice of one cell, a share ε (`Lots.rate`) is drawn from all of its open cells, the others
+take the best one. Which probability a row's cell had under all of this is known exactly, and kept as its propensity:
+
+    propensity[b] = (1 − ε)·[cell is the best] + ε·q(cell)
+    q(c, h)       = p(c) · ((1 − EVEN)·score[c, h] / Σ score[c, ·]  +  EVEN / open hours of c)
+    p(c)          = (1 − FLOOR·open channels)·softmax(best score of c / TEMPERATURE)  +  FLOOR
+
+Nothing is tried outside the open cells, nor against a user's word: where the best channel is the one that she named as
+hers, only hours are tried. Rows that take several channels, that are urgent or transactional, or that have but one
+open cell, are never tried upon; their propensity is 1.
+
+Pure: the dice are an argument, and follow from the notification's id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Final
+
+import numpy as np
+
+from clarion.compliance.quiet_hours import BoolArray
+from clarion.contracts.channels import CHANNELS
+from clarion.intelligence.serving import FloatArray
+from clarion.kernel.local_time import IntArray
+from clarion.orchestration.board import CLOSED, Choice
+from clarion.orchestration.lots import ChanceArray, Lots
+
+EVEN: Final = 0.25
+"""Share of what is tried that falls on all open hours alike; the rest follows the scores."""
+
+FLOOR: Final = 0.02
+"""Least probability of an open channel when channels are tried."""
+
+TEMPERATURE: Final = 0.05
+"""Difference in score at which one channel is tried e times as often as another."""
+
+POLICY: Final = "epsilon-1"
+"""Name of this way to choose, of rows that may be tried upon; to be changed with any of the numbers above."""
+
+GREEDY: Final = "greedy-1"
+"""Name of taking the best, with propensity 1."""
+
+
+def try_out(choice: Choice, lots: Lots, named: IntArray, several: BoolArray) -> None:
+    """Let each row take another cell than its best where its lot says so, and say how probable its cell was.
+
+    Writes into `choice`: all of it for rows that try, `propensity` for those that might have. Arguments are of the same
+    rows. `named` [B]: the user's own channel, -1 where she named none. `several` [B]: the row may take more than one
+    channel.
+    """
+    open_channels = (choice.best > CLOSED).sum(1)
+    row = np.flatnonzero((lots.rate > 0) & (open_channels > 0) & ((open_channels == 1) | ~several))
+    if not row.size:
+        return
+    nth, lead = np.arange(len(row)), choice.lead[row]
+    channels = channel_chances(choice.best[row], lead, named[row])
+    along = hour_chances(choice.masked[row, lead])
+    at_best = channels[nth, lead] * along[nth, choice.hour[row, lead]]
+    rate = lots.rate[row]
+    choice.propensity[row] = 1 - rate * (1 - at_best)
+
+    tries = np.flatnonzero((lots.whether[row] < rate) & (at_best < 1))
+    if tries.size:
+        chances = channels[tries, :, None] * hour_chances(choice.masked[row[tries]])
+        _take(choice, row[tries], chances, lots)
+
+
+def _take(choice: Choice, row: IntArray, chances: ChanceArray, lots: Lots) -> None:
+    """Have these rows take the cells on which their dice fall. `chances`: q of the module's text, of these rows."""
+    cell = pick(chances, lots.which[row])
+    channel, hour = np.divmod(cell, chances.shape[2])
+    is_best = (channel == choice.lead[row]) & (hour == choice.hour[row, channel])
+    drawn = chances.reshape(len(row), -1)[np.arange(len(row)), cell]
+    choice.propensity[row] = lots.rate[row] * drawn + (1 - lots.rate[row]) * is_best
+    choice.explored[row] = True
+    choice.taken[row] = np.arange(chances.shape[1]) == channel[:, None]
+    choice.best[row, channel] = choice.masked[row, channel, hour]
+    choice.hour[row, channel] = hour
+
+
+def channel_chances(best: FloatArray, lead: IntArray, named: IntArray) -> ChanceArray:
+    """`p` of the module's text: how probable each channel is where something is tried, [B, C].
+
+    `best` [B, C]: each channel's best score, `CLOSED` where it is shut (at least one is not); `lead` [B]: the channel
+    of the highest; `named` [B]: the user's own channel, -1 where she named none.
+    """
+    heat: ChanceArray = np.exp((best - best.max(1, keepdims=True)) / TEMPERATURE)
+    is_open: BoolArray = best > CLOSED
+    rest = 1 - FLOOR * is_open.sum(1, keepdims=True)
+    chances: ChanceArray = is_open * (rest * heat / heat.sum(1, keepdims=True) + FLOOR)
+    return np.where(_is_settled(lead, named), np.arange(best.shape[1]) == lead[:, None], chances)
+
+
+def hour_chances(cells: FloatArray) -> ChanceArray:
+    """How probable each hour of a channel is where hours are tried: along the last axis, 0 where all are shut."""
+    is_open = cells > CLOSED
+    weight = np.where(is_open, cells, 0).astype(np.float64)
+    total = np.maximum(weight.sum(-1, keepdims=True), np.finfo(np.float64).tiny)
+    hours = np.maximum(is_open.sum(-1, keepdims=True), 1)
+    return (1 - EVEN) * weight / total + is_open * (EVEN / hours)
+
+
+def pick(chances: ChanceArray, which: ChanceArray) -> IntArray:
+    """The cell on which each row's die falls: index in its flattened cells, [B]. One without a chance is never it."""
+    edges = chances.reshape(len(chances), -1).cumsum(1)
+    return (edges <= (which * edges[:, -1])[:, None]).sum(1)
+
+
+def candidates_of(choice: Choice, named: IntArray) -> list[tuple[str, ...]]:
+    """By row, the cells that had a chance, as `read_candidates` reads them; () where nothing but the best had one."""
+    row = np.flatnonzero(choice.propensity < 1)
+    found: list[tuple[str, ...]] = [()] * len(choice.lead)
+    if not row.size:
+        return found
+    lead = choice.lead[row]
+    tryable = ~_is_settled(lead, named[row]) | (np.arange(len(CHANNELS)) == lead[:, None])
+    packed = np.packbits((choice.masked[row] > CLOSED) & tryable[:, :, None], axis=2)
+    width, digits = packed.shape[2] * 2, packed.tobytes().hex()
+    texts = [digits[start : start + width] for start in range(0, len(digits), width)]
+    for place, nth in zip(row.tolist(), count(0, len(CHANNELS)), strict=False):
+        found[place] = tuple(texts[nth : nth + len(CHANNELS)])
+    return found
+
+
+def _is_settled(lead: IntArray, named: IntArray) -> BoolArray:
+    """Whether the best channel is the one that the user named as hers, [B, 1]: no other one is tried then."""
+    return (lead == named)[:, None]
+
+
+def read_candidates(candidates: Sequence[str]) -> BoolArray:
+    """Which cells had a chance, [C, H], of what `candidates_of` wrote for one row.
+
+    Written by channel in hexadecimal, one bit an hour, the first hour's highest; H is a multiple of 8, and the hours
+    that this adds had none.
+    """
+    rows = [np.frombuffer(bytes.fromhex(text), np.uint8) for text in candidates]
+    return np.unpackbits(np.array(rows), axis=1).astype(np.bool_)
