@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clarion.intelligence.features.decay import decayed
+from clarion.intelligence.features.definitions import FEATURES, NAMES, Feature, compute
 from clarion.intelligence.features.fold import fold
 from clarion.intelligence.features.ports import FeatureStore
 from clarion.intelligence.features.record import (
@@ -19,13 +20,17 @@ from clarion.intelligence.features.signs import SignKind, Signs
 
 __all__ = [
     "CHANNEL_HALF_LIVES_D",
+    "FEATURES",
     "LAYOUT",
+    "NAMES",
     "PRESENCE_HALF_LIVES_D",
     "RECORD",
+    "Feature",
     "FeatureStore",
     "RecordArray",
     "SignKind",
     "Signs",
+    "compute",
     "decayed",
     "empty_records",
     "fold",

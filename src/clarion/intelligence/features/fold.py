@@ -175,8 +175,9 @@ def _keep_hours(folded: RecordArray, signs: _Taken) -> None:
     at = np.flatnonzero(ends)
     row, newest = signs.row[at], signs.local_hour[at]
     several = (at > 0) & (signs.row[at - 1] == row)
-    latest, older = hours[row].T
-    kept: IntArray = np.where(latest == newest, older, latest).astype(np.int64)
+    latest: IntArray = hours[row, 0].astype(np.int64)
+    older: IntArray = hours[row, 1].astype(np.int64)
+    kept = np.where(latest == newest, older, latest)
     hours[row, 1] = np.where(several, signs.local_hour[at - 1], kept)
     hours[row, 0] = newest
 
