@@ -34,6 +34,8 @@ GREETING: Final = {
     "html": "<p>Hello {{ user.first_name }}</p>",
     "text": "Hello {{ user.first_name }}",
 }
+STEADY: Final = """UPDATE tenant_settings SET ml = '{"exploration": 0, "holdout": {"send_time": 0, "channel": 0}}'
+WHERE name = $1"""
 SENDING: Final = "SELECT count(*) FROM open_deliveries WHERE state = 'sending'"
 
 
@@ -233,11 +235,12 @@ def midnight() -> datetime:
 
 
 async def move_in(instance: Instance) -> Person:
-    """A new tenant of an instance."""
+    """A new tenant of an instance, whose messages take the best way each time: nothing is left to chance."""
     name = f"tenant-{secrets.token_hex(6)}"
     account = await add_tenant(instance.data, name)
     host, port = instance.address
     client = HttpClient(host, port, {"authorization": f"Bearer {account.api_key}"})
+    await fetch(instance, STEADY, name)
     return Person(instance, name, account.tenant_id, client)
 
 

@@ -92,7 +92,8 @@ def channel_chances(best: FloatArray, lead: IntArray, named: IntArray) -> Chance
     is_open: BoolArray = best > CLOSED
     rest = 1 - FLOOR * is_open.sum(1, keepdims=True)
     chances: ChanceArray = is_open * (rest * heat / heat.sum(1, keepdims=True) + FLOOR)
-    return np.where(_is_settled(lead, named), np.arange(best.shape[1]) == lead[:, None], chances)
+    only_lead = np.arange(best.shape[1], dtype=np.int64) == lead[:, None]
+    return np.where(_is_settled(lead, named), only_lead, chances)
 
 
 def hour_chances(cells: FloatArray) -> ChanceArray:

@@ -40,6 +40,7 @@ RESOURCES: Final = (
     "keys",
     "links",
     "members",
+    "ml",
     "notifications",
     "personalization",
     "providers",

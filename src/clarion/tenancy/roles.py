@@ -23,14 +23,14 @@ ROLES: Final[Mapping[Role, frozenset[str]]] = {
     "owner": frozenset({EVERYTHING}),
     "admin": SCOPES - {EVERYTHING, "tenant:write"},
     "developer": _rights(
-        "analytics broadcasts compliance tenant",
+        "analytics broadcasts compliance ml tenant",
         "categories events journeys keys links notifications personalization providers segments templates users",
     ),
     "marketer": _rights(
-        "analytics categories compliance events links notifications personalization tenant users",
+        "analytics categories compliance events links ml notifications personalization tenant users",
         "broadcasts journeys segments templates",
     ),
-    "analyst": _rights("analytics broadcasts categories journeys notifications segments templates tenant"),
+    "analyst": _rights("analytics broadcasts categories journeys ml notifications segments templates tenant"),
     "auditor": _ALL_READ,
 }
 """What each role may do. An owner may do everything, and only she deletes the tenant."""

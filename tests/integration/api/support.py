@@ -16,11 +16,14 @@ from clarion.entrypoints.api.serve import Server
 from clarion.kernel.ids import format_id, make_ids
 from clarion.settings import load_settings
 from clarion.tenancy.api_keys import KEY_BYTES, KeyRequest, create_key
-from clarion.tenancy.model import DEFAULT_CATEGORIES, Environment, Tenant
+from clarion.tenancy.model import DEFAULT_CATEGORIES, Environment, HoldoutShares, MlSettings, Tenant
 from clarion.tenancy.ports import TenantSeed
 from clarion.tenancy.provision import sandbox_providers
 from clarion.testing.database import MASTER_KEY, prepare_databases
 from clarion.testing.http import HttpAnswer, HttpClient, HttpConnection
+
+STEADY = MlSettings(exploration=0.0, holdout=HoldoutShares(0.0, 0.0))
+"""Nothing is left to chance: what tests decide is the best, each time."""
 
 USER = {"email": "ada@example.com", "timezone": "Europe/London", "attributes": {"first_name": "Ada"}}
 
@@ -89,6 +92,7 @@ class Api:
         tenant_id = make_ids(1, self.gateway.region.clock.now_ms())
         tenant = Tenant(tenant_id, f"t-{format_id(tenant_id)}", rate_per_s=rate_per_s, rate_burst=rate_burst)
         await self.tenants.create(TenantSeed(tenant, DEFAULT_CATEGORIES, sandbox_providers(tenant_id)))
+        await self.tenants.put_ml(tenant_id, STEADY)
         key = await self.key(tenant_id)
         return Caller(tenant_id, key, self.client(key))
 

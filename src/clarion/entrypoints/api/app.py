@@ -35,6 +35,7 @@ from clarion.entrypoints.api import (
     links,
     localization,
     members,
+    ml_settings,
     notifications,
     partials,
     personalization,
@@ -120,6 +121,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *usage.ROUTES,
     *budgets.ROUTES,
     *costs.ROUTES,
+    *ml_settings.ROUTES,
     *system.ROUTES,
 )
 
