@@ -82,8 +82,8 @@ def share(part: FloatArray, whole: FloatArray) -> FloatArray:
 
 def smoothed(curve: FloatArray) -> FloatArray:
     """Hours [B, 24] with half of each given to its neighbours around the clock."""
-    quarter = np.float32(0.25)
-    return quarter * (np.roll(curve, 1, -1) + np.roll(curve, -1, -1)) + 2 * quarter * curve
+    around = np.roll(curve, 1, -1) + 2 * curve + np.roll(curve, -1, -1)
+    return (around / 4).astype(np.float32)
 
 
 def best_hour(curve: FloatArray) -> FloatArray:
@@ -114,7 +114,7 @@ def _fatigue(channel: int) -> Formula:
     def formula(known: Known) -> FloatArray:
         sent = known.sum_of("sent", _WEEK)[:, channel]
         ignored = np.maximum(sent - known.sum_of("opened", _WEEK)[:, channel], 0)
-        return ignored / (sent + np.float32(_FATIGUE_PRIOR))
+        return (ignored / (sent + _FATIGUE_PRIOR)).astype(np.float32)
 
     return formula
 
