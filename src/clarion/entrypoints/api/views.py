@@ -17,8 +17,10 @@ from clarion.delivery.conclude import AttemptEntry
 from clarion.delivery.state_machine import notification_status
 from clarion.entrypoints.api.chain_views import FallbackView, as_fallback
 from clarion.entrypoints.api.route_views import RouteView, view_route
+from clarion.intelligence.serving import names_of_features
 from clarion.kernel.ids import format_id
 from clarion.orchestration.explain import MOVED
+from clarion.orchestration.explore import read_candidates
 from clarion.orchestration.model import Decision
 from clarion.orchestration.rows import DecisionRecord, format_time
 from clarion.tenancy.model import Environment, environment_of
@@ -158,7 +160,13 @@ class DecisionInputs(msgspec.Struct, frozen=True):
 
 
 class DecisionView(msgspec.Struct, frozen=True):
-    """The decision: what was chosen, what was not and why, and what would have been next."""
+    """The decision: what was chosen, what was not and why, and what would have been next.
+
+    `propensity`: how probable what was chosen was, by its `policy`. `explored`: something else than the best was tried;
+    `candidates`: how many hours of each channel had a chance to be (empty: nothing but the best). `holdout`: features
+    that do not use what was learned of this user. `ml_fallback`: the model had less to go by than it should have had.
+    `features`: the layout of the records that it read.
+    """
 
     decided_at: str
     status: str
@@ -172,6 +180,12 @@ class DecisionView(msgspec.Struct, frozen=True):
     model: str
     propensity: float
     inputs: DecisionInputs
+    policy: str = ""
+    explored: bool = False
+    candidates: dict[str, int] = {}
+    holdout: list[str] = []
+    ml_fallback: bool = False
+    features: int = 0
 
 
 class AttemptView(msgspec.Struct, frozen=True):
@@ -354,7 +368,20 @@ def _as_decision(record: DecisionRecord, created_ms: int) -> DecisionView:
         model=decision.model,
         propensity=decision.propensity,
         inputs=_inputs(record),
+        policy=decision.policy,
+        explored=decision.explored,
+        candidates=_candidates(decision),
+        holdout=names_of_features(decision.holdout),
+        ml_fallback=decision.ml_fallback,
+        features=record.features,
     )
+
+
+def _candidates(decision: Decision) -> dict[str, int]:
+    if not decision.candidates:
+        return {}
+    hours = read_candidates(decision.candidates).sum(1).tolist()
+    return {channel: count for channel, count in zip(CHANNELS, hours, strict=True) if count}
 
 
 def _reasons(decision: Decision) -> list[ReasonDetail]:

@@ -1,0 +1,202 @@
+"""Forecasts from what was learned: one read of records a batch, within a deadline, and the models in memory.
+
+No send waits for a model. Where records cannot be had in time, users are strangers: what suits the population. Where a
+model talks nonsense, the neutral prior answers in its place. Both are flagged (`Forecast.fallback`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+
+from clarion.compliance.quiet_hours import BoolArray
+from clarion.intelligence.features import FeatureStore, RecordArray, empty_records
+from clarion.intelligence.models import TenantModel
+from clarion.intelligence.serving.holdout import CHANNEL, EVERY_FEATURE, SEND_TIME
+from clarion.intelligence.serving.ports import Forecast, ModelSource, Predictor, Question, Subject
+from clarion.intelligence.serving.prior import NeutralPrior
+
+DEADLINE_S: Final = 0.010
+"""The longest that a batch waits for records."""
+
+SLICE_S: Final = 0.002
+"""What one look at the clock may count at most: time in which this process was busy is not the store's."""
+
+PATIENCE: Final = 3
+"""So many reads in a row that fail before the store is left alone."""
+
+REST_S: Final = 1.0
+"""For how long; then one batch tries again."""
+
+_SHAPE: Final = ("presence", "exposed", "answered")
+_ANSWERS: Final = ("sent", "opened", "clicked", "touched", "machine", "refused", "sent_ms", "engaged_ms")
+"""The parts of a record that say when a user is there, and on which channel she answers."""
+
+Why: TypeAlias = Literal["late", "away", "resting", "nonsense"]
+"""Why less was used than should have been."""
+
+Make: TypeAlias = Callable[[Sequence[Subject], RecordArray, Sequence[TenantModel], BoolArray], Predictor]
+"""Makes a predictor of subjects, their records, the models that serve them, and which of them are to be flagged."""
+
+
+class LearnedForecasts:
+    """`Forecasts` by what was learned. `monotonic`: seconds that never go back; `tell`: called with each fall-back."""
+
+    def __init__(
+        self,
+        store: FeatureStore,
+        models: ModelSource,
+        make: Make,
+        monotonic: Callable[[], float],
+        tell: Callable[[Why], None],
+    ) -> None:
+        self._store = store
+        self._models = models
+        self._make = make
+        self._monotonic = monotonic
+        self._tell = tell
+        self._failures = 0
+        self._rests_until_s = 0.0
+
+    async def prepare(self, subjects: Sequence[Subject]) -> Predictor:
+        """A predictor for these users; see `Forecasts.prepare`. Users who are hidden altogether are not read."""
+        known = _merge(subjects)
+        wanted = [i for i, subject in enumerate(known) if subject.hidden != EVERY_FEATURE]
+        records = empty_records([subject.user_id for subject in known])
+        missed = np.zeros(len(known), np.bool_)
+        if wanted:
+            found = await self._read([known[i].user_id for i in wanted])
+            if found is None:
+                missed[wanted] = True
+            else:
+                records[wanted] = found
+                _hide(records, known)
+        try:
+            models = [self._models.current(subject.tenant_id) for subject in known]
+            return Careful(self._make(known, records, models, missed), self._tell)
+        except Exception:  # noqa: BLE001  whatever is wrong with a model, the message goes out
+            self._tell("nonsense")
+            return FlaggedPrior()
+
+    async def _read(self, user_ids: Sequence[int]) -> RecordArray | None:
+        """The users' records; None where they cannot be had in time."""
+        now_s = self._monotonic()
+        if self._failures >= PATIENCE:
+            if now_s < self._rests_until_s:
+                self._tell("resting")
+                return None
+            self._rests_until_s = now_s + REST_S
+        reading = asyncio.ensure_future(self._store.read(user_ids))
+        reading.add_done_callback(_let_go)
+        try:
+            in_time = await self._in_time(reading)
+        finally:
+            reading.cancel()
+        if in_time and not reading.cancelled() and reading.exception() is None:
+            self._failures = 0
+            return reading.result()
+        self._failures += 1
+        self._rests_until_s = self._monotonic() + REST_S
+        self._tell("away" if in_time else "late")
+        return None
+
+    async def _in_time(self, reading: asyncio.Future[RecordArray]) -> bool:
+        """Whether the read came to its end before the deadline.
+
+        An answer may lie in the socket while this process computes: each look counts for no more than a slice.
+        """
+        left_s = DEADLINE_S
+        while left_s > 0:
+            began_s = self._monotonic()
+            done, _ = await asyncio.wait([reading], timeout=min(SLICE_S, left_s))
+            if done:
+                return True
+            left_s -= min(self._monotonic() - began_s, SLICE_S)
+        return False
+
+
+class Careful:
+    """A `Predictor` that is not believed where it fails, or says what is no probability: the prior speaks for it."""
+
+    def __init__(self, predictor: Predictor, tell: Callable[[Why], None]) -> None:
+        self._predictor = predictor
+        self._tell = tell
+
+    def predict(self, question: Question) -> Forecast:
+        """What the predictor says, row by row as far as it makes sense."""
+        try:
+            forecast = self._predictor.predict(question)
+            sound = _is_sound(forecast)
+        except Exception:  # noqa: BLE001  whatever is wrong with a model, the message goes out
+            self._tell("nonsense")
+            return FlaggedPrior().predict(question)
+        if sound.all():
+            return forecast
+        self._tell("nonsense")
+        return _mended(forecast, _PRIOR.predict(question), sound)
+
+
+class FlaggedPrior:
+    """The neutral prior, in place of something better."""
+
+    def predict(self, question: Question) -> Forecast:
+        """What the prior says, and that it is less than it should be."""
+        forecast = _PRIOR.predict(question)
+        forecast.fallback[:] = True
+        return forecast
+
+
+_PRIOR: Final = NeutralPrior()
+
+
+def _merge(subjects: Sequence[Subject]) -> list[Subject]:
+    """Each user once. One of whom several rows ask is hidden only from what is hidden from all of them."""
+    merged: dict[int, Subject] = {}
+    for subject in subjects:
+        known = merged.get(subject.user_id)
+        if known is not None and known.hidden != subject.hidden:
+            merged[subject.user_id] = subject._replace(hidden=known.hidden & subject.hidden)
+        elif known is None:
+            merged[subject.user_id] = subject
+    return list(merged.values())
+
+
+def _hide(records: RecordArray, subjects: Sequence[Subject]) -> None:
+    """Take out of the records what must stay hidden."""
+    hidden = np.array([subject.hidden for subject in subjects])
+    for feature, parts in ((SEND_TIME, _SHAPE), (CHANNEL, _ANSWERS)):
+        rows = np.flatnonzero(hidden & feature)
+        if rows.size:
+            for part in parts:
+                records[part][rows] = 0
+
+
+def _is_sound(forecast: Forecast) -> BoolArray:
+    """By row, whether every number is what it should be. NaN passes no comparison."""
+    engagement, fatigue, confidence = forecast.engagement, forecast.fatigue, forecast.confidence
+    low, high = engagement.min((1, 2)), engagement.max((1, 2))
+    tired = (fatigue.min(1) >= 0) & (fatigue.max(1) <= 1)
+    return (low > 0) & (high < 1) & tired & (confidence >= 0) & (confidence <= 1)
+
+
+def _mended(forecast: Forecast, prior: Forecast, sound: BoolArray) -> Forecast:
+    """The forecast with the prior's rows, flagged, where it is not sound."""
+    return Forecast(
+        engagement=np.where(sound[:, None, None], forecast.engagement, prior.engagement),
+        fatigue=np.where(sound[:, None], forecast.fatigue, prior.fatigue),
+        confidence=np.where(sound, forecast.confidence, prior.confidence),
+        models=[
+            mine if ok else its
+            for mine, its, ok in zip(forecast.models, prior.models, sound.tolist(), strict=True)
+        ],
+        fallback=forecast.fallback | ~sound,
+    )
+
+
+def _let_go(reading: asyncio.Future[RecordArray]) -> None:
+    """Take note of how a read ended that nobody may be waiting for."""
+    if not reading.cancelled():
+        reading.exception()
