@@ -115,6 +115,18 @@ class QueueMetrics:
         )
 
 
+class LearningMetrics:
+    """What is learned of users, as decisions use it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.fallbacks = Counter(
+            "clarion_ml_fallbacks",
+            "Batches that were decided with less than should have been known",
+            ["reason"],
+            registry=registry,
+        )
+
+
 class Metrics:
     """Every metric of a role. Label values are names that a tenant cannot choose freely (no unbounded series)."""
 
@@ -163,6 +175,7 @@ class Metrics:
         self.aside = SetAside(registry)
         self.breakers = Breakers(registry)
         self.spending = SpendingMetrics(registry)
+        self.learning = LearningMetrics(registry)
         self.receipts = Counter(
             "clarion_receipts", "Receipts of providers and links, as folded", ["kind"], registry=registry
         )
