@@ -8,13 +8,29 @@ import numpy as np
 import pytest
 
 from clarion.contracts.channels import CHANNELS
-from clarion.intelligence.serving import CLASSES, Forecast, NeutralPrior, Predictor, Question
+from clarion.intelligence.features import empty_records
+from clarion.intelligence.models import DEFAULTS
+from clarion.intelligence.serving import (
+    CLASSES,
+    Forecast,
+    LearnedPredictor,
+    NeutralPrior,
+    Predictor,
+    Question,
+    Subject,
+)
 from clarion.testing.decisions import ScriptedPredictor
 
 ROWS, HOURS = 17, 30
 
 PREDICTORS = {
     "prior": NeutralPrior(),
+    "learned": LearnedPredictor(
+        [Subject(b"tenant", number) for number in range(ROWS)],
+        empty_records(range(ROWS)),
+        [DEFAULTS] * ROWS,
+        now_ms=1_800_000_000_000,
+    ),
     "scripted": ScriptedPredictor((0.2, 0.3, 0.4), peaks={1: 9}, fatigue=(0.0, 0.5, 1.0)),
 }
 

@@ -37,8 +37,10 @@ class SendTimeParameters(msgspec.Struct, frozen=True):
     `curves`: of the population, by day type (0: Monday to Friday). `mix`: how much each half-life of the presence bank
     counts. `shrink_user`: pseudo-hours of the population in a user's curve; `shrink_day`: pseudo-hours of her own curve
     of all days in that of a day type. `smooth_h`: width (one sigma) of the kernel around the clock. `by_channel`,
-    `by_class`: what is added to the logarithm, by hour. `shrink_exposed`: pseudo-sends of an hour, where answers are
-    counted by sends. `set_mass`: predicted mass of the hours that in truth hold 70 %.
+    `by_class`: what is added to the logarithm of the odds of an answer, by hour. `shrink_exposed`: pseudo-sends of an
+    hour, where answers are counted by sends. `set_mass`: predicted mass of the hours that in truth hold 70 %.
+    `elasticity`: how much of what presence says of an hour holds of answers to what is sent in it, on the logarithm of
+    the odds (1: all of it). `answered`: share of sends that are answered, of somebody unknown.
     """
 
     curves: tuple[tuple[float, ...], ...] = (_WORKDAY, _WEEKEND)
@@ -50,22 +52,26 @@ class SendTimeParameters(msgspec.Struct, frozen=True):
     by_class: tuple[tuple[float, ...], ...] = (_FLAT, _FLAT, _FLAT)
     shrink_exposed: float = 12.0
     set_mass: float = 0.7
+    elasticity: float = 0.5
+    answered: float = 0.12
 
 
 class ChannelParameters(msgspec.Struct, frozen=True):
     """On which channel people answer.
 
     `rates`: P(engage) by channel of somebody unknown; `strength`: pseudo-sends behind it; `mix`: weights of the channel
-    bank's half-lives; `touch`: what a sign on a channel without a send counts, in sends answered. `floor`: least
-    probability of a channel where it is drawn; `temperature` of that draw.
+    bank's half-lives; `touch`: how much of her share of the signs that come without a send moves her rate (0: nothing,
+    1: in proportion). `shares`: where people are met of their own accord; `shrink_touch`: pseudo-signs behind it;
+    `touch_mix`: weights of the bank's half-lives for such signs.
     """
 
     rates: tuple[float, ...] = (0.12, 0.12, 0.12)
     strength: float = 6.0
     mix: tuple[float, ...] = (0.2, 0.3, 0.5)
-    touch: float = 0.2
-    floor: float = 0.02
-    temperature: float = 0.05
+    touch: float = 0.5
+    shares: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3)
+    shrink_touch: float = 1.0
+    touch_mix: tuple[float, ...] = (0.0, 0.5, 0.5)
 
 
 class FatigueParameters(msgspec.Struct, frozen=True):

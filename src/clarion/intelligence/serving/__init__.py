@@ -19,6 +19,7 @@ from clarion.intelligence.serving.ports import (
     Question,
     Subject,
 )
+from clarion.intelligence.serving.predict import LearnedPredictor
 from clarion.intelligence.serving.prior import NeutralPrior, PriorForecasts
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "FloatArray",
     "Forecast",
     "Forecasts",
+    "LearnedPredictor",
     "ModelSource",
     "NeutralPrior",
     "Predictor",

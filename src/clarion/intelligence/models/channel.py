@@ -1,0 +1,90 @@
+"""On which channel a person answers: decayed Beta posteriors by user and channel, the same in serving and in training.
+
+    share[c] = (touched[c] + shrink_touch · shares[c]) / (Σ touched + shrink_touch)      where she is met
+    prior[c] = rates[c] · (share[c] / shares[c]) ^ touch                              what is expected of a send
+    rate[c]  = (answered[c] + strength · prior[c]) / (sent[c] + strength)               what became of sends
+
+A channel on which nothing ever happened has its prior, so that it can be chosen; what she does of her own accord on a
+channel moves the prior, what became of sends moves the posterior.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from clarion.intelligence.features.decay import CHANNEL, share_left
+from clarion.intelligence.features.record import RecordArray
+from clarion.intelligence.models.model import ChannelParameters
+from clarion.kernel.local_time import IntArray
+
+FloatArray = npt.NDArray[np.float32]
+
+_LEAST: Final = np.float32(1e-3)
+"""Least and, from 1, greatest rate."""
+
+_MOST_PRIOR: Final = np.float32(0.6)
+"""What a prior says at most before any send was answered."""
+
+
+class Known(NamedTuple):
+    """What is known of users by channel, decayed and mixed, [B, C] each."""
+
+    sent: FloatArray
+    answered: FloatArray
+    touched: FloatArray
+    """Signs of the person of her own accord: not the opens and clicks of what was sent."""
+
+
+def known(records: RecordArray, parameters: ChannelParameters, now_ms: int | IntArray) -> Known:
+    """What records say of users by channel, as it weighs at `now_ms`."""
+    left = share_left(np.maximum(now_ms - records["as_of_ms"], 0))[:, CHANNEL]
+    of_sends = left * np.array(parameters.mix, np.float32)
+    of_touches = left * np.array(parameters.touch_mix, np.float32)
+    sent = _mixed(records["sent"], of_sends)
+    own = records["touched"] - records["opened"] - records["clicked"]
+    return Known(
+        sent=sent,
+        answered=np.minimum(_mixed(records["opened"], of_sends), sent),
+        touched=_mixed(np.maximum(own, 0), of_touches),
+    )
+
+
+def _mixed(bank: FloatArray, weights: FloatArray) -> FloatArray:
+    """Σ over half-lives of bank [B, S, C] by weights [B, S]."""
+    return np.asarray(np.einsum("bsc,bs->bc", bank, weights), np.float32)
+
+
+def touch_shares(touched: FloatArray, parameters: ChannelParameters) -> FloatArray:
+    """Where each user is next met, [B, C]: probabilities that sum to 1. `touched` [B, C] as in `Known`."""
+    population = np.maximum(np.array(parameters.shares, np.float32), _LEAST)
+    population /= population.sum()
+    strength = np.float32(parameters.shrink_touch)
+    counted: FloatArray = touched + strength * population
+    return counted / counted.sum(axis=1, keepdims=True)
+
+
+def priors(touched: FloatArray, parameters: ChannelParameters) -> FloatArray:
+    """P(answer) by user and channel before any send to her counts, [B, C]."""
+    population = np.maximum(np.array(parameters.shares, np.float32), _LEAST)
+    lift = (touch_shares(touched, parameters) / (population / population.sum())) ** np.float32(
+        parameters.touch
+    )
+    return np.clip(np.array(parameters.rates, np.float32) * lift, _LEAST, _MOST_PRIOR)
+
+
+def rates(user: Known, parameters: ChannelParameters, lift: FloatArray | None = None) -> FloatArray:
+    """P(answer | a send on the channel, at an average hour), [B, C]. `lift` [B, C]: what priors are multiplied by."""
+    prior = priors(user.touched, parameters)
+    if lift is not None:
+        prior = np.minimum(prior * lift, _MOST_PRIOR)
+    strength = np.float32(parameters.strength)
+    return np.clip((user.answered + strength * prior) / (user.sent + strength), _LEAST, 1 - _LEAST)
+
+
+def certainty(user: Known, parameters: ChannelParameters) -> FloatArray:
+    """How much of a user's rates is her own, [B], 0 (all of it is the population's) to 1."""
+    evidence = user.sent.sum(axis=1) + user.touched.sum(axis=1)
+    return evidence / (evidence + np.float32(parameters.strength))

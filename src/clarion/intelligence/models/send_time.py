@@ -1,0 +1,166 @@
+"""When a person is there, and when she answers: empirical Bayes over local hours, the same in serving and in training.
+
+    population's curve g[d, h] ─▶ the user's own ─▶ her own by day type ─▶ her answers by hour of the send
+
+    n[d, h]  = Σ mix[k] · presence[k, d, h], smoothed around the clock       what is known of her
+    u[d, h]  = (Σ_d n[d, h] + shrink_user · g[d, h]) / (Σ n + shrink_user)    what is expected of any of her days
+    m[d, h]  = (n[d, h] + shrink_day · u[d, h]) / (Σ_h n[d, h] + shrink_day)   what is expected of this kind of day
+
+Somebody unknown gets the population's curve in her own local time; each active hour takes her further from it. All
+curves have mean 1: they say how much more than at an average hour.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from clarion.intelligence.features.decay import PRESENCE, SLOW, share_left
+from clarion.intelligence.features.record import RecordArray
+from clarion.intelligence.models.model import SendTimeParameters
+from clarion.kernel.local_time import IntArray
+
+FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+
+HOURS: Final = 24
+DAY_TYPES: Final = 2
+
+_LEAST: Final = np.float32(1e-3)
+"""Nothing is impossible: the least that a curve says of an hour."""
+
+_DAYS_OF_TYPE: Final = np.array([[5 / 7], [2 / 7]], np.float32)
+
+
+@lru_cache(maxsize=64)
+def kernel(smooth_h: float) -> FloatArray:
+    """Gaussian around the clock of `smooth_h` hours (one sigma; 0: none), [24, 24]: `curve @ kernel` smooths."""
+    apart = np.abs(np.subtract.outer(np.arange(HOURS), np.arange(HOURS)))
+    apart = np.minimum(apart, HOURS - apart)
+    if smooth_h <= 0:
+        return np.eye(HOURS, dtype=np.float32)
+    weights = np.exp(-0.5 * (apart / smooth_h) ** 2)
+    smooth: FloatArray = (weights / weights.sum(axis=0)).astype(np.float32)
+    smooth.flags.writeable = False
+    return smooth
+
+
+def presence(records: RecordArray, mix: tuple[float, ...], now_ms: int | IntArray) -> FloatArray:
+    """Active hours by day type and local hour, [B, 2, 24], as they weigh at `now_ms`: the mixed bank, not smoothed."""
+    left = share_left(np.maximum(now_ms - records["as_of_ms"], 0))[:, PRESENCE]
+    weights: FloatArray = left * np.array(mix, np.float32)
+    bank: FloatArray = records["presence"]
+    mixed: FloatArray = np.zeros((len(records), DAY_TYPES, HOURS), np.float32)
+    for life in range(bank.shape[1]):
+        mixed += bank[:, life] * weights[:, life, None, None]
+    return mixed
+
+
+def curves(records: RecordArray, parameters: SendTimeParameters, now_ms: int | IntArray) -> FloatArray:
+    """How present each user is, by day type and local hour, [B, 2, 24], mean 1 over the hours of each day type."""
+    return posterior(presence(records, parameters.mix, now_ms), parameters)
+
+
+def posterior(counted: FloatArray, parameters: SendTimeParameters) -> FloatArray:
+    """`m` of the module's text of users of whom `presence` counted [B, 2, 24]; mean 1."""
+    own: FloatArray = counted @ kernel(parameters.smooth_h)
+    population = population_curves(parameters)
+    of_type = own.sum(axis=2, keepdims=True)
+    known = of_type.sum(axis=1, keepdims=True)
+    user, day = np.float32(parameters.shrink_user), np.float32(parameters.shrink_day)
+    expected = own.sum(axis=1, keepdims=True) + (user / HOURS) * population
+    expected *= day / (known + user)
+    expected += own
+    expected *= HOURS / (of_type + day)
+    return np.maximum(expected, _LEAST, out=expected)
+
+
+def population_curves(parameters: SendTimeParameters) -> FloatArray:
+    """The curves of somebody unknown, [2, 24], mean 1."""
+    given = np.array(parameters.curves, np.float32)
+    return np.maximum(given / given.mean(axis=1, keepdims=True), _LEAST)
+
+
+def certainty(counted: FloatArray, parameters: SendTimeParameters) -> FloatArray:
+    """How much of a user's curve is her own, [B], 0 (all of it is the population's) to 1. `counted` as `presence`."""
+    known = counted.sum(axis=(1, 2))
+    return known / (known + np.float32(parameters.shrink_user))
+
+
+def all_days(by_type: FloatArray) -> FloatArray:
+    """Curves of an average day, [B, 24], of those by day type [B, 2, 24]."""
+    return np.asarray((by_type * _DAYS_OF_TYPE).sum(axis=1), np.float32)
+
+
+def best_hour(by_type: FloatArray) -> IntArray:
+    """The local hour [B] at which each user is most probably there, of curves [B, 2, 24]."""
+    return np.argmax(all_days(by_type), axis=1)
+
+
+def best_hours(curve: FloatArray, count: int = 3, apart_h: int = 2) -> IntArray:
+    """The `count` best local hours of curves [B, 24], best first, [B, count], each `apart_h` hours from the others."""
+    left = curve.astype(np.float32, copy=True)
+    found = np.empty((len(curve), count), np.int64)
+    hours = np.arange(HOURS)
+    for place in range(count):
+        best = np.argmax(left, axis=1)
+        found[:, place] = best
+        distance = np.abs(hours - best[:, None])
+        left[np.minimum(distance, HOURS - distance) < apart_h] = -1
+    return found
+
+
+def hour_set(curve: FloatArray, mass: float) -> BoolArray:
+    """The smallest set of hours that holds `mass` of each curve [..., 24]; True in the set. Ties go to early hours."""
+    order = np.argsort(-curve, axis=-1, kind="stable")
+    ranked = np.take_along_axis(curve, order, -1).astype(np.float64)
+    before = ranked.cumsum(-1) - ranked
+    inside = before < (mass - 1e-6) * ranked.sum(-1, keepdims=True)
+    chosen = np.zeros(curve.shape, np.bool_)
+    np.put_along_axis(chosen, order, inside, -1)
+    return chosen
+
+
+def likely_hours(by_type: FloatArray, parameters: SendTimeParameters) -> BoolArray:
+    """The hours of each day type, [B, 2, 24], that hold 70 % of a user's presence: `set_mass` is fitted to that."""
+    return hour_set(by_type, parameters.set_mass)
+
+
+def uncertainty(by_type: FloatArray) -> FloatArray:
+    """How little is known of the hour, [B]: entropy of an average day's curve, 0 (one hour) to 1 (all alike)."""
+    share = all_days(by_type) / HOURS
+    share /= share.sum(axis=1, keepdims=True)
+    return np.asarray(-(share * np.log(share)).sum(axis=1) / np.log(HOURS), np.float32)
+
+
+def answer_odds(
+    records: RecordArray,
+    by_type: FloatArray,
+    parameters: SendTimeParameters,
+    now_ms: int | IntArray,
+) -> FloatArray:
+    """What the hour of a send multiplies the odds of an answer by, [B, 2, 24].
+
+    The curve of presence to the power `elasticity`; where sends went out at an hour, what became of them counts by
+    the `shrink_exposed` pseudo-sends that the curve is worth: rates by send, so that the hours at which the tenant
+    happens to send are not taken for those at which people answer.
+    """
+    odds = by_type ** np.float32(parameters.elasticity)
+    left = share_left(np.maximum(now_ms - records["as_of_ms"], 0))[:, SLOW]
+    rows = np.flatnonzero(records["exposed"].any(axis=1))
+    if not len(rows):
+        return odds
+    smooth = kernel(parameters.smooth_h)
+    sent = (records["exposed"][rows] * left[rows, None]) @ smooth
+    answered = np.minimum((records["answered"][rows] * left[rows, None]) @ smooth, sent)
+    strength = np.float32(parameters.shrink_exposed)
+    rate = (answered.sum(axis=1) + strength * np.float32(parameters.answered)) / (sent.sum(axis=1) + strength)
+    base = (rate / (1 - rate))[:, None, None]
+    expected = base * odds[rows]
+    expected /= 1 + expected
+    found = (answered[:, None] + strength * expected) / (sent[:, None] + strength)
+    odds[rows] = found / (1 - found) / base
+    return odds
