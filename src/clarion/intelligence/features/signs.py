@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
@@ -22,7 +23,7 @@ class SignKind(IntEnum):
     OPENED = 1
     """She opened it."""
     CLICKED = 2
-    """She followed a link in it, which also says that she opened it."""
+    """She followed a link in it. That she opened it, which it also says, is a sign of its own (`hear`)."""
     MACHINE = 3
     """A machine opened it: kept apart from all rates."""
     REFUSED = 4
@@ -46,3 +47,45 @@ class Signs:
     at_ms: IntArray
     offset_ms: IntArray
     ident: HashArray
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.user_id)
+
+    def where(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Signs:
+        """Some of them: those of a mask, or at places, in their order."""
+        return Signs(
+            self.user_id[chosen],
+            self.kind[chosen],
+            self.channel[chosen],
+            self.at_ms[chosen],
+            self.offset_ms[chosen],
+            self.ident[chosen],
+        )
+
+
+def as_signs(rows: Sequence[tuple[int, int, int, int, int]]) -> Signs:
+    """Signs of rows (user, kind, channel, at_ms, ident), at offset 0."""
+    user_id, kind, channel, at_ms, ident = zip(*rows, strict=True) if rows else ((),) * 5
+    return Signs(
+        np.array(user_id, np.int64),
+        np.array(kind, np.int64),
+        np.array(channel, np.int64),
+        np.array(at_ms, np.int64),
+        np.zeros(len(rows), np.int64),
+        np.array(ident, np.uint64),
+    )
+
+
+def joined(portions: Sequence[Signs]) -> Signs:
+    """Portions, one after another."""
+    if not portions:
+        return as_signs([])
+    return Signs(
+        np.concatenate([one.user_id for one in portions]),
+        np.concatenate([one.kind for one in portions]),
+        np.concatenate([one.channel for one in portions]),
+        np.concatenate([one.at_ms for one in portions]),
+        np.concatenate([one.offset_ms for one in portions]),
+        np.concatenate([one.ident for one in portions]),
+    )

@@ -1,0 +1,123 @@
+"""Records, kept as things happen: signs are folded in as they are heard, and archived within a minute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from clarion.intelligence.features.fold import fold
+from clarion.intelligence.features.ports import FeatureArchive, FeatureStore, Homes, Painter
+from clarion.intelligence.features.record import RecordArray
+from clarion.intelligence.features.signs import Signs
+from clarion.intelligence.features.zones import Clocks, Home, at_home
+
+ATTEMPTS: Final = 8
+"""How often signs of a user are folded anew because another process folded some of hers meanwhile.
+
+Two processes that fold for one user at the same time are rare, and each time one of them is done. Whoever is refused so
+often is being erased: nothing of hers is kept.
+"""
+
+PAINTED_AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class LivePorts:
+    """What folding uses."""
+
+    store: FeatureStore
+    archive: FeatureArchive
+    homes: Homes
+    clocks: Clocks
+    painter: Painter
+
+
+class Unwritten:
+    """Users whose records changed and were not archived since, by tenant. Lost with the process: see `LivePorts`."""
+
+    def __init__(self) -> None:
+        """Nobody."""
+        self._tenant_of: dict[int, bytes] = {}
+
+    def __len__(self) -> int:
+        """How many users."""
+        return len(self._tenant_of)
+
+    def add(self, users: Iterable[tuple[int, bytes]]) -> None:
+        """Note users and their tenants."""
+        self._tenant_of.update(users)
+
+    def take(self, most: int) -> dict[bytes, list[int]]:
+        """Some of them, by tenant; they are noted no more."""
+        taken: dict[bytes, list[int]] = {}
+        for user_id in list(self._tenant_of)[:most]:
+            taken.setdefault(self._tenant_of.pop(user_id), []).append(user_id)
+        return taken
+
+
+async def take_signs(heard: Signs, ports: LivePorts) -> dict[int, Home]:
+    """Fold signs (at offset 0, as they were heard) into the records of their users; the users whose records changed.
+
+    Signs of users who are gone are left out. Raises Transient; some may then have been folded, and folding all again is
+    right: what is known by its id changes nothing.
+    """
+    if not len(heard):
+        return {}
+    homes = await ports.homes.find(_users(heard))
+    signs = at_home(heard, homes, ports.clocks)
+    changed: dict[int, Home] = {}
+    for _ in range(ATTEMPTS):
+        if not len(signs):
+            break
+        kept, refused = await _fold_once(signs, ports)
+        changed |= {user_id: homes[user_id] for user_id in kept}
+        signs = signs.where(np.isin(signs.user_id, refused))
+    return changed
+
+
+async def _fold_once(signs: Signs, ports: LivePorts) -> tuple[list[int], list[int]]:
+    """Users whose records were written, and those of whom another process wrote first."""
+    records = await read_or_restore(_users(signs), ports)
+    folded = fold(records, signs)
+    folded = folded[folded["sequence"] != records["sequence"]]
+    if not len(folded):
+        return [], []
+    written = np.array(await ports.store.write(folded), np.bool_)
+    users = folded["user_id"]
+    return users[written].tolist(), users[~written].tolist()
+
+
+async def read_or_restore(user_ids: Sequence[int], ports: LivePorts) -> RecordArray:
+    """Records of users, in order; those that the store does not have come from the archive."""
+    records = await ports.store.read(user_ids)
+    missing = np.flatnonzero(records["sequence"] == 0)
+    if len(missing):
+        records[missing] = await ports.archive.read([user_ids[index] for index in missing.tolist()])
+    return records
+
+
+async def archive_some(unwritten: Unwritten, ports: LivePorts, now_ms: int) -> int:
+    """Archive some users' records, and paint them; how many. What fails is noted again. Raises Transient."""
+    taken = unwritten.take(PAINTED_AT_ONCE)
+    try:
+        await paint(taken, ports, now_ms)
+    except BaseException:
+        unwritten.add((user_id, tenant_id) for tenant_id, users in taken.items() for user_id in users)
+        raise
+    return sum(map(len, taken.values()))
+
+
+async def paint(users: dict[bytes, list[int]], ports: LivePorts, now_ms: int) -> None:
+    """Archive the records of users, by tenant, with what their profiles say of them. Raises Transient."""
+    for tenant_id, user_ids in users.items():
+        records = await read_or_restore(user_ids, ports)
+        portraits = await ports.painter.paint(tenant_id, records, now_ms)
+        await ports.archive.keep(tenant_id, records, portraits)
+
+
+def _users(signs: Signs) -> list[int]:
+    found: list[int] = np.unique(signs.user_id).tolist()
+    return found
