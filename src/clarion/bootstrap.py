@@ -57,6 +57,7 @@ from clarion.adapters.trial import ChildTrialRenderer
 from clarion.adapters.valkey.cards import ValkeyCards
 from clarion.adapters.valkey.client import ValkeyClients, connect
 from clarion.adapters.valkey.context import ValkeyContexts
+from clarion.adapters.valkey.features import ValkeyFeatures
 from clarion.adapters.valkey.paces import ValkeyPaces
 from clarion.adapters.valkey.provider_board import ValkeyProviderBoard
 from clarion.adapters.valkey.queue import ValkeyQueue
@@ -82,7 +83,7 @@ from clarion.delivery.router import Facts, Router
 from clarion.delivery.run import DispatchPorts
 from clarion.delivery.template_cache import CachedTemplates
 from clarion.delivery.till import Till
-from clarion.intelligence.serving import PriorForecasts
+from clarion.intelligence.serving import LearnedForecasts, ModelSource, Unfitted
 from clarion.kernel.clock import StoreClock
 from clarion.kernel.errors import Invalid
 from clarion.keys import (
@@ -161,6 +162,9 @@ class Region(msgspec.Struct, frozen=True):
     budgets: ValkeyBudgets
     live_costs: ValkeyLiveCosts
     blocks: ValkeyBlocks
+    features: ValkeyFeatures
+    models: ModelSource
+    forecasts: LearnedForecasts
 
     async def anchor_clock(self) -> None:
         """Set this process's clock by the store's, half a round trip corrected."""
@@ -261,10 +265,11 @@ def _build_region(
     seals, contexts = Seals(keyring, sealer, users), ValkeyContexts(valkey)
     sources = Sources(PostgresPopulation(pools), seals, contexts)
     segments = SegmentPorts(PostgresSegments(pools), sources, sealer, clock)
+    metrics, features, models = Metrics(), ValkeyFeatures(valkey), Unfitted()
     return Region(
         settings=settings,
         clock=clock,
-        metrics=Metrics(),
+        metrics=metrics,
         traces=traces,
         pools=pools,
         valkey=valkey,
@@ -302,6 +307,9 @@ def _build_region(
         budgets=ValkeyBudgets(valkey),
         live_costs=ValkeyLiveCosts(valkey),
         blocks=ValkeyBlocks(valkey),
+        features=features,
+        models=models,
+        forecasts=LearnedForecasts(features, models, clock, metrics.learning.fell_back),
     )
 
 
@@ -312,7 +320,7 @@ def _accept_ports(region: Region, queue: WorkSink) -> AcceptPorts:
         configs=region.configs,
         queue=queue,
         allowances=region.allowances,
-        forecasts=PriorForecasts(),
+        forecasts=region.forecasts,
         clock=region.clock,
         schemas=CachedSchemas(region.templates),
         funds=CachedFunds(region.budgets, region.costs, region.clock.monotonic),
@@ -336,7 +344,7 @@ def _fallback_ports(region: Region) -> FallbackPorts:
         cards=region.cards,
         configs=region.configs,
         allowances=region.allowances,
-        forecasts=PriorForecasts(),
+        forecasts=region.forecasts,
         clock=region.clock,
     )
 

@@ -126,6 +126,10 @@ class LearningMetrics:
             registry=registry,
         )
 
+    def fell_back(self, reason: str) -> None:
+        """Count a batch that was decided with less than should have been known."""
+        self.fallbacks.labels(reason).inc()
+
 
 class Metrics:
     """Every metric of a role. Label values are names that a tenant cannot choose freely (no unbounded series)."""

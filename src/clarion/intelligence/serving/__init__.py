@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clarion.intelligence.serving.forecasts import LearnedForecasts
 from clarion.intelligence.serving.holdout import (
     EVERY_FEATURE,
     FEATURES,
@@ -20,7 +21,7 @@ from clarion.intelligence.serving.ports import (
     Subject,
 )
 from clarion.intelligence.serving.predict import LearnedPredictor
-from clarion.intelligence.serving.prior import NeutralPrior, PriorForecasts
+from clarion.intelligence.serving.prior import NeutralPrior, Unfitted
 
 __all__ = [
     "CLASSES",
@@ -29,13 +30,14 @@ __all__ = [
     "FloatArray",
     "Forecast",
     "Forecasts",
+    "LearnedForecasts",
     "LearnedPredictor",
     "ModelSource",
     "NeutralPrior",
     "Predictor",
-    "PriorForecasts",
     "Question",
     "Subject",
+    "Unfitted",
     "held_out",
     "names_of_features",
     "switched_off",

@@ -14,10 +14,11 @@ import numpy as np
 
 from clarion.compliance.quiet_hours import BoolArray
 from clarion.intelligence.features import FeatureStore, RecordArray, empty_records
-from clarion.intelligence.models import TenantModel
-from clarion.intelligence.serving.holdout import CHANNEL, EVERY_FEATURE, SEND_TIME
+from clarion.intelligence.serving.holdout import EVERY_FEATURE
 from clarion.intelligence.serving.ports import Forecast, ModelSource, Predictor, Question, Subject
+from clarion.intelligence.serving.predict import LearnedPredictor
 from clarion.intelligence.serving.prior import NeutralPrior
+from clarion.kernel.clock import Clock
 
 DEADLINE_S: Final = 0.010
 """The longest that a batch waits for records."""
@@ -31,32 +32,19 @@ PATIENCE: Final = 3
 REST_S: Final = 1.0
 """For how long; then one batch tries again."""
 
-_SHAPE: Final = ("presence", "exposed", "answered")
-_ANSWERS: Final = ("sent", "opened", "clicked", "touched", "machine", "refused", "sent_ms", "engaged_ms")
-"""The parts of a record that say when a user is there, and on which channel she answers."""
-
 Why: TypeAlias = Literal["late", "away", "resting", "nonsense"]
 """Why less was used than should have been."""
 
-Make: TypeAlias = Callable[[Sequence[Subject], RecordArray, Sequence[TenantModel], BoolArray], Predictor]
-"""Makes a predictor of subjects, their records, the models that serve them, and which of them are to be flagged."""
-
 
 class LearnedForecasts:
-    """`Forecasts` by what was learned. `monotonic`: seconds that never go back; `tell`: called with each fall-back."""
+    """`Forecasts` by what was learned. `tell`: called with each fall-back."""
 
     def __init__(
-        self,
-        store: FeatureStore,
-        models: ModelSource,
-        make: Make,
-        monotonic: Callable[[], float],
-        tell: Callable[[Why], None],
+        self, store: FeatureStore, models: ModelSource, clock: Clock, tell: Callable[[Why], None]
     ) -> None:
         self._store = store
         self._models = models
-        self._make = make
-        self._monotonic = monotonic
+        self._clock = clock
         self._tell = tell
         self._failures = 0
         self._rests_until_s = 0.0
@@ -73,17 +61,17 @@ class LearnedForecasts:
                 missed[wanted] = True
             else:
                 records[wanted] = found
-                _hide(records, known)
         try:
             models = [self._models.current(subject.tenant_id) for subject in known]
-            return Careful(self._make(known, records, models, missed), self._tell)
+            predictor = LearnedPredictor(known, records, models, self._clock.now_ms(), missed)
+            return Careful(predictor, self._tell)
         except Exception:  # noqa: BLE001  whatever is wrong with a model, the message goes out
             self._tell("nonsense")
             return FlaggedPrior()
 
     async def _read(self, user_ids: Sequence[int]) -> RecordArray | None:
         """The users' records; None where they cannot be had in time."""
-        now_s = self._monotonic()
+        now_s = self._clock.monotonic()
         if self._failures >= PATIENCE:
             if now_s < self._rests_until_s:
                 self._tell("resting")
@@ -99,7 +87,7 @@ class LearnedForecasts:
             self._failures = 0
             return reading.result()
         self._failures += 1
-        self._rests_until_s = self._monotonic() + REST_S
+        self._rests_until_s = self._clock.monotonic() + REST_S
         self._tell("away" if in_time else "late")
         return None
 
@@ -110,11 +98,11 @@ class LearnedForecasts:
         """
         left_s = DEADLINE_S
         while left_s > 0:
-            began_s = self._monotonic()
+            began_s = self._clock.monotonic()
             done, _ = await asyncio.wait([reading], timeout=min(SLICE_S, left_s))
             if done:
                 return True
-            left_s -= min(self._monotonic() - began_s, SLICE_S)
+            left_s -= min(self._clock.monotonic() - began_s, SLICE_S)
         return False
 
 
@@ -162,16 +150,6 @@ def _merge(subjects: Sequence[Subject]) -> list[Subject]:
         elif known is None:
             merged[subject.user_id] = subject
     return list(merged.values())
-
-
-def _hide(records: RecordArray, subjects: Sequence[Subject]) -> None:
-    """Take out of the records what must stay hidden."""
-    hidden = np.array([subject.hidden for subject in subjects])
-    for feature, parts in ((SEND_TIME, _SHAPE), (CHANNEL, _ANSWERS)):
-        rows = np.flatnonzero(hidden & feature)
-        if rows.size:
-            for part in parts:
-                records[part][rows] = 0
 
 
 def _is_sound(forecast: Forecast) -> BoolArray:

@@ -6,13 +6,12 @@ channels it takes no side: ties go to the first in canonical order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
-from clarion.intelligence.models import DEFAULTS
-from clarion.intelligence.serving.ports import FloatArray, Forecast, Predictor, Question, Subject
+from clarion.intelligence.models import DEFAULTS, TenantModel
+from clarion.intelligence.serving.ports import FloatArray, Forecast, Question
 
 MODEL: Final = "prior-1"
 
@@ -50,13 +49,10 @@ class NeutralPrior:
         )
 
 
-class PriorForecasts:
-    """`Forecasts` that read nothing: the neutral prior for everybody."""
+class Unfitted:
+    """A `ModelSource` where nothing was fitted for any tenant."""
 
-    def __init__(self) -> None:
-        self._prior = NeutralPrior()
-
-    async def prepare(self, subjects: Sequence[Subject]) -> Predictor:
-        """The neutral prior."""
-        del subjects
-        return self._prior
+    def current(self, tenant_id: bytes) -> TenantModel:
+        """The defaults."""
+        del tenant_id
+        return DEFAULTS
