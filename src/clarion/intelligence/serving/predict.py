@@ -150,9 +150,18 @@ class LearnedPredictor:
         chosen = records[first]
         if learned.fallback.any():
             chosen[learned.fallback] = empty_records(user_id[learned.fallback].tolist())
+        unknown = chosen["as_of_ms"] == 0
         for place, fitted in enumerate(self._models):
-            rows = np.flatnonzero(learned.model == place)
-            _learn_users(learned, rows, chosen[rows], hidden[rows], (fitted, now_ms))
+            rows = np.flatnonzero((learned.model == place) & ~unknown)
+            if rows.size:
+                _learn_users(learned, rows, chosen[rows], hidden[rows], (fitted, now_ms))
+            strangers = np.flatnonzero((learned.model == place) & unknown)
+            if strangers.size:
+                # All alike: once for all of them.
+                one = strangers[:1]
+                _learn_users(learned, one, chosen[one], hidden[one], (fitted, now_ms))
+                for values in (learned.hours, learned.odds, learned.tired, learned.confidence):
+                    values[strangers] = values[one]
         return learned
 
 
