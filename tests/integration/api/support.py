@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -110,13 +110,20 @@ class Api:
 
 
 @asynccontextmanager
-async def running_api(postgres_url: str, valkey_url: str, **settings: Any) -> AsyncGenerator[Api]:
-    """The API in this process, on a free port, over prepared stores."""
+async def running_api(
+    postgres_url: str,
+    valkey_url: str,
+    *,
+    alter: Callable[[Gateway], Gateway] = lambda gateway: gateway,
+    **settings: Any,
+) -> AsyncGenerator[Api]:
+    """The API in this process, on a free port, over prepared stores. `alter`: put something in a port's place."""
     await prepare_databases(postgres_url)
     chosen = load_settings(
         postgres_url=postgres_url, redis_url=valkey_url, master_key=MASTER_KEY, port=0, **settings
     )
-    async with open_gateway(chosen) as gateway:
+    async with open_gateway(chosen) as opened:
+        gateway = alter(opened)
         ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         server = Server(create_app(gateway), chosen.host, chosen.port, ready.set_result)
         running = asyncio.create_task(server.serve())
