@@ -25,12 +25,14 @@ from clarion.adapters.postgres.pools import Pools, open_pools
 from clarion.adapters.valkey.cards import ValkeyCards
 from clarion.adapters.valkey.client import ValkeyClients, connect
 from clarion.adapters.valkey.context import ValkeyContexts
-from clarion.adapters.valkey.erasure_targets import AllowanceTarget, CardTarget, ContextTarget
+from clarion.adapters.valkey.erasure_targets import AllowanceTarget, CardTarget, ContextTarget, FeatureTarget
+from clarion.adapters.valkey.features import ValkeyFeatures
 from clarion.adapters.valkey.queue import ValkeyQueue
 from clarion.adapters.valkey.reservations import ValkeyReservations
 from clarion.audience.model import Card
 from clarion.compliance.ports import DataSubject, ErasureTarget
 from clarion.delivery.ports import CapRequest
+from clarion.intelligence.features import empty_records
 from clarion.kernel.clock import StoreClock
 from clarion.testing.database import prepared_database
 from clarion.testing.erasure import ErasureTargetConformance, ErasureWorld, InMemoryWorld
@@ -63,6 +65,10 @@ PUT_LETTER: Final = """
         priority, reason, last_error, crashes, deliveries, attempts, provider, status, lease_epoch, died_at)
     VALUES ($3, now(), $3, $1, $2, 'transactional', 'email', '', 5, 'deliveries', 'word', 0, 5, 0, '', 'failed', 1,
         now())
+"""
+PUT_FEATURES: Final = """
+    INSERT INTO feature_records (user_id, tenant_id, sequence, record, as_of)
+    SELECT $2, $1, 1, uuid_send($3), now()
 """
 PUT_RUN_CONTEXT: Final = """
     INSERT INTO journey_contexts (instance_id, version, tenant_id, user_id, sealed) VALUES ($3, 1, $1, $2, 'sealed')
@@ -199,6 +205,21 @@ def of_contexts(_: Pools, clients: ValkeyClients) -> World:
     )
 
 
+def of_features(_: Pools, clients: ValkeyClients) -> World:
+    features = ValkeyFeatures(clients)
+
+    async def put(subject: DataSubject) -> None:
+        records = empty_records([subject.user_id])
+        records["sequence"] = 1
+        await features.write(records)
+
+    async def held(subject: DataSubject) -> int:
+        (record,) = await features.read([subject.user_id])
+        return int(record["sequence"])
+
+    return World(FeatureTarget(features), put, held)
+
+
 def of_allowances(_: Pools, clients: ValkeyClients) -> World:
     allowances = ValkeyReservations(clients)
 
@@ -221,6 +242,9 @@ WORLDS: Final[dict[str, Callable[[Pools, ValkeyClients], ErasureWorld]]] = {
     "activity": lambda pools, _: of_table(
         pools, TableTarget(pools, "postgres.activity", ACTIVITY), PUT_EVENT, "user_events"
     ),
+    "feature_records": lambda pools, _: of_table(
+        pools, TableTarget(pools, "postgres.activity", ACTIVITY), PUT_FEATURES, "feature_records"
+    ),
     "dead_letters": lambda pools, _: of_table(
         pools, TableTarget(pools, "postgres.dead_letters", DEAD_LETTERS), PUT_LETTER, "dead_letters"
     ),
@@ -241,6 +265,7 @@ WORLDS: Final[dict[str, Callable[[Pools, ValkeyClients], ErasureWorld]]] = {
     "broadcasts": of_audiences,
     "cards": of_cards,
     "contexts": of_contexts,
+    "features": of_features,
     "allowances": of_allowances,
 }
 
@@ -286,7 +311,7 @@ class TestErasureTargets(ErasureTargetConformance):
 class TestErasureTargetsOnACluster(ErasureTargetConformance):
     """What Valkey holds, where each of its nodes holds a part."""
 
-    @pytest.fixture(params=["allowances", "cards", "contexts"])
+    @pytest.fixture(params=["allowances", "cards", "contexts", "features"])
     def world(self, request: pytest.FixtureRequest, pools: Pools, nodes: ValkeyClients) -> ErasureWorld:
         """A store with nothing of this test in it."""
         return WORLDS[request.param](pools, nodes)

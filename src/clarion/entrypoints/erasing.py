@@ -30,7 +30,13 @@ from clarion.adapters.providers.http.unconnected import resolve_nothing
 from clarion.adapters.providers.registry import build_provider
 from clarion.adapters.sealing.master_key import MasterKey
 from clarion.adapters.sealing.signatures import Ed25519Signer
-from clarion.adapters.valkey.erasure_targets import AllowanceTarget, CardTarget, ContextTarget, LogTarget
+from clarion.adapters.valkey.erasure_targets import (
+    AllowanceTarget,
+    CardTarget,
+    ContextTarget,
+    FeatureTarget,
+    LogTarget,
+)
 from clarion.audience.seals import SealedOf
 from clarion.bootstrap import Region
 from clarion.compliance.erasure import ErasurePorts
@@ -88,6 +94,7 @@ def erasure_targets(region: Region, global_pool: asyncpg.Pool) -> tuple[ErasureT
         TableTarget(pools, "postgres.profile", PROFILE),
         CardTarget(region.card_cache),
         ContextTarget(region.contexts),
+        FeatureTarget(region.features),
         RunTarget(global_pool, journeys.instances, journeys.continuations, region.clock),
         TableTarget(pools, "postgres.journeys", JOURNEYS),
         AudienceTarget(pools),

@@ -191,6 +191,7 @@ ACTIVITY: Final = (
     Part("events", "drop_events"),
     Part("rollups", "drop_rollups"),
     Part("memberships", "drop_memberships"),
+    Part("features", "drop_features"),
 )
 JOURNEYS: Final = (Part("contexts", "drop_journey_contexts"), Part("members", "drop_journey_members"))
 DEAD_LETTERS: Final = (Part("letters", "drop_letters"), Part("suspicions", "drop_suspicions"))

@@ -14,6 +14,7 @@ from clarion.audience.model import SealedProfile
 from clarion.audience.ports import Sealer
 from clarion.audience.seals import device_context, evidence_context, profile_context
 from clarion.compliance.ports import DataSubject, Held
+from clarion.intelligence.features import NAMES, compute, unpack
 from clarion.journeys.model import Context
 from clarion.journeys.ports import ContextKey
 from clarion.kernel.errors import Permanent
@@ -127,6 +128,15 @@ def _open_event(record: dict[str, Any], subject: DataSubject, unseal: Unseal) ->
     return {**record, "properties": None if clear is None else _plain(clear)}
 
 
+def _open_features(record: dict[str, Any], subject: DataSubject, unseal: Unseal) -> dict[str, Any]:
+    del subject, unseal
+    records = unpack([record.pop("user_id")], [bytes.fromhex(str(record.pop("record")).removeprefix(_HEX))])
+    (values,) = compute(records, records["as_of_ms"]).tolist()
+    hours: list[float] = records["presence"][0, -1].sum(axis=0).tolist()
+    named = {name: round(value, 4) for name, value in zip(NAMES, values, strict=True)}
+    return {**record, "features": named, "presence_by_local_hour": [round(hour, 2) for hour in hours]}
+
+
 def _open_journey(record: dict[str, Any], subject: DataSubject, unseal: Unseal) -> dict[str, Any]:
     ident = bytes.fromhex(str(record.pop("instance_id")).replace("-", ""))
     key = ContextKey(ident, record.pop("version"), subject.tenant_id, subject.user_id)
@@ -152,7 +162,12 @@ READINGS: Final[Mapping[str, tuple[Reading, ...]]] = {
         Reading("consent_events", _open_evidence),
         Reading("suppressions"),
     ),
-    "postgres.activity": (Reading("events", _open_event), Reading("event_counts"), Reading("segments")),
+    "postgres.activity": (
+        Reading("events", _open_event),
+        Reading("event_counts"),
+        Reading("segments"),
+        Reading("features", _open_features),
+    ),
     "postgres.journeys": (Reading("journey_contexts", _open_journey),),
     "postgres.deliveries": (Reading("open_deliveries"), Reading("fallbacks")),
     "postgres.notifications": (Reading("notifications"), Reading("provider_ids")),

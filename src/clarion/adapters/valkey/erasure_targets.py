@@ -1,4 +1,4 @@
-"""What Valkey holds of a user, as stores to be erased: her card, her context, her allowances; and the server's own log.
+"""What Valkey holds of a user, as stores to be erased: card, context, features, allowances; and the server's own log.
 
 The queue and the event log hold ids of deliveries only.
 """
@@ -12,6 +12,7 @@ from typing import Any, Final
 from clarion.adapters.valkey.cards import ValkeyCards
 from clarion.adapters.valkey.client import ValkeyClients, guarded
 from clarion.adapters.valkey.context import ValkeyContexts
+from clarion.adapters.valkey.features import ValkeyFeatures
 from clarion.adapters.valkey.reservations import ValkeyReservations
 from clarion.compliance.ports import DataSubject
 from clarion.kernel.errors import Transient
@@ -52,6 +53,22 @@ class ContextTarget:
     async def erase(self, subject: DataSubject) -> Mapping[str, int]:
         """Remove it; see `ErasureTarget.erase`."""
         return {"contexts": await self._contexts.erase(subject.user_id)}
+
+
+class FeatureTarget:
+    """What is known of a user's conduct, packed."""
+
+    def __init__(self, features: ValkeyFeatures) -> None:
+        self._features = features
+
+    @property
+    def name(self) -> str:
+        """As the certificate names it."""
+        return "valkey.features"
+
+    async def erase(self, subject: DataSubject) -> Mapping[str, int]:
+        """Remove it; see `ErasureTarget.erase`. For some seconds none is kept of her: one may be on its way."""
+        return {"features": await self._features.erase(subject.user_id)}
 
 
 class AllowanceTarget:

@@ -24,6 +24,7 @@ from clarion.entrypoints.workers.erasures import run_erasures
 from clarion.entrypoints.workers.events import run_events
 from clarion.entrypoints.workers.exports import run_exports
 from clarion.entrypoints.workers.exposition import serve_metrics
+from clarion.entrypoints.workers.features import run_features
 from clarion.entrypoints.workers.journeys import run_journeys
 from clarion.entrypoints.workers.projector import run_projector
 from clarion.entrypoints.workers.retention import run_retention
@@ -45,6 +46,7 @@ ROLES: Final[dict[str, Role]] = {
     "broadcasts": run_broadcasts,
     "segments": run_segments,
     "journeys": run_journeys,
+    "features": run_features,
     "erasures": run_erasures,
     "exports": run_exports,
     "retention": run_retention,

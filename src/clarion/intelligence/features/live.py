@@ -9,8 +9,9 @@ from typing import Final
 import numpy as np
 
 from clarion.intelligence.features.fold import fold
+from clarion.intelligence.features.history import History
 from clarion.intelligence.features.ports import FeatureArchive, FeatureStore, Homes, Painter
-from clarion.intelligence.features.record import RecordArray
+from clarion.intelligence.features.record import RecordArray, empty_records
 from clarion.intelligence.features.signs import Signs
 from clarion.intelligence.features.zones import Clocks, Home, at_home
 
@@ -108,6 +109,24 @@ async def archive_some(unwritten: Unwritten, ports: LivePorts, now_ms: int) -> i
         unwritten.add((user_id, tenant_id) for tenant_id, users in taken.items() for user_id in users)
         raise
     return sum(map(len, taken.values()))
+
+
+async def rebuild(users: dict[bytes, list[int]], history: History, ports: LivePorts, now_ms: int) -> int:
+    """Make records of users, by tenant, of what history still knows of them; how many were made. Raises Transient.
+
+    A record takes the place of the one that is there, unless a live one came meanwhile: that is left, and made anew
+    when asked again. Who never did or got anything gets none.
+    """
+    user_ids = [user_id for of_tenant in users.values() for user_id in of_tenant]
+    there = await read_or_restore(user_ids, ports)
+    made = fold(empty_records(user_ids), await history.of_users(user_ids, now_ms))
+    known = made["as_of_ms"] > 0
+    made["sequence"] = there["sequence"] + 1
+    written = np.array(await ports.store.write(made[known]), np.bool_)
+    kept: set[int] = set(made["user_id"][known][written].tolist())
+    mine = {tenant_id: [one for one in of_tenant if one in kept] for tenant_id, of_tenant in users.items()}
+    await paint({tenant_id: found for tenant_id, found in mine.items() if found}, ports, now_ms)
+    return len(kept)
 
 
 async def paint(users: dict[bytes, list[int]], ports: LivePorts, now_ms: int) -> None:

@@ -50,6 +50,10 @@ WITH gone AS (DELETE FROM event_rollups WHERE tenant_id = $1 AND user_id = $2 RE
 -- The segments that she is in.
 WITH gone AS (DELETE FROM segment_members WHERE tenant_id = $1 AND user_id = $2 RETURNING 1) SELECT count(*) FROM gone
 
+-- name: drop_features
+-- What is known of her conduct. Her profile is gone by now, without which none is made.
+WITH gone AS (DELETE FROM feature_records WHERE tenant_id = $1 AND user_id = $2 RETURNING 1) SELECT count(*) FROM gone
+
 -- name: drop_journey_contexts
 -- What her runs of journeys knew.
 WITH gone AS (DELETE FROM journey_contexts WHERE tenant_id = $1 AND user_id = $2 RETURNING 1) SELECT count(*) FROM gone

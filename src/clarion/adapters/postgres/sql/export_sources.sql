@@ -47,6 +47,11 @@ SELECT jsonb_build_object('segment', s.name, 'description', s.description, 'sinc
 FROM segment_members m JOIN segments s ON s.segment_id = m.segment_id AND s.snapshot = m.snapshot
 WHERE s.tenant_id = $1 AND m.user_id = $2 AND $3 <> '' ORDER BY s.name
 
+-- name: features
+-- What is known of her conduct, packed: opened into the features that it makes, and her hours.
+SELECT to_jsonb(f) - ARRAY['tenant_id', 'sequence', 'painted_at'] AS record
+FROM feature_records f WHERE f.tenant_id = $1 AND f.user_id = $2 AND $3 <> ''
+
 -- name: journey_contexts
 -- What her runs of journeys know: the latest version of each.
 SELECT to_jsonb(c) - ARRAY['tenant_id', 'user_id'] AS record FROM (

@@ -22,10 +22,9 @@ WITH given AS (
 INSERT INTO feature_records AS f (user_id, tenant_id, sequence, record, as_of)
 SELECT g.user_id, $1, g.sequence, g.record, g.as_of FROM given g JOIN painted USING (user_id) ORDER BY g.user_id
 ON CONFLICT (user_id) DO UPDATE
-SET sequence = greatest(f.sequence, excluded.sequence),
-    record = CASE WHEN excluded.sequence >= f.sequence THEN excluded.record ELSE f.record END,
-    as_of = CASE WHEN excluded.sequence >= f.sequence THEN excluded.as_of ELSE f.as_of END,
-    painted_at = now()
+SET sequence = excluded.sequence, record = excluded.record, as_of = excluded.as_of, painted_at = now()
+-- Another process may have archived a later one meanwhile. One of another layout (the first two bytes) is none.
+WHERE excluded.sequence >= f.sequence OR substr(excluded.record, 1, 2) <> substr(f.record, 1, 2)
 
 -- name: unpainted
 -- Some users whose profiles were told longest ago what their records mean.

@@ -1,0 +1,124 @@
+"""The features role: what is sent to users and what they do becomes what is known of them, within seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+
+from clarion.contracts.events import NotificationEvent, decode_events
+from clarion.contracts.topics import NOTIFICATION_EVENTS, USER_EVENTS, Topic
+from clarion.contracts.user_events import UserEvent, decode_user_events
+from clarion.entrypoints.featuring import live_ports
+from clarion.entrypoints.workers.lane import run_lane
+from clarion.intelligence.features.hear import hear
+from clarion.intelligence.features.live import LivePorts, Unwritten, archive_some, paint, take_signs
+from clarion.kernel.errors import Transient
+from clarion.kernel.local_time import DAY_MS
+from clarion.orchestration.ports import EventConsumer, LogEntry, Subscription
+
+if TYPE_CHECKING:
+    from clarion.adapters.postgres.feature_records import PostgresFeatures
+    from clarion.bootstrap import Worker
+    from clarion.kernel.clock import Clock
+
+GROUP: Final = "features"
+ENTRIES: Final = 512
+"""Log entries a step. Each is one partition's share of a transaction: some events, hundreds under load."""
+
+BLOCK_MS: Final = 500
+ABANDONED_MS: Final = 30_000
+"""After so long an entry that a worker took and did not ack is another's."""
+
+ARCHIVE_EVERY_S: Final = 20.0
+"""A user's record is archived this long after it changed, or later under load; far less than a minute."""
+
+PAINT_EVERY_S: Final = 60.0
+PAINTED_AT_ONCE: Final = 500
+FORGET_EVERY_S: Final = 3600.0
+
+_log = structlog.get_logger("features")
+
+
+async def run_features(worker: Worker, stop: asyncio.Event) -> None:
+    """Fold, archive and repaint until `stop` is set. Several workers share the work."""
+    ports, archive = live_ports(worker.region)
+    unwritten = Unwritten()
+    hearer = Hearer(ports, unwritten, worker.clock)
+    await asyncio.gather(
+        run_lane("features-messages", partial(hearer.step, worker.log, NOTIFICATION_EVENTS), stop),
+        run_lane("features-deeds", partial(hearer.step, worker.log, USER_EVENTS), stop),
+        run_lane("features-archive", partial(archive_changed, unwritten, ports, worker.clock), stop),
+        run_lane("features-paint", partial(paint_anew, ports, worker.clock), stop),
+        run_lane("features-forget", partial(_forget, archive), stop),
+    )
+    try:
+        while len(unwritten):
+            await archive_some(unwritten, ports, worker.clock.now_ms())
+    except Transient as error:
+        _log.warning("features_not_archived", users=len(unwritten), reason=error.detail)
+
+
+class Hearer:
+    """Folds what two topics tell. What was read and could not be folded is folded again, by this worker or another."""
+
+    def __init__(self, ports: LivePorts, unwritten: Unwritten, clock: Clock) -> None:
+        """`unwritten`: where users are noted whose records changed."""
+        self._ports = ports
+        self._unwritten = unwritten
+        self._clock = clock
+        self._owed: dict[str, list[LogEntry]] = {}
+
+    async def step(self, log: EventConsumer, topic: Topic) -> float:
+        """Fold a portion of a topic; seconds until the next look. Raises Transient."""
+        subscription = Subscription(GROUP, socket.gethostname(), topic)
+        entries = self._owed.get(topic.name) or await log.read(
+            subscription, max_entries=ENTRIES, block_ms=BLOCK_MS
+        )
+        if not entries:
+            entries = await log.claim(subscription, idle_ms=ABANDONED_MS, max_entries=ENTRIES)
+        if not entries:
+            return 0.0
+        self._owed[topic.name] = entries
+        await self.fold(entries, topic)
+        del self._owed[topic.name]
+        await log.ack(subscription, entries)
+        return 0.0
+
+    async def fold(self, entries: list[LogEntry], topic: Topic) -> int:
+        """Fold what entries of a topic tell; of how many users anything changed. Raises Transient."""
+        messages: list[NotificationEvent] = []
+        deeds: list[UserEvent] = []
+        for entry in entries:
+            try:
+                if topic is USER_EVENTS:
+                    deeds += decode_user_events(entry.payload)
+                else:
+                    messages += decode_events(entry.payload)
+            except msgspec.MsgspecError:
+                _log.error("entry_unreadable", topic=topic.name)
+        changed = await take_signs(hear(messages, deeds, self._clock.now_ms()), self._ports)
+        self._unwritten.add((user_id, home.tenant_id) for user_id, home in changed.items())
+        return len(changed)
+
+
+async def archive_changed(unwritten: Unwritten, ports: LivePorts, clock: Clock) -> float:
+    """Archive what changed, a portion of it; seconds until the next look."""
+    await archive_some(unwritten, ports, clock.now_ms())
+    return 0.0 if len(unwritten) else ARCHIVE_EVERY_S
+
+
+async def paint_anew(ports: LivePorts, clock: Clock) -> float:
+    """Tell profiles anew what records mean that nobody changed for a day; seconds until the next look."""
+    now_ms = clock.now_ms()
+    stale = await ports.archive.unpainted(now_ms - DAY_MS, PAINTED_AT_ONCE)
+    await paint(stale, ports, now_ms)
+    return 0.0 if sum(map(len, stale.values())) == PAINTED_AT_ONCE else PAINT_EVERY_S
+
+
+async def _forget(archive: PostgresFeatures) -> float:
+    return 0.0 if await archive.drop_old() else FORGET_EVERY_S
