@@ -59,20 +59,21 @@ def _mixed(bank: FloatArray, weights: FloatArray) -> FloatArray:
 
 def touch_shares(touched: FloatArray, parameters: ChannelParameters) -> FloatArray:
     """Where each user is next met, [B, C]: probabilities that sum to 1. `touched` [B, C] as in `Known`."""
-    population = np.maximum(np.array(parameters.shares, np.float32), _LEAST)
-    population /= population.sum()
-    strength = np.float32(parameters.shrink_touch)
-    counted: FloatArray = touched + strength * population
-    return counted / counted.sum(axis=1, keepdims=True)
+    counted = touched + np.float32(parameters.shrink_touch) * population_shares(parameters)
+    return np.asarray(counted / counted.sum(axis=1, keepdims=True), np.float32)
+
+
+def population_shares(parameters: ChannelParameters) -> FloatArray:
+    """Where people are met of their own accord, [C], summing to 1; no channel is impossible."""
+    shares = np.maximum(np.array(parameters.shares, np.float32), _LEAST)
+    return np.asarray(shares / shares.sum(), np.float32)
 
 
 def priors(touched: FloatArray, parameters: ChannelParameters) -> FloatArray:
     """P(answer) by user and channel before any send to her counts, [B, C]."""
-    population = np.maximum(np.array(parameters.shares, np.float32), _LEAST)
-    lift = (touch_shares(touched, parameters) / (population / population.sum())) ** np.float32(
-        parameters.touch
-    )
-    return np.clip(np.array(parameters.rates, np.float32) * lift, _LEAST, _MOST_PRIOR)
+    lift = (touch_shares(touched, parameters) / population_shares(parameters)) ** np.float32(parameters.touch)
+    rates_of_all = np.array(parameters.rates, np.float32)
+    return np.asarray(np.clip(rates_of_all * lift, _LEAST, _MOST_PRIOR), np.float32)
 
 
 def rates(user: Known, parameters: ChannelParameters, lift: FloatArray | None = None) -> FloatArray:
@@ -81,7 +82,8 @@ def rates(user: Known, parameters: ChannelParameters, lift: FloatArray | None = 
     if lift is not None:
         prior = np.minimum(prior * lift, _MOST_PRIOR)
     strength = np.float32(parameters.strength)
-    return np.clip((user.answered + strength * prior) / (user.sent + strength), _LEAST, 1 - _LEAST)
+    rate = (user.answered + strength * prior) / (user.sent + strength)
+    return np.asarray(np.clip(rate, _LEAST, 1 - _LEAST), np.float32)
 
 
 def certainty(user: Known, parameters: ChannelParameters) -> FloatArray:

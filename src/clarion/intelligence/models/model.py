@@ -38,9 +38,10 @@ class SendTimeParameters(msgspec.Struct, frozen=True):
     counts. `shrink_user`: pseudo-hours of the population in a user's curve; `shrink_day`: pseudo-hours of her own curve
     of all days in that of a day type. `smooth_h`: width (one sigma) of the kernel around the clock. `by_channel`,
     `by_class`: what is added to the logarithm of the odds of an answer, by hour. `shrink_exposed`: pseudo-sends of an
-    hour, where answers are counted by sends. `set_mass`: predicted mass of the hours that in truth hold 70 %.
-    `elasticity`: how much of what presence says of an hour holds of answers to what is sent in it, on the logarithm of
-    the odds (1: all of it). `answered`: share of sends that are answered, of somebody unknown.
+    hour, where answers are counted by sends. `set_mass`, `set_mass_known`: predicted mass of the hours that in truth
+    hold 70 %, of somebody unknown and of somebody wholly known. `elasticity`: how much of what presence says of an hour
+    holds of answers to what is sent in it, on the logarithm of the odds (1: all of it). `answered`: share of sends that
+    are answered, of somebody unknown. `reach_h`: how far from its hour (one sigma) what is sent is met.
     """
 
     curves: tuple[tuple[float, ...], ...] = (_WORKDAY, _WEEKEND)
@@ -51,9 +52,11 @@ class SendTimeParameters(msgspec.Struct, frozen=True):
     by_channel: tuple[tuple[float, ...], ...] = (_FLAT, _FLAT, _FLAT)
     by_class: tuple[tuple[float, ...], ...] = (_FLAT, _FLAT, _FLAT)
     shrink_exposed: float = 12.0
-    set_mass: float = 0.7
+    set_mass: float = 0.68
     elasticity: float = 0.5
     answered: float = 0.12
+    set_mass_known: float = 0.66
+    reach_h: float = 1.0
 
 
 class ChannelParameters(msgspec.Struct, frozen=True):

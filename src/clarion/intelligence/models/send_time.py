@@ -32,6 +32,9 @@ DAY_TYPES: Final = 2
 _LEAST: Final = np.float32(1e-3)
 """Nothing is impossible: the least that a curve says of an hour."""
 
+_ROUNDING: Final = 1e-6
+"""Sums of hours that make up a mass exactly may fall short of it by this."""
+
 _DAYS_OF_TYPE: Final = np.array([[5 / 7], [2 / 7]], np.float32)
 
 
@@ -95,9 +98,17 @@ def all_days(by_type: FloatArray) -> FloatArray:
     return np.asarray((by_type * _DAYS_OF_TYPE).sum(axis=1), np.float32)
 
 
-def best_hour(by_type: FloatArray) -> IntArray:
-    """The local hour [B] at which each user is most probably there, of curves [B, 2, 24]."""
-    return np.argmax(all_days(by_type), axis=1)
+def reached(by_type: FloatArray, parameters: SendTimeParameters) -> FloatArray:
+    """How present each user is about an hour, of her curves [..., 24]: what is sent is met by who comes near it.
+
+    So the best hour to send is the middle of somebody's hours, and not a peak at their edge.
+    """
+    return by_type @ kernel(parameters.reach_h)
+
+
+def best_hour(by_type: FloatArray, parameters: SendTimeParameters) -> IntArray:
+    """The local hour [B] about which each user is most probably there, on an average day, of curves [B, 2, 24]."""
+    return np.argmax(reached(all_days(by_type), parameters), axis=1)
 
 
 def best_hours(curve: FloatArray, count: int = 3, apart_h: int = 2) -> IntArray:
@@ -113,20 +124,29 @@ def best_hours(curve: FloatArray, count: int = 3, apart_h: int = 2) -> IntArray:
     return found
 
 
-def hour_set(curve: FloatArray, mass: float) -> BoolArray:
-    """The smallest set of hours that holds `mass` of each curve [..., 24]; True in the set. Ties go to early hours."""
+def hour_set(curve: FloatArray, mass: float | FloatArray) -> BoolArray:
+    """The smallest set of hours that holds `mass` of each curve [..., 24]; True in the set. Ties go to early hours.
+
+    `mass`: one number, or one a curve [...].
+    """
     order = np.argsort(-curve, axis=-1, kind="stable")
     ranked = np.take_along_axis(curve, order, -1).astype(np.float64)
     before = ranked.cumsum(-1) - ranked
-    inside = before < (mass - 1e-6) * ranked.sum(-1, keepdims=True)
+    wanted = np.asarray(mass, np.float64)[..., None] - _ROUNDING
     chosen = np.zeros(curve.shape, np.bool_)
-    np.put_along_axis(chosen, order, inside, -1)
+    np.put_along_axis(chosen, order, before < wanted * ranked.sum(-1, keepdims=True), -1)
     return chosen
 
 
-def likely_hours(by_type: FloatArray, parameters: SendTimeParameters) -> BoolArray:
-    """The hours of each day type, [B, 2, 24], that hold 70 % of a user's presence: `set_mass` is fitted to that."""
-    return hour_set(by_type, parameters.set_mass)
+def likely_hours(by_type: FloatArray, certain: FloatArray, parameters: SendTimeParameters) -> BoolArray:
+    """The hours of each day type, [B, 2, 24], that hold 70 % of a user's presence.
+
+    By curves [B, 2, 24] and `certainty` [B]. How much predicted mass that takes is fitted for who is unknown and for
+    who is known, apart: a curve that is shrunk to the population's is broader than the person.
+    """
+    unknown, known = parameters.set_mass, parameters.set_mass_known
+    mass = np.float32(unknown) + np.float32(known - unknown) * certain
+    return hour_set(by_type, mass[:, None])
 
 
 def uncertainty(by_type: FloatArray) -> FloatArray:
@@ -144,11 +164,11 @@ def answer_odds(
 ) -> FloatArray:
     """What the hour of a send multiplies the odds of an answer by, [B, 2, 24].
 
-    The curve of presence to the power `elasticity`; where sends went out at an hour, what became of them counts by
+    Presence about the hour to the power `elasticity`; where sends went out at an hour, what became of them counts by
     the `shrink_exposed` pseudo-sends that the curve is worth: rates by send, so that the hours at which the tenant
     happens to send are not taken for those at which people answer.
     """
-    odds = by_type ** np.float32(parameters.elasticity)
+    odds = reached(by_type, parameters) ** np.float32(parameters.elasticity)
     left = share_left(np.maximum(now_ms - records["as_of_ms"], 0))[:, SLOW]
     rows = np.flatnonzero(records["exposed"].any(axis=1))
     if not len(rows):

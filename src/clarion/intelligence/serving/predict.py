@@ -75,7 +75,7 @@ class LearnedPredictor:
         self._learned = self._learn(
             subjects,
             records,
-            np.array([places[id(model)] for model in models], np.int64),
+            np.fromiter((places[id(model)] for model in models), np.int64, len(models)),
             np.zeros(len(subjects), np.bool_) if fallback is None else fallback,
             now_ms,
         )
@@ -90,12 +90,12 @@ class LearnedPredictor:
         row[row == len(learned.user_id)] = 0
         if not np.array_equal(learned.user_id[row], question.user_id):
             raise KeyError("a forecast was asked about a user for whom none was prepared")
-        model = learned.model[row]
+        of_model: list[int] = learned.model[row].tolist()
         return Forecast(
             engagement=self._engagement(question, row),
             fatigue=learned.tired[row],
             confidence=learned.confidence[row],
-            models=[self._names[place] for place in model.tolist()],
+            models=[self._names[place] for place in of_model],
             fallback=learned.fallback[row],
         )
 
@@ -198,7 +198,7 @@ def _times(
     by_type = send_time.posterior(counted, fitted.send_time)
     times = send_time.answer_odds(records, by_type, fitted.send_time, now_ms)
     if stranger.any():
-        population = send_time.population_curves(fitted.send_time)
+        population = send_time.reached(send_time.population_curves(fitted.send_time), fitted.send_time)
         times[stranger] = population ** np.float32(fitted.send_time.elasticity)
     return times, send_time.certainty(counted, fitted.send_time)
 

@@ -1,0 +1,155 @@
+"""Past and future of users at instants of history: what a model is fitted on, and may not see more than.
+
+    ──────── signs ────────▶ at_ms ──── horizon ────▶
+    folded into records (past)    counted (future)
+
+The past of a cut is what the same `fold` that serves would have known at its instant; the future is what came after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from clarion.contracts.channels import CHANNELS
+from clarion.intelligence.features.fold import ANSWER_MS, fold
+from clarion.intelligence.features.record import RecordArray, empty_records
+from clarion.intelligence.features.signs import SignKind, Signs
+from clarion.kernel.local_time import DAY_MS, HOUR_MS, IntArray
+
+FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+
+_C: Final = len(CHANNELS)
+_MONDAY: Final = 3
+_SATURDAY: Final = 5
+
+_MOST_CUTS: Final = 6
+_LONGEST_HORIZON_MS: Final = 180 * DAY_MS
+"""What people do in half a year is what a habit is; further away, other people are there."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sends:
+    """N sends of a cut's future.
+
+    `row` [N]: of the cut's records; `channel` [N]; `day_type`, `hour` [N]: local, of the send; `answered` [N]: whether
+    an open or a click on the channel followed before the next send there, within 72 hours.
+    """
+
+    row: IntArray
+    channel: IntArray
+    day_type: IntArray
+    hour: IntArray
+    answered: BoolArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """B users at the instant `at_ms`.
+
+    `records` [B]: what was known of them (empty ones of who only came later). `presence` [B, 2, 24]: distinct active
+    hours of the horizon, by day type and local hour. `touched` [B, C]: signs of their own accord, by channel.
+    """
+
+    at_ms: int
+    records: RecordArray
+    presence: FloatArray
+    touched: FloatArray
+    sends: Sends
+
+
+def cut_times(from_ms: int, to_ms: int) -> tuple[list[int], int]:
+    """Instants at which to cut a history of [from_ms, to_ms), and the horizon after each, in ms.
+
+    The first third is past to all of them. Horizons do not overlap, unless the history is too short for two.
+    """
+    span = to_ms - from_ms
+    horizon = min(_LONGEST_HORIZON_MS, span // 6)
+    count = min(_MOST_CUTS, max(2, (span - span // 3) // max(horizon, 1)))
+    return [to_ms - horizon * (nth + 1) for nth in reversed(range(int(count)))], horizon
+
+
+def cut(signs: Signs, at_ms: Sequence[int], horizon_ms: int) -> list[Cut]:
+    """The cuts of a history at rising instants. `signs` in any order; those after the last horizon are left out."""
+    order = np.argsort(signs.at_ms, kind="stable")
+    ordered = _where(signs, order)
+    records = empty_records(np.unique(signs.user_id).tolist())
+    cuts: list[Cut] = []
+    done = 0
+    for instant in at_ms:
+        start, end = np.searchsorted(ordered.at_ms, [instant, instant + horizon_ms])
+        records = fold(records, _where(ordered, slice(done, int(start))))
+        done = int(start)
+        cuts.append(_cut_at(records, _where(ordered, slice(done, int(end))), instant))
+    return cuts
+
+
+def _where(signs: Signs, chosen: IntArray | slice) -> Signs:
+    return Signs(
+        signs.user_id[chosen],
+        signs.kind[chosen],
+        signs.channel[chosen],
+        signs.at_ms[chosen],
+        signs.offset_ms[chosen],
+        signs.ident[chosen],
+    )
+
+
+def _cut_at(records: RecordArray, future: Signs, at_ms: int) -> Cut:
+    """The cut at an instant, of the users who were there before it or are there after it."""
+    row = np.searchsorted(records["user_id"], future.user_id)
+    is_there = records["as_of_ms"] > 0
+    is_there[row] = True
+    rows = np.cumsum(is_there) - 1
+    row = rows[row]
+    kept: RecordArray = records[is_there]
+    own = np.flatnonzero((future.kind == SignKind.ACTIVE) & (future.channel >= 0))
+    touched = np.bincount(row[own] * _C + future.channel[own], minlength=len(kept) * _C)
+    return Cut(
+        at_ms=at_ms,
+        records=kept,
+        presence=_presence(row, future, len(kept)),
+        touched=touched.reshape(-1, _C).astype(np.float32),
+        sends=_sends(row, future),
+    )
+
+
+def _presence(row: IntArray, future: Signs, rows: int) -> FloatArray:
+    personal = np.isin(future.kind, (SignKind.OPENED, SignKind.CLICKED, SignKind.ACTIVE))
+    hour = ((future.at_ms + future.offset_ms) // HOUR_MS)[personal]
+    row = row[personal]
+    _, first = np.unique(np.stack((row, hour)), axis=1, return_index=True)
+    at = row[first] * 48 + _day_type(hour[first]) * 24 + hour[first] % 24
+    return np.bincount(at, minlength=rows * 48).reshape(-1, 2, 24).astype(np.float32)
+
+
+def _day_type(local_hour: IntArray) -> IntArray:
+    """0 from Monday to Friday, of local hours since 1970."""
+    weekday: IntArray = (local_hour // 24 + _MONDAY) % 7
+    return (weekday >= _SATURDAY).astype(np.int64)
+
+
+def _sends(row: IntArray, future: Signs) -> Sends:
+    chosen = np.flatnonzero(
+        (future.channel >= 0) & np.isin(future.kind, (SignKind.SENT, SignKind.OPENED, SignKind.CLICKED))
+    )
+    group = row[chosen] * _C + future.channel[chosen]
+    chosen = chosen[np.lexsort((future.kind[chosen], future.at_ms[chosen], group))]
+    group = row[chosen] * _C + future.channel[chosen]
+    is_send = future.kind[chosen] == SignKind.SENT
+    sends = np.flatnonzero(is_send)
+    follows = np.cumsum(is_send) - 1
+    signs = np.flatnonzero(~is_send & (follows >= 0))
+    to = sends[follows[signs]] if len(sends) else signs
+    soon = future.at_ms[chosen[signs]] - future.at_ms[chosen[to]] <= ANSWER_MS
+    hits = follows[signs][(group[signs] == group[to]) & soon]
+    answered = np.zeros(len(sends), np.bool_)
+    answered[hits] = True
+    at = chosen[sends]
+    hour = (future.at_ms[at] + future.offset_ms[at]) // HOUR_MS
+    return Sends(row[at], future.channel[at], _day_type(hour), hour % 24, answered)
