@@ -42,6 +42,7 @@ NAMES: Final = (
     "journey_trigger",
     "journey_kills",
     "journey_simulate",
+    "features_update",
 )
 MODULES: Final = {"import": "import_users"}
 """Where a bench is not in the module of its name, which Python has for itself."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
     from clarion.kernel.clock import Clock
 
 GROUP: Final = "features"
-ENTRIES: Final = 512
-"""Log entries a step. Each is one partition's share of a transaction: some events, hundreds under load."""
+ENTRIES: Final = 64
+"""Log entries a step. Each is one partition's share of some transactions: a few events, some hundreds under load, so
+that a step keeps the process for 0.1 s at most."""
 
 BLOCK_MS: Final = 500
 ABANDONED_MS: Final = 30_000
@@ -74,20 +76,24 @@ class Hearer:
         self._owed: dict[str, list[LogEntry]] = {}
 
     async def step(self, log: EventConsumer, topic: Topic) -> float:
-        """Fold a portion of a topic; seconds until the next look. Raises Transient."""
+        """Fold a portion of a topic; 0: look again at once, for looking waits for something. Raises Transient."""
+        await self.listen(log, topic)
+        return 0.0
+
+    async def listen(self, log: EventConsumer, topic: Topic) -> int:
+        """Fold a portion of a topic; how many entries it had, 0 where none came in BLOCK_MS. Raises Transient."""
         subscription = Subscription(GROUP, socket.gethostname(), topic)
         entries = self._owed.get(topic.name) or await log.read(
             subscription, max_entries=ENTRIES, block_ms=BLOCK_MS
         )
         if not entries:
             entries = await log.claim(subscription, idle_ms=ABANDONED_MS, max_entries=ENTRIES)
-        if not entries:
-            return 0.0
-        self._owed[topic.name] = entries
-        await self.fold(entries, topic)
-        del self._owed[topic.name]
-        await log.ack(subscription, entries)
-        return 0.0
+        if entries:
+            self._owed[topic.name] = entries
+            await self.fold(entries, topic)
+            del self._owed[topic.name]
+            await log.ack(subscription, entries)
+        return len(entries)
 
     async def fold(self, entries: list[LogEntry], topic: Topic) -> int:
         """Fold what entries of a topic tell; of how many users anything changed. Raises Transient."""
@@ -101,6 +107,10 @@ class Hearer:
                     messages += decode_events(entry.payload)
             except msgspec.MsgspecError:
                 _log.error("entry_unreadable", topic=topic.name)
+        return await self.take(messages, deeds)
+
+    async def take(self, messages: Sequence[NotificationEvent], deeds: Sequence[UserEvent]) -> int:
+        """Fold events; of how many users anything changed. Raises Transient."""
         changed = await take_signs(hear(messages, deeds, self._clock.now_ms()), self._ports)
         self._unwritten.add((user_id, home.tenant_id) for user_id, home in changed.items())
         return len(changed)

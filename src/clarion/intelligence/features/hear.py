@@ -37,7 +37,7 @@ def name_sign(ident: bytes, kind: SignKind) -> int:
     An open that a click implies, one that a provider reports and one that our own link saw are one sign by this.
     """
     number = int.from_bytes(ident, "big")
-    return (number ^ number >> 64 ^ (kind + 1) * _SPREAD) & _MASK or 1
+    return (number + (number >> 64) * _SPREAD ^ (kind + 1) * _SPREAD) & _MASK or 1
 
 
 def hear(messages: Iterable[NotificationEvent], deeds: Iterable[UserEvent], now_ms: int) -> Signs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -67,22 +68,23 @@ async def take_signs(heard: Signs, ports: LivePorts) -> dict[int, Home]:
     """
     if not len(heard):
         return {}
-    homes = await ports.homes.find(_users(heard))
+    users = _users(heard)
+    homes, records = await asyncio.gather(ports.homes.find(users), read_or_restore(users, ports))
     signs = at_home(heard, homes, ports.clocks)
     changed: dict[int, Home] = {}
-    for _ in range(ATTEMPTS):
-        if not len(signs):
-            break
-        kept, refused = await _fold_once(signs, ports)
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            records = await read_or_restore(_users(signs), ports)
+        kept, refused = await _write(fold(records, signs), records, ports)
         changed |= {user_id: homes[user_id] for user_id in kept}
         signs = signs.where(np.isin(signs.user_id, refused))
+        if not len(signs):
+            break
     return changed
 
 
-async def _fold_once(signs: Signs, ports: LivePorts) -> tuple[list[int], list[int]]:
-    """Users whose records were written, and those of whom another process wrote first."""
-    records = await read_or_restore(_users(signs), ports)
-    folded = fold(records, signs)
+async def _write(folded: RecordArray, records: RecordArray, ports: LivePorts) -> tuple[list[int], list[int]]:
+    """Users whose records changed and were written, and those of whom another process wrote first."""
     folded = folded[folded["sequence"] != records["sequence"]]
     if not len(folded):
         return [], []
