@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -101,3 +103,9 @@ def test_unanswered_messages_tire() -> None:
         *((kind, PUSH, hour) for hour in range(20) for kind in (SignKind.SENT, SignKind.OPENED))
     )
     assert answered["push_fatigue"] < few["push_fatigue"] < many["push_fatigue"] < 1
+
+
+def test_the_reference_tells_of_every_feature() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "features.md").read_text("utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert rows == [f"| `{feature.name}` | {feature.says} |" for feature in FEATURES]
