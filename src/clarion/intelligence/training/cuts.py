@@ -28,6 +28,9 @@ _C: Final = len(CHANNELS)
 _MONDAY: Final = 3
 _SATURDAY: Final = 5
 
+SOON_MS: Final = 28 * DAY_MS
+"""How far the future of channels and of sends reaches."""
+
 _MOST_CUTS: Final = 6
 _LONGEST_HORIZON_MS: Final = 180 * DAY_MS
 """What people do in half a year is what a habit is; further away, other people are there."""
@@ -53,7 +56,8 @@ class Cut:
     """B users at the instant `at_ms`.
 
     `records` [B]: what was known of them (empty ones of who only came later). `presence` [B, 2, 24]: distinct active
-    hours of the horizon, by day type and local hour. `touched` [B, C]: signs of their own accord, by channel.
+    hours of the horizon, by day type and local hour. `touched` [B, C]: signs of their own accord, by channel, and
+    `sends`: both of the next four weeks, for rates and channels change faster than hours.
     """
 
     at_ms: int
@@ -77,27 +81,17 @@ def cut_times(from_ms: int, to_ms: int) -> tuple[list[int], int]:
 def cut(signs: Signs, at_ms: Sequence[int], horizon_ms: int) -> list[Cut]:
     """The cuts of a history at rising instants. `signs` in any order; those after the last horizon are left out."""
     order = np.argsort(signs.at_ms, kind="stable")
-    ordered = _where(signs, order)
+    ordered = signs.where(order)
     records = empty_records(np.unique(signs.user_id).tolist())
     cuts: list[Cut] = []
     done = 0
     for instant in at_ms:
-        start, end = np.searchsorted(ordered.at_ms, [instant, instant + horizon_ms])
-        records = fold(records, _where(ordered, slice(done, int(start))))
-        done = int(start)
-        cuts.append(_cut_at(records, _where(ordered, slice(done, int(end))), instant))
+        ends = np.searchsorted(ordered.at_ms, [instant, instant + horizon_ms])
+        start, end = int(ends[0]), int(ends[1])
+        records = fold(records, ordered.where(np.arange(done, start)))
+        done = start
+        cuts.append(_cut_at(records, ordered.where(np.arange(start, end)), instant))
     return cuts
-
-
-def _where(signs: Signs, chosen: IntArray | slice) -> Signs:
-    return Signs(
-        signs.user_id[chosen],
-        signs.kind[chosen],
-        signs.channel[chosen],
-        signs.at_ms[chosen],
-        signs.offset_ms[chosen],
-        signs.ident[chosen],
-    )
 
 
 def _cut_at(records: RecordArray, future: Signs, at_ms: int) -> Cut:
@@ -108,14 +102,15 @@ def _cut_at(records: RecordArray, future: Signs, at_ms: int) -> Cut:
     rows = np.cumsum(is_there) - 1
     row = rows[row]
     kept: RecordArray = records[is_there]
-    own = np.flatnonzero((future.kind == SignKind.ACTIVE) & (future.channel >= 0))
+    soon = future.at_ms < at_ms + SOON_MS
+    own = np.flatnonzero((future.kind == SignKind.ACTIVE) & (future.channel >= 0) & soon)
     touched = np.bincount(row[own] * _C + future.channel[own], minlength=len(kept) * _C)
     return Cut(
         at_ms=at_ms,
         records=kept,
         presence=_presence(row, future, len(kept)),
         touched=touched.reshape(-1, _C).astype(np.float32),
-        sends=_sends(row, future),
+        sends=_sends(row[soon], future.where(np.flatnonzero(soon))),
     )
 
 
