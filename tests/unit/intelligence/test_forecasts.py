@@ -222,8 +222,7 @@ async def test_while_one_batch_tries_again_the_others_leave_the_store_alone():
 )
 async def test_a_model_that_talks_nonsense_is_replaced_by_the_prior_and_flagged(model: TenantModel):
     trial = Trial(model)
-    with np.errstate(all="ignore"):
-        forecast = await trial.ask(ADA, BOB)
+    forecast = await trial.ask(ADA, BOB)
     assert forecast.fallback.tolist() == [True, True]
     assert list(forecast.models) == ["prior-1", "prior-1"]
     prior = NeutralPrior().predict(question([ADA, BOB]))

@@ -39,6 +39,7 @@ from clarion.entrypoints.api import (
     notifications,
     partials,
     personalization,
+    predictions,
     preferences,
     processing,
     provider_health,
@@ -121,6 +122,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *usage.ROUTES,
     *budgets.ROUTES,
     *costs.ROUTES,
+    *predictions.ROUTES,
     *ml_settings.ROUTES,
     *system.ROUTES,
 )

@@ -46,6 +46,7 @@ UNAUDITED: Final[Mapping[str, str]] = {
     "POST /api/v1/journeys/{journey_id}/trigger": _TRAFFIC,
     "POST /api/v1/journeys/{journey_id}/trigger/batch": _TRAFFIC,
     "POST /api/v1/segments/preview": _NOTHING,
+    "POST /api/v1/ml/predictions:batch": _NOTHING,
     "POST /api/v1/templates/{name}/preview": _NOTHING,
     "POST /api/v1/journeys/simulate": _NOTHING,
     "POST /api/v1/journeys/{journey_id}/simulate": _NOTHING,

@@ -63,7 +63,8 @@ class LearnedForecasts:
                 records[wanted] = found
         try:
             models = [self._models.current(subject.tenant_id) for subject in known]
-            predictor = LearnedPredictor(known, records, models, self._clock.now_ms(), missed)
+            with np.errstate(all="ignore"):  # what comes of odd numbers is seen in the forecast
+                predictor = LearnedPredictor(known, records, models, self._clock.now_ms(), missed)
             return Careful(predictor, self._tell)
         except Exception:  # noqa: BLE001  whatever is wrong with a model, the message goes out
             self._tell("nonsense")
@@ -116,7 +117,8 @@ class Careful:
     def predict(self, question: Question) -> Forecast:
         """What the predictor says, row by row as far as it makes sense."""
         try:
-            forecast = self._predictor.predict(question)
+            with np.errstate(all="ignore"):
+                forecast = self._predictor.predict(question)
             sound = _is_sound(forecast)
         except Exception:  # noqa: BLE001  whatever is wrong with a model, the message goes out
             self._tell("nonsense")

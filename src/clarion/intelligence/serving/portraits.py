@@ -50,7 +50,7 @@ class ModelPainter:
         """A portrait of each record; see `Painter.paint`. Waits for nothing."""
         model = self._models.current(tenant_id)
         features = compute(records, now_ms)
-        times = _times(records, model, now_ms)
+        times = best_times(records, model, now_ms)
         segments = self._segment(records, model, now_ms)
         return [
             Portrait(
@@ -63,7 +63,7 @@ class ModelPainter:
         ]
 
 
-def _times(records: RecordArray, model: TenantModel, now_ms: int) -> list[dict[str, list[str]]]:
+def best_times(records: RecordArray, model: TenantModel, now_ms: int) -> list[dict[str, list[str]]]:
     """The best local times of each user by channel, as "HH:MM", best first."""
     curve = all_days(curves(records, model.send_time, now_ms))
     by_channel = [
