@@ -16,6 +16,7 @@ from clarion.adapters.postgres.tenant_deletion import PostgresTenantDeletion
 from clarion.bootstrap import Worker
 from clarion.compliance.audit import verify_audit_chain
 from clarion.entrypoints.workers.tenants import Remains, remains_of, step
+from clarion.intelligence.features import empty_records
 from clarion.kernel.errors import ClarionError
 from clarion.kernel.ids import format_id
 from clarion.keys import global_urls_of
@@ -91,12 +92,16 @@ async def test_nothing_is_left_but_the_audit_log(bench: Bench, remains: Remains)
             "SELECT user_id FROM user_profiles WHERE tenant_id = $1", bench.caller.tenant_id
         )
     ]
+    known = empty_records(user_ids)
+    known["sequence"] = 1
+    assert all(await bench.worker.region.features.write(known))
     assert len(await count_rows(bench)) > 8
     assert (await delete(bench.caller)).status == 202
     await sweep_all(bench, remains)
     assert await count_rows(bench) == {}
     region = bench.worker.region
     assert await region.contexts.read(user_ids) == [{}, {}, {}]
+    assert not (await region.features.read(user_ids))["sequence"].any()
     async with region.pools.keys() as connection:
         assert not await connection.fetchval(
             "SELECT count(*) FROM subject_keys WHERE user_id = ANY($1)", user_ids

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clarion.adapters.postgres.pools import Pools
     from clarion.adapters.valkey.cards import ValkeyCards
     from clarion.adapters.valkey.context import ValkeyContexts
+    from clarion.adapters.valkey.features import ValkeyFeatures
     from clarion.bootstrap import Region, Worker
     from clarion.tenancy.secrets import Vault
 
@@ -40,12 +41,12 @@ class Remains:
         pools: Pools,
         directory: GlobalTenants,
         vault: Vault,
-        caches: tuple[ValkeyCards, ValkeyContexts],
+        caches: tuple[ValkeyCards, ValkeyContexts, ValkeyFeatures],
     ) -> None:
         self._keys = PostgresSubjectKeys(pools)
         self._directory = directory
         self._vault = vault
-        self._cards, self._contexts = caches
+        self._cards, self._contexts, self._features = caches
 
     async def forget_users(self, tenant_id: bytes, users: Sequence[DyingUser]) -> None:
         """Destroy keys and caches; see `TenantRemains.forget_users`."""
@@ -53,6 +54,7 @@ class Remains:
         await self._keys.destroy(ids)
         await self._cards.drop(tenant_id, [user.external_id for user in users])
         await self._contexts.drop(ids)
+        await self._features.drop(ids)
 
     async def release(self, tenant_id: bytes) -> None:
         """Destroy what opens the tenant's secrets, and free its name; see `TenantRemains.release`."""
@@ -72,7 +74,9 @@ async def run_tenants(worker: Worker, stop: asyncio.Event) -> None:
 
 def remains_of(region: Region, directory: GlobalTenants) -> Remains:
     """What a region holds of tenants outside its database."""
-    return Remains(region.pools, directory, region.vault, (region.card_cache, region.contexts))
+    return Remains(
+        region.pools, directory, region.vault, (region.card_cache, region.contexts, region.features)
+    )
 
 
 async def step(region: Region, remains: Remains) -> float:

@@ -20,6 +20,7 @@ class FeatureStore(Protocol):
     async def write(self, records: RecordArray) -> list[bool]:
         """Keep each record whose `sequence` is one more than that of the kept one; whether it was, in order.
 
+        Where none is kept, any is: the store lost it, and it was restored. None of a user who was just dropped.
         A refused one was overtaken: read it again and fold again. Raises Transient; some may then have been kept, and
         events folded again are known by their ids.
         """
