@@ -45,10 +45,10 @@ class SendTimeParameters(msgspec.Struct, frozen=True):
     """
 
     curves: tuple[tuple[float, ...], ...] = (_WORKDAY, _WEEKEND)
-    mix: tuple[float, ...] = (0.5, 0.5)
-    shrink_user: float = 8.0
-    shrink_day: float = 40.0
-    smooth_h: float = 1.0
+    mix: tuple[float, ...] = (0.35, 0.65)
+    shrink_user: float = 10.0
+    shrink_day: float = 25.0
+    smooth_h: float = 1.1
     by_channel: tuple[tuple[float, ...], ...] = (_FLAT, _FLAT, _FLAT)
     by_class: tuple[tuple[float, ...], ...] = (_FLAT, _FLAT, _FLAT)
     shrink_exposed: float = 12.0

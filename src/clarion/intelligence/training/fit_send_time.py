@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log
 from typing import Final
 
 import msgspec
@@ -38,6 +39,13 @@ _GRIDS: Final = {
     "smooth_h": (0.5, 0.75, 1.0, 1.25, 1.5, 2.0),
     "shrink_day": (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 640.0),
 }
+
+_SPREADS: Final = {"slow": 0.3, "shrink_user": 0.7, "smooth_h": 0.3, "shrink_day": 0.7}
+"""How far tenants differ from the default (one sigma; of all but `slow`, of the logarithm): what a few users say of
+these numbers is weighed against it, and what a thousand say is not."""
+
+PRIOR_USERS: Final = 300.0
+"""Users by whose worth the default mass of the 70 % set counts beside the fitted one."""
 
 _TARGET: Final = 0.7
 _HALF: Final = 0.5
@@ -116,14 +124,33 @@ def _fit_shape(pasts: Sequence[_Past], base: SendTimeParameters) -> SendTimePara
             hours += float((past.future.sum(axis=(1, 2)) * past.weight).sum())
         return total / hours
 
-    start = {
-        "slow": base.mix[-1] / sum(base.mix),
-        "shrink_user": base.shrink_user,
-        "smooth_h": base.smooth_h,
-        "shrink_day": base.shrink_day,
-    }
-    best, _ = climb(score, _GRIDS, start)
+    users = sum(len(past.weight) for past in pasts)
+
+    def believable(point: Point) -> float:
+        return score(point) - _strangeness(point) / users
+
+    best, _ = climb(believable, _GRIDS, _point(base))
     return _at(base, best)
+
+
+def _point(parameters: SendTimeParameters) -> dict[str, float]:
+    """Where on the grids' axes parameters are."""
+    return {
+        "slow": parameters.mix[-1] / sum(parameters.mix),
+        "shrink_user": parameters.shrink_user,
+        "smooth_h": parameters.smooth_h,
+        "shrink_day": parameters.shrink_day,
+    }
+
+
+def _strangeness(point: Point) -> float:
+    """How improbable a point is before anything is seen: minus the logarithm of a normal density about the default."""
+    usual = _point(SendTimeParameters())
+    apart = {
+        name: point[name] - usual[name] if name == "slow" else log(point[name] / usual[name])
+        for name in usual
+    }
+    return 0.5 * sum((apart[name] / _SPREADS[name]) ** 2 for name in usual)
 
 
 def _at(base: SendTimeParameters, point: Point) -> SendTimeParameters:
