@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from clarion.adapters.postgres.ml_settings import PostgresMlSettings
 from clarion.adapters.postgres.tenants import PostgresTenants
 from clarion.bootstrap import Gateway, open_gateway
 from clarion.entrypoints.api.app import create_app
@@ -92,7 +93,7 @@ class Api:
         tenant_id = make_ids(1, self.gateway.region.clock.now_ms())
         tenant = Tenant(tenant_id, f"t-{format_id(tenant_id)}", rate_per_s=rate_per_s, rate_burst=rate_burst)
         await self.tenants.create(TenantSeed(tenant, DEFAULT_CATEGORIES, sandbox_providers(tenant_id)))
-        await self.tenants.put_ml(tenant_id, STEADY)
+        await PostgresMlSettings(self.gateway.region.pools).put(tenant_id, STEADY)
         key = await self.key(tenant_id)
         return Caller(tenant_id, key, self.client(key))
 

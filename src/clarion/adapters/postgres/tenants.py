@@ -150,11 +150,6 @@ class PostgresTenants:
                 await connection.fetchval(self._sql["put_compliance"], tenant_id, _json.encode(compliance))
             )
 
-    async def put_ml(self, tenant_id: bytes, ml: MlSettings) -> None:
-        """Say how a tenant's decisions learn. Raises NotFound where there is no such tenant."""
-        async with self._pools.pipeline() as connection:
-            _require(await connection.fetchval(self._sql["put_ml"], tenant_id, _json.encode(ml)))
-
     async def put_provider(self, config: ProviderConfig) -> None:
         """Make or replace a provider's account; its `version` is counted here. Raises NotFound on an unknown tenant."""
         sealed = b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clarion.adapters.postgres.ml_settings import PostgresMlSettings
 from clarion.entrypoints.api.body import JsonBody
 from clarion.entrypoints.api.replies import Reply, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
@@ -36,7 +37,7 @@ async def put_ml_settings(call: Call) -> Reply:
     """
     chosen = await call.read(_BODY)
     region = call.services.gateway.region
-    await region.tenants.put_ml(call.tenant_id, chosen)
+    await PostgresMlSettings(region.pools).put(call.tenant_id, chosen)
     region.configs.forget(call.tenant_id)
     return json_reply(chosen)
 

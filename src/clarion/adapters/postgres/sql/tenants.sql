@@ -51,10 +51,6 @@ RETURNING config_version
 -- How a tenant complies where it may choose, and a new version of the configuration. Nothing where there is no such tenant.
 UPDATE tenant_settings SET compliance = $2, config_version = config_version + 1 WHERE tenant_id = $1 RETURNING config_version
 
--- name: put_ml
--- How a tenant's decisions learn, and a new version of the configuration. Nothing where there is no such tenant.
-UPDATE tenant_settings SET ml = $2, config_version = config_version + 1 WHERE tenant_id = $1 RETURNING config_version
-
 -- name: put_provider
 -- A provider's account as it shall be; its own version moves too, so that connections to the old one are closed.
 WITH bumped AS (
