@@ -150,6 +150,11 @@ async def test_profiles_say_it_and_segments_find_it_and_cards_stay(listening: Li
     named = msgspec.json.decode(times, type=dict[str, list[str]])
     assert set(named) == {"email", "push", "sms"}
     assert all(len(hours) == 3 for hours in named.values())
+    segments = await listening.fetch(
+        "SELECT segment_memberships FROM user_profiles WHERE user_id = $1", listening.user_id
+    )
+    assert isinstance(segments, bytes)
+    assert {"active", "highly_engaged"} <= set(msgspec.json.decode(segments, type=list[str]))
 
 
 async def test_of_the_silent_profiles_are_told_anew_each_day(listening: Listening):

@@ -1,8 +1,7 @@
-"""What profiles say of users: their features, how engaged they are, and when to write to them."""
+"""What profiles say of users: features, how engaged they are, when to write to them, and what they are called."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -12,6 +11,7 @@ from clarion.contracts.channels import CHANNELS
 from clarion.intelligence.features import NAMES, RecordArray, compute
 from clarion.intelligence.features.ports import Portrait
 from clarion.intelligence.models.model import TenantModel
+from clarion.intelligence.models.segments import segments_of
 from clarion.intelligence.models.send_time import all_days, best_hours, curves
 from clarion.intelligence.serving.ports import FloatArray, ModelSource
 
@@ -27,37 +27,27 @@ _SCORES: Final = {
 }
 """What `engagement_scores` says, and of which feature it is."""
 
-Segmenter = Callable[[RecordArray, TenantModel, int], Sequence[Sequence[str]]]
-"""The names of the segments that records' conduct puts their users in, as of an instant."""
-
 _encode: Final = msgspec.json.Encoder().encode
-
-
-def no_segments(records: RecordArray, model: TenantModel, now_ms: int) -> Sequence[Sequence[str]]:
-    """A `Segmenter` that knows none."""
-    del model, now_ms
-    return [()] * len(records)
 
 
 class ModelPainter:
     """`intelligence.features.Painter` by the models that serve now."""
 
-    def __init__(self, models: ModelSource, segment: Segmenter = no_segments) -> None:
+    def __init__(self, models: ModelSource) -> None:
         self._models = models
-        self._segment = segment
 
     async def paint(self, tenant_id: bytes, records: RecordArray, now_ms: int) -> list[Portrait]:
         """A portrait of each record; see `Painter.paint`. Waits for nothing."""
         model = self._models.current(tenant_id)
         features = compute(records, now_ms)
         times = best_times(records, model, now_ms)
-        segments = self._segment(records, model, now_ms)
+        segments = segments_of(records, model, now_ms)
         return [
             Portrait(
                 _encode(dict(zip(NAMES, row, strict=True))),
                 _encode({name: row[index] for name, index in _SCORES.items()}),
                 _encode(best),
-                _encode(list(names)),
+                _encode(names),
             )
             for row, best, names in zip(_rounded(features), times, segments, strict=True)
         ]
