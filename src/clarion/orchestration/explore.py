@@ -58,8 +58,8 @@ def try_out(choice: Choice, lots: Lots, named: IntArray, several: BoolArray) -> 
         return
     nth, lead = np.arange(len(row)), choice.lead[row]
     channels = channel_chances(choice.best[row], lead, named[row])
-    along = hour_chances(choice.masked[row, lead])
-    at_best = channels[nth, lead] * along[nth, choice.hour[row, lead]]
+    total, hours = _sums(choice.masked[row, lead])
+    at_best = channels[nth, lead] * ((1 - EVEN) * choice.best[row, lead] / total + EVEN / hours)
     rate = lots.rate[row]
     choice.propensity[row] = 1 - rate * (1 - at_best)
 
@@ -98,11 +98,17 @@ def channel_chances(best: FloatArray, lead: IntArray, named: IntArray) -> Chance
 
 def hour_chances(cells: FloatArray) -> ChanceArray:
     """How probable each hour of a channel is where hours are tried: along the last axis, 0 where all are shut."""
+    total, hours = _sums(cells)
+    chances = (1 - EVEN) * cells / total[..., None] + (EVEN / hours)[..., None]
+    return np.where(cells > CLOSED, chances, 0)
+
+
+def _sums(cells: FloatArray) -> tuple[ChanceArray, ChanceArray]:
+    """Of the open cells along the last axis: the sum of their scores, and how many there are; 1 where there is none."""
     is_open = cells > CLOSED
-    weight = np.where(is_open, cells, 0).astype(np.float64)
-    total = np.maximum(weight.sum(-1, keepdims=True), np.finfo(np.float64).tiny)
-    hours = np.maximum(is_open.sum(-1, keepdims=True), 1)
-    return (1 - EVEN) * weight / total + is_open * (EVEN / hours)
+    count = is_open.sum(-1)
+    total = cells.sum(-1, dtype=np.float64, where=is_open)
+    return np.where(count > 0, total, 1), np.maximum(count, 1).astype(np.float64)
 
 
 def pick(chances: ChanceArray, which: ChanceArray) -> IntArray:
@@ -119,7 +125,8 @@ def candidates_of(choice: Choice, named: IntArray) -> list[tuple[str, ...]]:
         return found
     lead = choice.lead[row]
     tryable = ~_is_settled(lead, named[row]) | (np.arange(len(CHANNELS)) == lead[:, None])
-    packed = np.packbits((choice.masked[row] > CLOSED) & tryable[:, :, None], axis=2)
+    masked = choice.masked if row.size == len(choice.lead) else choice.masked[row]
+    packed = np.packbits((masked > CLOSED) & tryable[:, :, None], axis=2)
     width, digits = packed.shape[2] * 2, packed.tobytes().hex()
     texts = [digits[start : start + width] for start in range(0, len(digits), width)]
     for place, nth in zip(row.tolist(), count(0, len(CHANNELS)), strict=False):

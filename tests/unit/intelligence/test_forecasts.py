@@ -22,6 +22,7 @@ from clarion.intelligence.serving import EVERY_FEATURE, Forecast, NeutralPrior, 
 from clarion.intelligence.serving.forecasts import (
     DEADLINE_S,
     PATIENCE,
+    PORTION,
     REST_S,
     Careful,
     LearnedForecasts,
@@ -168,6 +169,21 @@ async def test_a_store_that_hangs_is_waited_for_no_longer_than_the_deadline():
     assert DEADLINE_S <= time.monotonic() - began < DEADLINE_S + 0.5
     assert trial.told == ["late"]
     assert forecast.fallback.all()
+
+
+async def test_what_was_read_before_the_store_fell_silent_is_used():
+    trial = Trial()
+
+    async def fail_later() -> None:
+        if len(trial.store.reads) > 1:
+            raise OSError
+
+    trial.store.before = fail_later
+    everybody = [Subject(TENANT, number) for number in range(1, PORTION + 51)]
+    forecast = await trial.ask(*everybody)
+    assert [len(read) for read in trial.store.reads] == [PORTION, 50]
+    assert forecast.fallback.tolist() == [False] * PORTION + [True] * 50
+    assert knows_hour(forecast) == [True] * PORTION + [False] * 50
 
 
 async def test_time_in_which_this_process_was_busy_does_not_count_against_the_store():

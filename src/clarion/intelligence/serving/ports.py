@@ -82,7 +82,8 @@ class Forecasts(Protocol):
     async def prepare(self, subjects: Sequence[Subject]) -> Predictor:
         """A predictor for a batch of decisions about these users (repeats are fine), and for no others.
 
-        Takes 10 ms at most and never raises: what cannot be had by then is predicted from less, and says so.
+        Waits no longer than 10 ms for whatever does not answer, and never raises: what cannot be had by then is
+        predicted from less, and says so.
         """
         ...
 
