@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 import structlog
@@ -33,6 +33,16 @@ ENTRIES: Final = 64
 that a step keeps the process for 0.1 s at most."""
 
 BLOCK_MS: Final = 500
+GATHER_S: Final = 0.2
+"""Between two portions while there is time: what comes meanwhile is folded in one."""
+
+NAP_S: Final = 0.01
+BUSY_S: Final = 0.003
+"""A process that comes so late to what was to be done at once has other things to do."""
+
+GIVE_WAY: Final = 5.0
+GIVE_WAY_S: Final = 2.0
+PATIENCE_S: Final = 60.0
 ABANDONED_MS: Final = 30_000
 """After so long an entry that a worker took and did not ack is another's."""
 
@@ -65,6 +75,28 @@ async def run_features(worker: Worker, stop: asyncio.Event) -> None:
         _log.warning("features_not_archived", users=len(unwritten), reason=error.detail)
 
 
+class Portion(NamedTuple):
+    """How a step went: entries and seconds that it took, how old its latest sign was, and how late the process is."""
+
+    entries: int
+    took_s: float
+    behind_s: float
+    late_s: float
+
+
+def pause_after(portion: Portion) -> float:
+    """Seconds to the next portion: deliveries in this process come first, for PATIENCE_S at most.
+
+    What is known of users may be some seconds old; during a campaign folding would take a fifth of what sending takes.
+    It cannot wait for long, because the log keeps what is not read.
+    """
+    if portion.behind_s > PATIENCE_S:
+        return 0.0
+    if portion.late_s > BUSY_S:
+        return min(GIVE_WAY * portion.took_s, GIVE_WAY_S)
+    return 0.0 if portion.entries >= ENTRIES else GATHER_S
+
+
 class Hearer:
     """Folds what two topics tell. What was read and could not be folded is folded again, by this worker or another."""
 
@@ -74,11 +106,23 @@ class Hearer:
         self._unwritten = unwritten
         self._clock = clock
         self._owed: dict[str, list[LogEntry]] = {}
+        self._heard_ms = 0
 
     async def step(self, log: EventConsumer, topic: Topic) -> float:
-        """Fold a portion of a topic; 0: look again at once, for looking waits for something. Raises Transient."""
-        await self.listen(log, topic)
-        return 0.0
+        """Fold a portion of a topic; seconds until the next look. Raises Transient."""
+        began = self._clock.monotonic()
+        entries = await self.listen(log, topic)
+        if not entries:
+            return 0.0
+        took_s = self._clock.monotonic() - began
+        behind_s = (self._clock.now_ms() - self._heard_ms) / 1000
+        return pause_after(Portion(entries, took_s, behind_s, await self._lateness_s()))
+
+    async def _lateness_s(self) -> float:
+        """How late this process comes to what it wants to do: what else it does is more urgent."""
+        began = self._clock.monotonic()
+        await asyncio.sleep(NAP_S)
+        return self._clock.monotonic() - began - NAP_S
 
     async def listen(self, log: EventConsumer, topic: Topic) -> int:
         """Fold a portion of a topic; how many entries it had, 0 where none came in BLOCK_MS. Raises Transient."""
@@ -111,7 +155,10 @@ class Hearer:
 
     async def take(self, messages: Sequence[NotificationEvent], deeds: Sequence[UserEvent]) -> int:
         """Fold events; of how many users anything changed. Raises Transient."""
-        changed = await take_signs(hear(messages, deeds, self._clock.now_ms()), self._ports)
+        signs = hear(messages, deeds, self._clock.now_ms())
+        if len(signs):
+            self._heard_ms = int(signs.at_ms.max())
+        changed = await take_signs(signs, self._ports)
         self._unwritten.add((user_id, home.tenant_id) for user_id, home in changed.items())
         return len(changed)
 
