@@ -43,6 +43,9 @@ NAMES: Final = (
     "journey_kills",
     "journey_simulate",
     "features_update",
+    "inference",
+    "send_time",
+    "channels",
 )
 MODULES: Final = {"import": "import_users"}
 """Where a bench is not in the module of its name, which Python has for itself."""

@@ -76,14 +76,22 @@ def priors(touched: FloatArray, parameters: ChannelParameters) -> FloatArray:
     return np.asarray(np.clip(rates_of_all * lift, _LEAST, _MOST_PRIOR), np.float32)
 
 
-def rates(user: Known, parameters: ChannelParameters, lift: FloatArray | None = None) -> FloatArray:
-    """P(answer | a send on the channel, at an average hour), [B, C]. `lift` [B, C]: what priors are multiplied by."""
-    prior = priors(user.touched, parameters)
-    if lift is not None:
-        prior = np.minimum(prior * lift, _MOST_PRIOR)
+def lifted(prior: FloatArray, lift: float) -> FloatArray:
+    """Priors [B, C] multiplied by `lift`: of a channel of which the user said something herself."""
+    return np.asarray(np.minimum(prior * np.float32(lift), _MOST_PRIOR), np.float32)
+
+
+def rates(user: Known, parameters: ChannelParameters, prior: FloatArray | None = None) -> FloatArray:
+    """P(answer | a send on the channel, at an average hour), [B, C], where `prior` [B, C] was expected (as `priors`)."""
+    expected = priors(user.touched, parameters) if prior is None else prior
     strength = np.float32(parameters.strength)
-    rate = (user.answered + strength * prior) / (user.sent + strength)
+    rate = (user.answered + strength * expected) / (user.sent + strength)
     return np.asarray(np.clip(rate, _LEAST, 1 - _LEAST), np.float32)
+
+
+def odds(rate: FloatArray) -> FloatArray:
+    """p/(1 - p)."""
+    return rate / (1 - rate)
 
 
 def certainty(user: Known, parameters: ChannelParameters) -> FloatArray:

@@ -69,22 +69,33 @@ def curves(records: RecordArray, parameters: SendTimeParameters, now_ms: int | I
 
 def posterior(counted: FloatArray, parameters: SendTimeParameters) -> FloatArray:
     """`m` of the module's text of users of whom `presence` counted [B, 2, 24]; mean 1."""
-    own: FloatArray = counted @ kernel(parameters.smooth_h)
-    population = population_curves(parameters)
-    of_type = own.sum(axis=2, keepdims=True)
+    own = _smooth(counted, parameters.smooth_h)
+    of_type = counted.sum(axis=2, keepdims=True)  # smoothing moves hours and loses none
     known = of_type.sum(axis=1, keepdims=True)
     user, day = np.float32(parameters.shrink_user), np.float32(parameters.shrink_day)
-    expected = own.sum(axis=1, keepdims=True) + (user / HOURS) * population
+    expected = (own[:, :1] + own[:, 1:]) + (user / HOURS) * population_curves(parameters)
     expected *= day / (known + user)
     expected += own
     expected *= HOURS / (of_type + day)
     return np.maximum(expected, _LEAST, out=expected)
 
 
+def _smooth(hours: FloatArray, width_h: float) -> FloatArray:
+    """Hours [..., 24] smoothed around the clock: one multiplication of matrices over all of them."""
+    return (hours.reshape(-1, HOURS) @ kernel(width_h)).reshape(hours.shape)
+
+
+@lru_cache(maxsize=256)
+def _population(given: tuple[tuple[float, ...], ...]) -> FloatArray:
+    curve = np.array(given, np.float32)
+    curve = np.maximum(curve / curve.mean(axis=1, keepdims=True), _LEAST)
+    curve.flags.writeable = False
+    return curve
+
+
 def population_curves(parameters: SendTimeParameters) -> FloatArray:
-    """The curves of somebody unknown, [2, 24], mean 1."""
-    given = np.array(parameters.curves, np.float32)
-    return np.maximum(given / given.mean(axis=1, keepdims=True), _LEAST)
+    """The curves of somebody unknown, [2, 24], mean 1; read-only."""
+    return _population(parameters.curves)
 
 
 def certainty(counted: FloatArray, parameters: SendTimeParameters) -> FloatArray:
@@ -103,7 +114,7 @@ def reached(by_type: FloatArray, parameters: SendTimeParameters) -> FloatArray:
 
     So the best hour to send is the middle of somebody's hours, and not a peak at their edge.
     """
-    return by_type @ kernel(parameters.reach_h)
+    return _smooth(by_type, parameters.reach_h)
 
 
 def best_hour(by_type: FloatArray, parameters: SendTimeParameters) -> IntArray:
@@ -168,19 +179,22 @@ def answer_odds(
     the `shrink_exposed` pseudo-sends that the curve is worth: rates by send, so that the hours at which the tenant
     happens to send are not taken for those at which people answer.
     """
-    odds = reached(by_type, parameters) ** np.float32(parameters.elasticity)
-    left = share_left(np.maximum(now_ms - records["as_of_ms"], 0))[:, SLOW]
+    odds = reached(by_type, parameters)
+    np.power(odds, np.float32(parameters.elasticity), out=odds)
     rows = np.flatnonzero(records["exposed"].any(axis=1))
-    if not len(rows):
+    if not rows.size:
         return odds
-    smooth = kernel(parameters.smooth_h)
-    sent = (records["exposed"][rows] * left[rows, None]) @ smooth
-    answered = np.minimum((records["answered"][rows] * left[rows, None]) @ smooth, sent)
+    mine = slice(None) if rows.size == len(records) else rows
+    left = share_left(np.maximum(now_ms - records["as_of_ms"], 0))[mine, SLOW, None]
+    sent = _smooth(records["exposed"][mine] * left, parameters.smooth_h)
+    answered = np.minimum(_smooth(records["answered"][mine] * left, parameters.smooth_h), sent)
     strength = np.float32(parameters.shrink_exposed)
     rate = (answered.sum(axis=1) + strength * np.float32(parameters.answered)) / (sent.sum(axis=1) + strength)
     base = (rate / (1 - rate))[:, None, None]
-    expected = base * odds[rows]
-    expected /= 1 + expected
-    found = (answered[:, None] + strength * expected) / (sent[:, None] + strength)
-    odds[rows] = found / (1 - found) / base
+    # With p expected at an hour, (answered + strength·p) : (sent - answered + strength·(1 - p)) are the odds found.
+    chance = base * odds[mine]
+    chance /= 1 + chance
+    chance *= strength
+    answered, ignored = answered[:, None], (sent - answered)[:, None]
+    odds[mine] = (answered + chance) / ((ignored + strength) - chance) / base
     return odds
