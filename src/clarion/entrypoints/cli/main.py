@@ -16,6 +16,7 @@ from clarion.entrypoints.cli import (
     dlq_commands,
     erase_commands,
     journey_watch,
+    ml_commands,
     provider_commands,
     secrets_commands,
     template_commands,
@@ -150,6 +151,7 @@ app.add_typer(audit_commands.app, name="audit")
 app.add_typer(erase_commands.app, name="erase")
 app.add_typer(broadcast.app, name="broadcast")
 app.add_typer(journey_watch.app, name="journey")
+app.add_typer(ml_commands.app, name="ml")
 app.add_typer(provider_commands.app, name="provider")
 app.add_typer(secrets_commands.app, name="secrets")
 app.add_typer(transfer.import_app, name="import")
