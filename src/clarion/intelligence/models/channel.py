@@ -82,7 +82,7 @@ def lifted(prior: FloatArray, lift: float) -> FloatArray:
 
 
 def rates(user: Known, parameters: ChannelParameters, prior: FloatArray | None = None) -> FloatArray:
-    """P(answer | a send on the channel, at an average hour), [B, C], where `prior` [B, C] was expected (as `priors`)."""
+    """P(answer | a send on the channel, at an average hour), [B, C]. `prior` [B, C]: None for `priors`."""
     expected = priors(user.touched, parameters) if prior is None else prior
     strength = np.float32(parameters.strength)
     rate = (user.answered + strength * expected) / (user.sent + strength)
