@@ -49,7 +49,10 @@ async def test_C03_a_store_that_is_gone_delays_nothing(live: Live, person: Perso
     before, _ = await send(person)
     with live.instance.kept_down("valkey"):
         answer, took_s = await send(person)
+        expected = await person.get("GET /ml/predictions/user-0")
     assert took_s < SOON_S
+    assert expected["uncertainty"]["ml_fallback"] is True
+    assert expected["uncertainty"]["send_time"] == 1
     decision = await decision_of(person, answer)
     assert decision["ml_fallback"] is True
     assert decision["chosen"], decision

@@ -106,9 +106,9 @@ def hour_chances(cells: FloatArray) -> ChanceArray:
 def _sums(cells: FloatArray) -> tuple[ChanceArray, ChanceArray]:
     """Of the open cells along the last axis: the sum of their scores, and how many there are; 1 where there is none."""
     is_open = cells > CLOSED
-    count = is_open.sum(-1)
+    hours = is_open.sum(-1)
     total = cells.sum(-1, dtype=np.float64, where=is_open)
-    return np.where(count > 0, total, 1), np.maximum(count, 1).astype(np.float64)
+    return np.where(hours > 0, total, 1), np.maximum(hours, 1).astype(np.float64)
 
 
 def pick(chances: ChanceArray, which: ChanceArray) -> IntArray:
