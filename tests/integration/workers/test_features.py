@@ -14,14 +14,17 @@ from clarion.bootstrap import Worker
 from clarion.contracts.events import NotificationEvent, encode_events
 from clarion.contracts.topics import NOTIFICATION_EVENTS, USER_EVENTS
 from clarion.contracts.user_events import UserEvent, encode_user_events
+from clarion.entrypoints.cli.ml_rebuild import rebuild_all
 from clarion.entrypoints.featuring import history_of, live_ports
 from clarion.entrypoints.workers.features import Hearer, archive_changed, paint_anew
-from clarion.intelligence.features import NAMES, RecordArray, compute
+from clarion.intelligence.features import NAMES, FeatureStore, RecordArray, compute
 from clarion.intelligence.features.history import replay
 from clarion.intelligence.features.live import LivePorts, Unwritten, rebuild
+from clarion.kernel.errors import Transient
 from clarion.kernel.ids import make_ids
 from clarion.kernel.local_time import DAY_MS, HOUR_MS
-from clarion.orchestration.ports import LogEntry
+from clarion.orchestration.ports import EventConsumer, LogEntry
+from clarion.orchestration.publish import split_by_partition
 from tests.integration.api.support import Caller
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -217,6 +220,52 @@ async def test_an_overtaken_process_folds_again(listening: Listening):
     assert record["sequence"] == 2
 
 
+class Failing:
+    """A store whose replies to some writes are lost."""
+
+    def __init__(self, store: FeatureStore) -> None:
+        self._store = store
+        self.failures = 0
+
+    async def read(self, user_ids: Sequence[int]) -> RecordArray:
+        return await self._store.read(user_ids)
+
+    async def write(self, records: RecordArray) -> list[bool]:
+        kept = await self._store.write(records)
+        if self.failures:
+            self.failures -= 1
+            raise Transient("the reply was lost")
+        return kept
+
+    async def drop(self, user_ids: Sequence[int]) -> None:
+        await self._store.drop(user_ids)
+
+
+async def hear_all(hearer: Hearer, log: EventConsumer) -> None:
+    while await hearer.listen(log, NOTIFICATION_EVENTS):
+        pass
+
+
+async def test_what_may_or_may_not_have_been_written_is_folded_again_and_counts_once(listening: Listening):
+    log, mine = listening.worker.log, listening.ports
+    failing = Failing(mine.store)
+    ports = LivePorts(failing, mine.archive, mine.homes, mine.clocks, mine.painter)
+    hearer = Hearer(ports, listening.unwritten, listening.worker.clock)
+    await hear_all(hearer, log)  # what other tests left
+    ident = os.urandom(16)
+    at_ms = listening.worker.clock.now_ms()
+    told = [listening.event(kind, at_ms, ident) for kind in ("sent", "clicked")]
+    await log.append(NOTIFICATION_EVENTS, split_by_partition(told, NOTIFICATION_EVENTS))
+    failing.failures = 1
+    with pytest.raises(Transient):
+        await hear_all(hearer, log)
+    await hear_all(hearer, log)
+    record = await listening.record()
+    assert (record["sent"][0, 0], record["opened"][0, 0], record["clicked"][0, 0]) == (1, 1, 1)
+    await listening.archive()
+    assert await listening.members("features.email_click_rate_30d > 0.9") == 1
+
+
 async def send_in_the_past(listening: Listening, at_ms: int, engaged_ms: int | None = None) -> None:
     """A message as its row tells of it."""
     async with listening.worker.region.pools.pipeline() as connection:
@@ -252,6 +301,12 @@ async def test_history_tells_what_rows_know_and_rebuilds_from_it(listening: List
     users = {listening.caller.tenant_id: [listening.user_id]}
     assert await rebuild(users, history, listening.ports, later_ms) == 1
     assert await rebuild(users, history, listening.ports, later_ms) == 1
+    await listening.lose()
+    await listening.fetch("DELETE FROM feature_records WHERE user_id = $1", listening.user_id)
+    done = await rebuild_all(listening.worker.region, listening.caller.tenant_id, everybody=False)
+    assert (done.users, done.records) == (1, 1)
+    again = await rebuild_all(listening.worker.region, listening.caller.tenant_id, everybody=False)
+    assert again.users == 0
     (values,) = compute(await listening.ports.store.read([listening.user_id]), now_ms).tolist()
     features = dict(zip(NAMES, values, strict=True))
     assert features["sms_click_rate_7d"] == pytest.approx(0.5, abs=0.1)

@@ -140,7 +140,7 @@ class Hearer:
         return len(entries)
 
     async def fold(self, entries: list[LogEntry], topic: Topic) -> int:
-        """Fold what entries of a topic tell; of how many users anything changed. Raises Transient."""
+        """Fold what entries of a topic tell; of how many users anything was heard. Raises Transient."""
         messages: list[NotificationEvent] = []
         deeds: list[UserEvent] = []
         for entry in entries:
@@ -154,13 +154,13 @@ class Hearer:
         return await self.take(messages, deeds)
 
     async def take(self, messages: Sequence[NotificationEvent], deeds: Sequence[UserEvent]) -> int:
-        """Fold events; of how many users anything changed. Raises Transient."""
+        """Fold events; of how many users anything was heard. Raises Transient."""
         signs = hear(messages, deeds, self._clock.now_ms())
         if len(signs):
             self._heard_ms = int(signs.at_ms.max())
-        changed = await take_signs(signs, self._ports)
-        self._unwritten.add((user_id, home.tenant_id) for user_id, home in changed.items())
-        return len(changed)
+        homes = await take_signs(signs, self._ports)
+        self._unwritten.add((user_id, home.tenant_id) for user_id, home in homes.items())
+        return len(homes)
 
 
 async def archive_changed(unwritten: Unwritten, ports: LivePorts, clock: Clock) -> float:

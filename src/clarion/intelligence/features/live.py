@@ -61,36 +61,35 @@ class Unwritten:
 
 
 async def take_signs(heard: Signs, ports: LivePorts) -> dict[int, Home]:
-    """Fold signs (at offset 0, as they were heard) into the records of their users; the users whose records changed.
+    """Fold signs (at offset 0, as they were heard) into the records of their users; those of them who are there.
 
     Signs of users who are gone are left out. Raises Transient; some may then have been folded, and folding all again is
-    right: what is known by its id changes nothing.
+    right: what is known by its id changes nothing. So users count as changed whose signs were all known: a write whose
+    reply was lost may have been the first.
     """
     if not len(heard):
         return {}
     users = _users(heard)
     homes, records = await asyncio.gather(ports.homes.find(users), read_or_restore(users, ports))
     signs = at_home(heard, homes, ports.clocks)
-    changed: dict[int, Home] = {}
     for attempt in range(ATTEMPTS):
         if attempt:
             records = await read_or_restore(_users(signs), ports)
-        kept, refused = await _write(fold(records, signs), records, ports)
-        changed |= {user_id: homes[user_id] for user_id in kept}
+        refused = await _write(fold(records, signs), records, ports)
         signs = signs.where(np.isin(signs.user_id, refused))
         if not len(signs):
             break
-    return changed
+    return homes
 
 
-async def _write(folded: RecordArray, records: RecordArray, ports: LivePorts) -> tuple[list[int], list[int]]:
-    """Users whose records changed and were written, and those of whom another process wrote first."""
+async def _write(folded: RecordArray, records: RecordArray, ports: LivePorts) -> list[int]:
+    """Write the records that changed; the users of whom another process wrote first."""
     folded = folded[folded["sequence"] != records["sequence"]]
     if not len(folded):
-        return [], []
+        return []
     written = np.array(await ports.store.write(folded), np.bool_)
-    users = folded["user_id"]
-    return users[written].tolist(), users[~written].tolist()
+    refused: list[int] = folded["user_id"][~written].tolist()
+    return refused
 
 
 async def read_or_restore(user_ids: Sequence[int], ports: LivePorts) -> RecordArray:
@@ -135,6 +134,7 @@ async def paint(users: dict[bytes, list[int]], ports: LivePorts, now_ms: int) ->
     """Archive the records of users, by tenant, with what their profiles say of them. Raises Transient."""
     for tenant_id, user_ids in users.items():
         records = await read_or_restore(user_ids, ports)
+        records = records[records["sequence"] > 0]
         portraits = await ports.painter.paint(tenant_id, records, now_ms)
         await ports.archive.keep(tenant_id, records, portraits)
 
