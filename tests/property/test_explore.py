@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clarion.intelligence.serving import NeutralPrior
@@ -113,6 +113,7 @@ def test_a_tried_cell_is_told_with_its_reasons_its_candidates_and_the_best_as_an
     assert decision.propensity >= EPSILON * FLOOR * EVEN / 5
 
 
+@settings(max_examples=50)
 @given(batches(users=6, distinct=False), st.lists(st.floats(0, 1, exclude_max=True), min_size=6, max_size=6))
 def test_nothing_is_tried_that_a_rule_forbids(case: tuple[int, list[Candidate]], dice: list[float]):
     now_ms, batch = case
@@ -125,6 +126,7 @@ def test_nothing_is_tried_that_a_rule_forbids(case: tuple[int, list[Candidate]],
         assert 0 < decision.propensity <= 1
 
 
+@settings(max_examples=50)
 @given(batches(), st.integers(0, 2**32))
 def test_different_users_try_what_each_alone_would(case: tuple[int, list[Candidate]], seed: int):
     now_ms, batch = case
@@ -138,6 +140,7 @@ def test_different_users_try_what_each_alone_would(case: tuple[int, list[Candida
         assert alone.propensity == pytest.approx(together[row].propensity, abs=1e-5)
 
 
+@settings(max_examples=50)
 @given(batches(users=5, distinct=False))
 def test_a_rate_of_nothing_is_the_decision_without_chance(case: tuple[int, list[Candidate]]):
     now_ms, batch = case

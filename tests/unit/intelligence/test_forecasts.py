@@ -41,6 +41,8 @@ class Store:
     def __init__(self) -> None:
         self.reads: list[list[int]] = []
         self.before: Callable[[], Awaitable[None]] | None = None
+        self.torn: list[int] = []
+        """Users whose records say what cannot be."""
 
     async def read(self, user_ids: Sequence[int]) -> RecordArray:
         self.reads.append(list(user_ids))
@@ -49,6 +51,7 @@ class Store:
         records = empty_records(user_ids)
         records["as_of_ms"] = NOW
         records["presence"][:, :, :, EVENING] = 100
+        records["presence"][np.isin(records["user_id"], self.torn)] = np.nan
         records["sent"][:, :, 2] = records["opened"][:, :, 2] = 100
         return records
 
@@ -246,6 +249,15 @@ async def test_a_model_that_talks_nonsense_is_replaced_by_the_prior_and_flagged(
     prior = NeutralPrior().predict(question([ADA, BOB]))
     assert forecast.engagement.tolist() == prior.engagement.tolist()
     assert trial.told == ["nonsense"]
+
+
+async def test_a_torn_record_makes_a_stranger_of_its_user_and_of_nobody_else():
+    trial = Trial()
+    trial.store.torn = [ADA.user_id]
+    forecast = await trial.ask(ADA, BOB)
+    assert forecast.fallback.tolist() == [True, False]
+    assert list(forecast.models) == ["prior-1", "eb-0"]
+    assert knows_hour(forecast) == [False, True]
 
 
 class Odd:
