@@ -45,6 +45,30 @@ def evaluate(
 
 
 @app.command()
+def replay(
+    file: Annotated[
+        Path,
+        typer.Argument(help="CSV of randomised decisions: the arm, what came of it, what was known before."),
+    ],
+    arm: Annotated[
+        str | None, typer.Option(help="Column of the arm; arm, action, treatment or segment.")
+    ] = None,
+    reward: Annotated[
+        str | None,
+        typer.Option(help="Column of the reward, 0 to 1; reward, outcome, visit, click, conversion."),
+    ] = None,
+    json: JsonOption = False,  # noqa: FBT002  typer makes a flag of it
+) -> None:
+    """Judge exploration and off-policy estimates on decisions whose odds are known.
+
+    Exit 1 where a figure is not where it has to be. Needs no instance.
+    """
+    from clarion.entrypoints.cli.ml_replay import ReplayOptions, run_replay
+
+    raise typer.Exit(run_replay(ReplayOptions(file, arm, reward, json)))
+
+
+@app.command()
 def rebuild(
     data: DataOption = DEFAULT_DATA,
     tenant: Annotated[str, typer.Option(help="Name of a tenant; all of them by default.")] = "",

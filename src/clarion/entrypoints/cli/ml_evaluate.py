@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -52,7 +52,7 @@ def run_evaluate(options: EvaluateOptions) -> int:
     if options.json:
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
     else:
-        _print(report)
+        show_rows(f"{report.judged:,} of {report.people:,} people judged, from {report.split}", report.rows)
         sys.stdout.write(f"judged in {time.monotonic() - began:.0f} s\n")
     return 0 if report.ok else 1
 
@@ -71,11 +71,12 @@ def _evaluate(activity: Activity, begin: datetime | None) -> Report:
         return evaluate(activity, from_ms, tell)
 
 
-def _print(report: Report) -> None:
-    table = Table(title=f"{report.judged:,} of {report.people:,} people judged, from {report.split}")
+def show_rows(title: str, rows: Sequence[Row]) -> None:
+    """Print rows as a table."""
+    table = Table(title=title)
     for head in ("", "figure", "95 %", "has to reach", "baseline", "people", ""):
         table.add_column(head, no_wrap=True)
-    for row in report.rows:
+    for row in rows:
         table.add_row(*_cells(row))
     Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
 
