@@ -152,16 +152,27 @@ async def test_each_kind_of_visit_is_one_event(reader: Reader):
 
     async def types() -> set[str]:
         await region.receipts.project(100, region.clock.now_ms())
-        async with region.pools.pipeline() as connection:
-            rows = await connection.fetch("SELECT payload FROM outbox WHERE topic = 'notification-events'")
-        return {
-            event.type
-            for row in rows
-            for event in decode_events(row["payload"])
-            if event.delivery_id == reader.recipient.delivery_id
-        }
+        return set(await published(reader))
 
     await eventually(types, lambda seen: seen >= {"opened", "clicked", "engaged"})
+
+
+async def published(reader: Reader) -> list[str]:
+    """Types of the events about her delivery."""
+    async with reader.api.gateway.region.pools.pipeline() as connection:
+        rows = await connection.fetch("SELECT payload FROM outbox WHERE topic = 'notification-events'")
+    return [
+        event.type
+        for row in rows
+        for event in decode_events(row["payload"])
+        if event.delivery_id == reader.recipient.delivery_id
+    ]
+
+
+async def test_unsubscribing_by_a_message_is_said_of_it_once(reader: Reader):
+    for _ in range(2):
+        assert (await reader.post(reader.link(LinkKind.UNSUBSCRIBE, "marketing"), ONE_CLICK)).status == 200
+    assert (await published(reader)).count("unsubscribed") == 1
 
 
 async def test_a_link_that_was_changed_leads_nowhere(reader: Reader, other: Caller):

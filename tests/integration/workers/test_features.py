@@ -292,12 +292,20 @@ async def test_history_tells_what_rows_know_and_rebuilds_from_it(listening: List
     now_ms = listening.worker.clock.now_ms()
     await send_in_the_past(listening, now_ms - 3 * DAY_MS, now_ms - 3 * DAY_MS + HOUR_MS)
     await send_in_the_past(listening, now_ms - 2 * DAY_MS)
+    async with listening.worker.region.pools.pipeline() as connection:
+        await connection.execute(
+            "INSERT INTO consent_events (tenant_id, user_id, channel, category, consented, source, recorded_at) "
+            "SELECT $1, $2, 'sms', category, false, 'one_click', $3 FROM unnest(ARRAY['a', 'b']) category",
+            listening.caller.tenant_id,
+            listening.user_id,
+            now_ms - DAY_MS,
+        )
     event = {"user_id": "ada", "event": "seen"}
     assert (await listening.caller.call("POST /events", event)).status == 202
     history = history_of(listening.worker.region)
     later_ms = listening.worker.clock.now_ms() + 1
     told = [signs async for signs in history.signs(listening.caller.tenant_id, 0, later_ms)]
-    assert [kind for signs in told for kind in signs.kind.tolist()] == [0, 1, 2, 0, 5]
+    assert [kind for signs in told for kind in signs.kind.tolist()] == [0, 1, 2, 0, 4, 5]
     users = {listening.caller.tenant_id: [listening.user_id]}
     assert await rebuild(users, history, listening.ports, later_ms) == 1
     assert await rebuild(users, history, listening.ports, later_ms) == 1
@@ -310,6 +318,7 @@ async def test_history_tells_what_rows_know_and_rebuilds_from_it(listening: List
     (values,) = compute(await listening.ports.store.read([listening.user_id]), now_ms).tolist()
     features = dict(zip(NAMES, values, strict=True))
     assert features["sms_click_rate_7d"] == pytest.approx(0.5, abs=0.1)
+    assert features["refusals_90d"] == pytest.approx(1, abs=0.01)
     assert features["active_hours_30d"] == pytest.approx(2, abs=0.1)
     instants = [now_ms - int(2.5 * DAY_MS), later_ms]
     seen = [

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from clarion.adapters.postgres.queries import load_queries
+from clarion.contracts.events import NotificationEvent, encode_events
+from clarion.contracts.topics import NOTIFICATION_EVENTS
 
 if TYPE_CHECKING:
     from clarion.adapters.postgres.pools import Pools
@@ -39,6 +41,14 @@ class PostgresOutbox:
         self._pools = pools
         self._sql = load_queries("outbox")
         self._park = load_queries("parking")["park"]
+        self._append = load_queries("accept")["append_outbox"]
+
+    async def append(self, events: Sequence[NotificationEvent]) -> None:
+        """Have events published that no other change of the database comes with. Raises Transient."""
+        async with self._pools.pipeline() as connection:
+            await connection.execute(
+                self._append, NOTIFICATION_EVENTS.name, len(events), encode_events(list(events))
+            )
 
     @asynccontextmanager
     async def take(self, limit: int) -> AsyncGenerator[TakenEntries]:

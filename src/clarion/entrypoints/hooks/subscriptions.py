@@ -12,8 +12,10 @@ from email.parser import BytesParser
 from typing import Final, TypeAlias
 from urllib.parse import parse_qs
 
+from clarion.adapters.postgres.outbox import PostgresOutbox
 from clarion.compliance.subscriptions import Cell, Source, Subscriber, Via
-from clarion.contracts.work import channel_of
+from clarion.contracts.events import NotificationEvent, derive_event_id
+from clarion.contracts.work import channel_of, notification_id_of
 from clarion.delivery.links.maker import PREFERENCES_PATH
 from clarion.delivery.links.tokens import Claim, LinkKind
 from clarion.entrypoints.api.body import read_body
@@ -102,6 +104,7 @@ async def unsubscribe(call: Call) -> Reply:
             via: Via = "unsubscribe_page" if scope else "one_click"
             if await call.services.subscriptions.unsubscribe(who, cell, _source(call, claim, via)):
                 await call.services.cards.refresh(who.tenant_id, [who.external_id])
+                await _tell(call, claim)
         stopped = (title_of(speech, cell[0], config), cell[1]) if cell else None
         return pages.say_unsubscribed(speech, config.tenant.name, stopped, _preferences_url(call, claim))
 
@@ -133,7 +136,9 @@ async def write_preferences(call: Call) -> Reply:
             return pages.no_such_link(speech_for(call, None, config))
         await heed_signal(call, who.tenant_id, who.user_id)
         if "off" in fields.get("everything", []):
-            await call.services.subscriptions.unsubscribe(who, None, _source(call, claim, "preference_page"))
+            source = _source(call, claim, "preference_page")
+            if await call.services.subscriptions.unsubscribe(who, None, source):
+                await _tell(call, claim)
         else:
             await _choose(call, claim, who, config, fields)
         await call.services.cards.refresh(who.tenant_id, [who.external_id])
@@ -178,6 +183,27 @@ def title_of(speech: Speech, category: str, config: TenantConfig) -> str:
     """What a reader calls a category."""
     words, _ = pages.words_of(speech, category, config.categories)
     return words.title
+
+
+async def _tell(call: Call, claim: Claim) -> None:
+    """Say on the log that a message was answered by unsubscribing, as a vendor's report of it does.
+
+    What she wants is kept by now, and holds whether or not this is heard.
+    """
+    region, to = call.services.gateway.region, claim.recipient
+    event = NotificationEvent(
+        event_id=derive_event_id(to.delivery_id, "unsubscribed"),
+        type="unsubscribed",
+        at_ms=region.clock.now_ms(),
+        tenant_id=to.tenant_id,
+        notification_id=notification_id_of(to.delivery_id),
+        delivery_id=to.delivery_id,
+        user_id=to.user_id,
+        category=claim.detail,
+        channel=channel_of(to.delivery_id) or "email",
+    )
+    with contextlib.suppress(Transient):
+        await PostgresOutbox(region.pools).append([event])
 
 
 def _source(call: Call, claim: Claim, via: Via) -> Source:

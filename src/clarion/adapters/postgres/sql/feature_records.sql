@@ -54,6 +54,12 @@ FROM (
     WHERE n.tenant_id = $1 AND n.created_at < $3 AND NOT n.is_test AND k.at >= $2 AND k.at < $3
     UNION ALL
     SELECT u.user_id, 5, '', u.at, u.event_id FROM user_events u WHERE u.tenant_id = $1 AND u.at >= $2 AND u.at < $3
+    UNION ALL
+    -- Of one press of a button there is a word for each channel and category.
+    SELECT c.user_id, 4, c.channel, c.recorded_at, lpad(to_hex(min(c.event_id)), 32, '0')::uuid FROM consent_events c
+    WHERE c.tenant_id = $1 AND NOT c.consented AND c.source IN ('one_click', 'unsubscribe_page', 'preference_page')
+          AND c.recorded_at >= $2 AND c.recorded_at < $3
+    GROUP BY c.user_id, c.channel, c.recorded_at
 ) h
 JOIN user_profiles p ON p.user_id = h.user_id AND p.tenant_id = $1
 JOIN tenant_settings t ON t.tenant_id = $1
@@ -73,6 +79,11 @@ CROSS JOIN LATERAL (
     WHERE n.tenant_id = p.tenant_id AND n.user_id = p.user_id AND n.created_at < $2 AND NOT n.is_test AND k.at < $2
     UNION ALL
     SELECT u.user_id, 5, '', u.at, u.event_id FROM user_events u WHERE u.user_id = p.user_id AND u.at < $2
+    UNION ALL
+    SELECT c.user_id, 4, c.channel, c.recorded_at, lpad(to_hex(min(c.event_id)), 32, '0')::uuid FROM consent_events c
+    WHERE c.user_id = p.user_id AND NOT c.consented AND c.source IN ('one_click', 'unsubscribe_page', 'preference_page')
+          AND c.recorded_at < $2
+    GROUP BY c.user_id, c.channel, c.recorded_at
 ) h
 WHERE p.user_id = ANY ($1::bigint[])
 
