@@ -23,8 +23,8 @@ from clarion.kernel.clock import Clock
 DEADLINE_S: Final = 0.010
 """The longest that a batch waits for a store that says nothing."""
 
-PORTION: Final = 100
-"""Users that are read at once: 100 kB, a millisecond. A batch of a thousand is no sign of a slow store."""
+PORTION: Final = 250
+"""Users that are read at once: 250 kB, a millisecond. A batch of a thousand is no sign of a slow store."""
 
 SLICE_S: Final = 0.002
 """What one look at the clock may count at most: time in which this process was busy is not the store's."""
