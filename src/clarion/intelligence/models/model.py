@@ -73,8 +73,8 @@ class ChannelParameters(msgspec.Struct, frozen=True):
     mix: tuple[float, ...] = (0.2, 0.3, 0.5)
     touch: float = 0.5
     shares: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3)
-    shrink_touch: float = 1.0
-    touch_mix: tuple[float, ...] = (0.0, 0.5, 0.5)
+    shrink_touch: float = 0.5
+    touch_mix: tuple[float, ...] = (0.25, 0.5, 0.25)
 
 
 class FatigueParameters(msgspec.Struct, frozen=True):

@@ -32,6 +32,7 @@ SOON_MS: Final = 28 * DAY_MS
 """How far the future of channels and of sends reaches."""
 
 _MOST_CUTS: Final = 6
+_LATELY: Final = 6
 _LONGEST_HORIZON_MS: Final = 180 * DAY_MS
 """What people do in half a year is what a habit is; further away, other people are there."""
 
@@ -68,14 +69,18 @@ class Cut:
 
 
 def cut_times(from_ms: int, to_ms: int) -> tuple[list[int], int]:
-    """Instants at which to cut a history of [from_ms, to_ms), and the horizon after each, in ms.
+    """Instants at which to cut a history of [from_ms, to_ms), rising, and how far the future reaches after each, in ms.
 
-    The first third is past to all of them. Horizons do not overlap, unless the history is too short for two.
+    The first third is past to all of them. They are a future apart, and denser within the last one, so that what
+    changed lately is seen: the futures of those end with the history.
     """
     span = to_ms - from_ms
     horizon = min(_LONGEST_HORIZON_MS, span // 6)
-    count = min(_MOST_CUTS, max(2, (span - span // 3) // max(horizon, 1)))
-    return [to_ms - horizon * (nth + 1) for nth in reversed(range(int(count)))], horizon
+    long_ago = min(_MOST_CUTS, max(2, (span - span // 3) // max(horizon, 1)))
+    apart = max(SOON_MS, horizon // _LATELY)
+    lately = range(to_ms - apart, to_ms - horizon, -apart)
+    times = {to_ms - horizon * (nth + 1) for nth in range(int(long_ago))}
+    return sorted(times.union(lately)), horizon
 
 
 def cut(signs: Signs, at_ms: Sequence[int], horizon_ms: int) -> list[Cut]:

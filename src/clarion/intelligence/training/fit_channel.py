@@ -40,8 +40,8 @@ PRIOR_SENDS: Final = 50.0
 LOG_SHARE: Final = 0.1
 """What the log score counts beside the share of signs on the likeliest channel: a decision needs the order first."""
 
-SURE: Final = 2e-3
-"""Gain of that score below which nothing is changed: that of chance, for a few thousand signs."""
+SURE: Final = 5e-3
+"""Gain of that score below which nothing is changed: that of chance, for a few thousand signs of some hundred users."""
 
 _C: Final = len(CHANNELS)
 

@@ -27,6 +27,9 @@ FloatArray = npt.NDArray[np.float32]
 MOST_HOURS: Final = 20.0
 """A user counts at most like this many hours: a few busy people, or bots, are not the population."""
 
+TYPICAL_HOURS: Final = 3.0
+"""The same, in the population's curve."""
+
 LEAST_USERS: Final = 30
 """Users with a future without which nothing is fitted: what is known of other tenants is better than noise."""
 
@@ -87,9 +90,12 @@ def refresh_curves(parameters: SendTimeParameters, records: RecordArray, now_ms:
 
 
 def population(counted: FloatArray) -> tuple[tuple[float, ...], ...]:
-    """The curves of a population of which each user has `counted` [B, 2, 24]; nobody counts more than `MOST_HOURS`."""
+    """The curves of a population of which each user has `counted` [B, 2, 24]; nobody counts more than `TYPICAL_HOURS`.
+
+    They are what is expected of strangers, and strangers are not like those who come every day.
+    """
     known = counted.sum(axis=(1, 2))
-    share = np.minimum(1, MOST_HOURS / np.maximum(known, MOST_HOURS))
+    share = np.minimum(1, TYPICAL_HOURS / np.maximum(known, TYPICAL_HOURS))
     total = np.einsum("bdh,b->dh", counted, share).astype(np.float64)
     default = send_time.population_curves(SendTimeParameters()) / send_time.HOURS
     total = total @ send_time.kernel(1.0) + PRIOR_HOURS * default * np.array([[5 / 7], [2 / 7]])
