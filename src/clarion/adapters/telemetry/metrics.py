@@ -126,6 +126,21 @@ class LearningMetrics:
             registry=registry,
         )
 
+        self.signs = Counter(
+            "clarion_features_signs", "Sends and acts of users, as folded into features", registry=registry
+        )
+        self.behind = Gauge(
+            "clarion_features_behind_seconds", "Age of the latest sign when it was folded", registry=registry
+        )
+        self.unarchived = Gauge(
+            "clarion_features_unarchived", "Users whose features are not archived yet", registry=registry
+        )
+
+    def heard(self, signs: int, behind_s: float) -> None:
+        """Count signs that were folded; `behind_s`: how old the latest of them was by then."""
+        self.signs.inc(signs)
+        self.behind.set(behind_s)
+
     def fell_back(self, reason: str) -> None:
         """Count a batch that was decided with less than should have been known."""
         self.fallbacks.labels(reason).inc()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -60,7 +60,9 @@ async def run_features(worker: Worker, stop: asyncio.Event) -> None:
     """Fold, archive and repaint until `stop` is set. Several workers share the work."""
     ports, archive = live_ports(worker.region)
     unwritten = Unwritten()
-    hearer = Hearer(ports, unwritten, worker.clock)
+    learning = worker.metrics.learning
+    learning.unarchived.set_function(lambda: len(unwritten))
+    hearer = Hearer(ports, unwritten, worker.clock, learning.heard)
     await asyncio.gather(
         run_lane("features-messages", partial(hearer.step, worker.log, NOTIFICATION_EVENTS), stop),
         run_lane("features-deeds", partial(hearer.step, worker.log, USER_EVENTS), stop),
@@ -100,9 +102,16 @@ def pause_after(portion: Portion) -> float:
 class Hearer:
     """Folds what two topics tell. What was read and could not be folded is folded again, by this worker or another."""
 
-    def __init__(self, ports: LivePorts, unwritten: Unwritten, clock: Clock) -> None:
-        """`unwritten`: where users are noted whose records changed."""
+    def __init__(
+        self,
+        ports: LivePorts,
+        unwritten: Unwritten,
+        clock: Clock,
+        tell: Callable[[int, float], None] = lambda signs, behind_s: None,
+    ) -> None:
+        """`unwritten`: where users are noted whose records changed. `tell`: of signs, and the latest one's age in s."""
         self._ports = ports
+        self._tell = tell
         self._unwritten = unwritten
         self._clock = clock
         self._owed: dict[str, list[LogEntry]] = {}
@@ -160,6 +169,8 @@ class Hearer:
             self._heard_ms = int(signs.at_ms.max())
         homes = await take_signs(signs, self._ports)
         self._unwritten.add((user_id, home.tenant_id) for user_id, home in homes.items())
+        if len(signs):
+            self._tell(len(signs), (self._clock.now_ms() - self._heard_ms) / 1000)
         return len(homes)
 
 
