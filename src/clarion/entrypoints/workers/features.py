@@ -107,9 +107,9 @@ class Hearer:
         ports: LivePorts,
         unwritten: Unwritten,
         clock: Clock,
-        tell: Callable[[int, float], None] = lambda signs, behind_s: None,
+        tell: Callable[[int, float], None] | None = None,
     ) -> None:
-        """`unwritten`: where users are noted whose records changed. `tell`: of signs, and the latest one's age in s."""
+        """`unwritten`: where users are noted whose records changed. `tell`: how many signs, and the latest's age in s."""
         self._ports = ports
         self._tell = tell
         self._unwritten = unwritten
@@ -169,7 +169,7 @@ class Hearer:
             self._heard_ms = int(signs.at_ms.max())
         homes = await take_signs(signs, self._ports)
         self._unwritten.add((user_id, home.tenant_id) for user_id, home in homes.items())
-        if len(signs):
+        if self._tell and len(signs):
             self._tell(len(signs), (self._clock.now_ms() - self._heard_ms) / 1000)
         return len(homes)
 
