@@ -27,6 +27,9 @@ MONTH_DAYS: Final = 30
 LATER_DAYS: Final = 120
 """Predictions are judged in the month that begins so long after the break."""
 
+REFIT_DAYS: Final = 28
+"""Days after which the model is fitted anew, on who is not judged. The trainer role does it every night."""
+
 LEAST_SIGNS: Final = 100
 SHUFFLED: Final = 200_000
 
@@ -89,6 +92,8 @@ def judge_recovery(activity: Activity, change: Break, tell: Tell) -> Recovery | 
     person, right = Column(), {name: Column() for name in ("model", "stale", "majority")}
     totals = np.bincount(activity.surface[: activity.before(change.at_ms)] + 1, minlength=2)[1:]
     for nth, (day_ms, today) in enumerate(walk_days(activity, memory, change.at_ms, end_ms)):
+        if nth % REFIT_DAYS == 0:
+            model = fit_before(activity, day_ms)
         if nth % REFRESH_DAYS == 0:
             model = refresh_population(model, memory.records, day_ms)
             tell("recovery", (day_ms - change.at_ms) / (end_ms - change.at_ms))
