@@ -21,10 +21,15 @@ def clocks_of_the_world() -> Clocks:
     return Clocks(lambda country: sorted(bundled_rulebook().atlas.zones_of(country)))
 
 
+def patient_store(region: Region) -> ValkeyFeatures:
+    """The store as a worker uses it, whom nobody waits for."""
+    return ValkeyFeatures(region.valkey, timeout_s=COMMAND_TIMEOUT_S)
+
+
 def live_ports(region: Region) -> tuple[LivePorts, PostgresFeatures]:
     """What folding uses of a region, and the archive by itself."""
     archive = PostgresFeatures(region.pools)
-    store = ValkeyFeatures(region.valkey, timeout_s=COMMAND_TIMEOUT_S)
+    store = patient_store(region)
     painter = ModelPainter(region.models)
     return LivePorts(store, archive, archive, clocks_of_the_world(), painter), archive
 

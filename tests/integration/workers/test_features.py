@@ -10,13 +10,14 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from clarion.adapters.postgres.feature_records import PostgresFeatures
 from clarion.bootstrap import Worker
 from clarion.contracts.events import NotificationEvent, encode_events
 from clarion.contracts.topics import NOTIFICATION_EVENTS, USER_EVENTS
 from clarion.contracts.user_events import UserEvent, encode_user_events
 from clarion.entrypoints.cli.ml_rebuild import rebuild_all
-from clarion.entrypoints.featuring import history_of, live_ports
-from clarion.entrypoints.workers.features import Hearer, archive_changed, paint_anew
+from clarion.entrypoints.featuring import history_of, live_ports, patient_store
+from clarion.entrypoints.workers.features import Hearer, archive_changed, paint_anew, restore
 from clarion.intelligence.features import NAMES, FeatureStore, RecordArray, compute
 from clarion.intelligence.features.history import replay
 from clarion.intelligence.features.live import LivePorts, Unwritten, rebuild
@@ -186,6 +187,20 @@ async def test_what_the_store_lost_comes_back_from_the_archive(listening: Listen
     assert await listening.fetch(
         "SELECT sequence FROM feature_records WHERE user_id = $1", listening.user_id
     ) == int(record["sequence"])
+
+
+async def test_a_store_that_started_empty_is_filled_from_the_archive(listening: Listening):
+    await listening.did(MONDAY_MS)
+    await listening.archive()
+    before = await listening.record()
+    await listening.lose()
+    await listening.worker.region.valkey.write.execute_command("UNLINK", "features:marker")
+    store, archive = patient_store(listening.worker.region), PostgresFeatures(listening.worker.region.pools)
+    await restore(store, archive)
+    assert (await listening.record()).tobytes() == before.tobytes()
+    await listening.lose()
+    await restore(store, archive)  # it was filled, so that what is not there has no record
+    assert (await listening.record())["sequence"] == 0
 
 
 async def test_an_overtaken_process_folds_again(listening: Listening):

@@ -43,6 +43,12 @@ class PostgresFeatures:
         blobs: dict[int, bytes] = {row["user_id"]: row["record"] for row in rows}
         return unpack(user_ids, [blobs.get(user_id) for user_id in user_ids])
 
+    async def page(self, after: int, most: int) -> RecordArray:
+        """Some records, of users after a number, in the order of their numbers; none: those were the last."""
+        async with self._pools.pipeline() as connection:
+            rows = await connection.fetch(self._sql["page_records"], after, most)
+        return unpack([row["user_id"] for row in rows], [row["record"] for row in rows])
+
     async def keep(self, tenant_id: bytes, records: RecordArray, portraits: Sequence[Portrait]) -> None:
         """Keep records and portraits, in one statement; see `FeatureArchive.keep`."""
         if not len(records):

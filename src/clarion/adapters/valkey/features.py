@@ -16,6 +16,7 @@ GUARD_MS: Final = 10_000
 
 TIMEOUT_S: Final = 1.0
 _FORGOTTEN: Final = b""
+_MARKER: Final = b"features:marker"
 _AT_ONCE: Final = 1_000
 """Records of one call: a megabyte. The server runs nothing else meanwhile."""
 
@@ -52,6 +53,16 @@ class ValkeyFeatures:
     async def drop(self, user_ids: Sequence[int]) -> None:
         """See `FeatureStore.drop`. For some seconds nothing is kept of them."""
         await self._run(self._drop, [_place(user_id) for user_id in user_ids])
+
+    async def holds_marker(self) -> bool:
+        """Whether the store was filled since it last started empty. A cluster's: whether the marker's node was."""
+        async with guarded(self._timeout_s):
+            return bool(await self._clients.read.execute_command("EXISTS", _MARKER))
+
+    async def mark(self) -> None:
+        """Note that the store was filled."""
+        async with guarded(self._timeout_s):
+            await self._clients.write.execute_command("SET", _MARKER, b"1")
 
     async def erase(self, user_id: int) -> int:
         """Remove a record, then its tombstone when asked again; whether there was something. Raises Transient."""

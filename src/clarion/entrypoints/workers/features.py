@@ -14,7 +14,7 @@ import structlog
 from clarion.contracts.events import NotificationEvent, decode_events
 from clarion.contracts.topics import NOTIFICATION_EVENTS, USER_EVENTS, Topic
 from clarion.contracts.user_events import UserEvent, decode_user_events
-from clarion.entrypoints.featuring import live_ports
+from clarion.entrypoints.featuring import live_ports, patient_store
 from clarion.entrypoints.workers.lane import run_lane
 from clarion.intelligence.features.hear import hear
 from clarion.intelligence.features.live import LivePorts, Unwritten, archive_some, paint, take_signs
@@ -24,6 +24,7 @@ from clarion.orchestration.ports import EventConsumer, LogEntry, Subscription
 
 if TYPE_CHECKING:
     from clarion.adapters.postgres.feature_records import PostgresFeatures
+    from clarion.adapters.valkey.features import ValkeyFeatures
     from clarion.bootstrap import Worker
     from clarion.kernel.clock import Clock
 
@@ -52,6 +53,8 @@ ARCHIVE_EVERY_S: Final = 20.0
 PAINT_EVERY_S: Final = 60.0
 PAINTED_AT_ONCE: Final = 500
 FORGET_EVERY_S: Final = 3600.0
+RESTORE_EVERY_S: Final = 2.0
+PAGE: Final = 1_000
 
 _log = structlog.get_logger("features")
 
@@ -59,7 +62,7 @@ _log = structlog.get_logger("features")
 async def run_features(worker: Worker, stop: asyncio.Event) -> None:
     """Fold, archive and repaint until `stop` is set. Several workers share the work."""
     ports, archive = live_ports(worker.region)
-    unwritten = Unwritten()
+    unwritten, store = Unwritten(), patient_store(worker.region)
     learning = worker.metrics.learning
     learning.unarchived.set_function(lambda: len(unwritten))
     hearer = Hearer(ports, unwritten, worker.clock, learning.heard)
@@ -67,6 +70,7 @@ async def run_features(worker: Worker, stop: asyncio.Event) -> None:
         run_lane("features-messages", partial(hearer.step, worker.log, NOTIFICATION_EVENTS), stop),
         run_lane("features-deeds", partial(hearer.step, worker.log, USER_EVENTS), stop),
         run_lane("features-archive", partial(archive_changed, unwritten, ports, worker.clock), stop),
+        run_lane("features-restore", partial(restore, store, archive), stop),
         run_lane("features-paint", partial(paint_anew, ports, worker.clock), stop),
         run_lane("features-forget", partial(_forget, archive), stop),
     )
@@ -109,7 +113,7 @@ class Hearer:
         clock: Clock,
         tell: Callable[[int, float], None] | None = None,
     ) -> None:
-        """`unwritten`: where users are noted whose records changed. `tell`: how many signs, and the latest's age in s."""
+        """`unwritten`: where users are noted who were heard of. `tell`: how many signs, and the latest's age in s."""
         self._ports = ports
         self._tell = tell
         self._unwritten = unwritten
@@ -178,6 +182,23 @@ async def archive_changed(unwritten: Unwritten, ports: LivePorts, clock: Clock) 
     """Archive what changed, a portion of it; seconds until the next look."""
     await archive_some(unwritten, ports, clock.now_ms())
     return 0.0 if len(unwritten) else ARCHIVE_EVERY_S
+
+
+async def restore(store: ValkeyFeatures, archive: PostgresFeatures) -> float:
+    """Put all archived records back where the store started empty; seconds until the next look.
+
+    Those that it has by then are newer, and stay.
+    """
+    if await store.holds_marker():
+        return RESTORE_EVERY_S
+    after, found = 0, 0
+    while len(page := await archive.page(after, PAGE)):
+        found += sum(await store.write(page))
+        after = int(page["user_id"][-1])
+    await store.mark()
+    if found:
+        _log.info("features_restored", users=found)
+    return RESTORE_EVERY_S
 
 
 async def paint_anew(ports: LivePorts, clock: Clock) -> float:

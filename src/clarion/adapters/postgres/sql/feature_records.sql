@@ -2,6 +2,10 @@
 -- The records of users.
 SELECT user_id, record FROM feature_records WHERE user_id = ANY ($1::bigint[])
 
+-- name: page_records
+-- Some records in the order of the users' numbers.
+SELECT user_id, record FROM feature_records WHERE user_id > $1 ORDER BY user_id LIMIT $2
+
 -- name: keep_records
 -- Records, and what profiles say of them. Who has no profile (any more) gets no record. A profile's row is held until the
 -- record is there, so that an erasure, which begins with the profile, finds it.
