@@ -196,19 +196,20 @@ def _add_gaps(folded: RecordArray, signs: _Taken, share: FloatArray) -> None:
 
 def _add_answers(folded: RecordArray, taken: _Taken, left: FloatArray) -> None:
     """Count sends by their local hour, and opens by the hour of the latest send on their channel before them."""
-    sent = np.flatnonzero(taken.kind == SignKind.SENT)
-    signs = taken.where(sent)
-    _add(folded, signs.row, column("exposed") + signs.local_hour % 24, left[sent, SLOW])
-    opened = np.flatnonzero((taken.kind == SignKind.OPENED) & (taken.channel >= 0))
-    signs = taken.where(opened)
-    sent_ms = _latest_sends(folded, taken)[opened]
-    answers = (sent_ms > 0) & (signs.at_ms - sent_ms <= ANSWER_MS)
-    hour = (sent_ms[answers] + signs.offset_ms[answers]) // HOUR_MS % 24
-    _add(folded, signs.row[answers], column("answered") + hour, left[opened[answers], SLOW])
+    on_channel = np.flatnonzero(taken.channel >= 0)
+    told, share = taken.where(on_channel), left[on_channel, SLOW]
+    sent = np.flatnonzero(told.kind == SignKind.SENT)
+    sends = told.where(sent)
+    _add(folded, sends.row, column("exposed") + sends.local_hour % 24, share[sent])
+    latest_ms = _latest_sends(folded, told)
+    is_answer = (told.kind == SignKind.OPENED) & (latest_ms > 0) & (told.at_ms - latest_ms <= ANSWER_MS)
+    answers = np.flatnonzero(is_answer)
+    hour = (latest_ms[answers] + told.offset_ms[answers]) // HOUR_MS % 24
+    _add(folded, told.row[answers], column("answered") + hour, share[answers])
 
 
 def _latest_sends(folded: RecordArray, taken: _Taken) -> IntArray:
-    """By sign: when the latest send on its channel before it was, 0 where none is known."""
+    """By sign (each on a channel): when the latest send there before it was, 0 where none is known."""
     group = taken.row * _C + taken.channel
     order = np.lexsort((taken.kind, taken.at_ms, group))
     is_send = taken.kind[order] == SignKind.SENT
