@@ -12,7 +12,7 @@ from clarion.intelligence.features import NAMES, RecordArray, compute
 from clarion.intelligence.features.ports import Portrait
 from clarion.intelligence.models.model import TenantModel
 from clarion.intelligence.models.segments import segments_of
-from clarion.intelligence.models.send_time import all_days, best_hours, curves
+from clarion.intelligence.models.send_time import all_days, answer_odds, best_hours, curves
 from clarion.intelligence.serving.ports import FloatArray, ModelSource
 
 BEST_HOURS: Final = 3
@@ -54,8 +54,9 @@ class ModelPainter:
 
 
 def best_times(records: RecordArray, model: TenantModel, now_ms: int) -> list[dict[str, list[str]]]:
-    """The best local times of each user by channel, as "HH:MM", best first."""
-    curve = all_days(curves(records, model.send_time, now_ms))
+    """The best local times of each user by channel, as "HH:MM", best first: by what decisions weigh hours by."""
+    by_type = curves(records, model.send_time, now_ms)
+    curve = all_days(answer_odds(records, by_type, model.send_time, now_ms))
     by_channel = [
         best_hours(curve * np.exp(np.array(model.send_time.by_channel[index], np.float32)), BEST_HOURS)
         for index in range(len(CHANNELS))
