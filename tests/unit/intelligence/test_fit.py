@@ -11,7 +11,7 @@ from msgspec.structs import replace as with_
 from clarion.intelligence.features import SignKind, Signs, empty_records, fold
 from clarion.intelligence.features.signs import joined
 from clarion.intelligence.models import DEFAULTS, TenantModel, channel, send_time
-from clarion.intelligence.training.cuts import Cut, cut, cut_times
+from clarion.intelligence.training.cuts import Cut, cut, cut_and_hold, cut_times
 from clarion.intelligence.training.fit import fit_times_and_channels, refresh_population
 from clarion.kernel.local_time import DAY_MS, HOUR_MS
 
@@ -162,6 +162,20 @@ def test_a_cut_knows_nothing_of_what_came_after_it():
         assert (alone["as_of_ms"] < now.at_ms).all()
         assert np.allclose(alone["presence"], now.records["presence"], rtol=1e-4)
         assert np.allclose(alone["sent"], now.records["sent"], rtol=1e-4)
+
+
+def test_what_judges_comes_after_all_that_was_fitted_on():
+    signs = World(users=50).signs()
+    cuts, held = cut_and_hold(signs, FROM_MS, END_MS)
+    known = signs.where(signs.at_ms < held.at_ms)
+    again, _ = cut_and_hold(signs.where(signs.at_ms < END_MS - DAY_MS), FROM_MS, END_MS)
+    times, horizon_ms = cut_times(FROM_MS, held.at_ms)
+    for one, without, other in zip(cuts, cut(known, times, horizon_ms), again, strict=True):
+        assert one.at_ms < held.at_ms
+        assert np.array_equal(one.presence.sum(axis=0), without.presence.sum(axis=0))
+        assert np.array_equal(one.presence, other.presence)
+        assert len(one.sends.row) == len(without.sends.row)
+    assert held.presence.sum() > 0
 
 
 def test_futures_end_with_the_history():

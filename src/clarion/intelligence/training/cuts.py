@@ -83,20 +83,35 @@ def cut_times(from_ms: int, to_ms: int) -> tuple[list[int], int]:
     return sorted(times.union(lately)), horizon
 
 
-def cut(signs: Signs, at_ms: Sequence[int], horizon_ms: int) -> list[Cut]:
-    """The cuts of a history at rising instants. `signs` in any order; those after the last horizon are left out."""
-    order = np.argsort(signs.at_ms, kind="stable")
-    ordered = signs.where(order)
+def cut(signs: Signs, at_ms: Sequence[int], horizon_ms: int, until_ms: int | None = None) -> list[Cut]:
+    """The cuts of a history at rising instants. `signs` in any order.
+
+    Futures reach as far as the horizon, and never to `until_ms` (None: to the end of the history).
+    """
+    ordered = signs.where(np.argsort(signs.at_ms, kind="stable"))
     records = empty_records(np.unique(signs.user_id).tolist())
     cuts: list[Cut] = []
     done = 0
     for instant in at_ms:
-        ends = np.searchsorted(ordered.at_ms, [instant, instant + horizon_ms])
+        end_ms = instant + horizon_ms if until_ms is None else min(instant + horizon_ms, until_ms)
+        ends = np.searchsorted(ordered.at_ms, [instant, end_ms])
         start, end = int(ends[0]), int(ends[1])
         records = fold(records, ordered.where(np.arange(done, start)))
         done = start
         cuts.append(_cut_at(records, ordered.where(np.arange(start, end)), instant))
     return cuts
+
+
+def cut_and_hold(signs: Signs, from_ms: int, to_ms: int) -> tuple[list[Cut], Cut]:
+    """Cuts of a history of [from_ms, to_ms) to fit on, and one to judge by: its future begins where all theirs ended.
+
+    That future is four weeks, or a sixth of a shorter history.
+    """
+    judged_ms = to_ms - min(SOON_MS, (to_ms - from_ms) // 6)
+    times, horizon_ms = cut_times(from_ms, judged_ms)
+    cuts = cut(signs, times, horizon_ms, judged_ms)
+    (held,) = cut(signs, [judged_ms], to_ms - judged_ms)
+    return cuts, held
 
 
 def _cut_at(records: RecordArray, future: Signs, at_ms: int) -> Cut:
