@@ -100,6 +100,16 @@ def test_many_opens_where_most_was_sent_make_no_good_hour():
     assert odds[0, 0, 18] > 2 * odds[0, 0, 9]
 
 
+def test_who_was_only_ever_sent_to_at_her_hour_keeps_it():
+    """What she answers there is what she answers, and no reason to try the hour beside it."""
+    for answers in (4, 10, 40, 60):
+        records = somebody(20, 75)
+        records["exposed"][0, 20], records["answered"][0, 20] = 80, answers
+        odds = send_time.answer_odds(records, send_time.curves(records, USUAL, NOW_MS), USUAL, NOW_MS)
+        assert odds[0, 0].argmax() == 20
+        assert 0.5 < odds[0, 0, 20] < 2
+
+
 def test_without_sends_the_hour_follows_presence_as_far_as_the_elasticity_says():
     records = somebody(20, 100)
     curves = send_time.curves(records, USUAL, NOW_MS)

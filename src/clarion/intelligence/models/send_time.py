@@ -191,8 +191,10 @@ def answer_odds(
     strength = np.float32(parameters.shrink_exposed)
     rate = (answered.sum(axis=1) + strength * np.float32(parameters.answered)) / (sent.sum(axis=1) + strength)
     base = (rate / (1 - rate))[:, None, None]
+    # Her rate was found at the hours at which she was sent to: those are her average, and others are measured by them.
+    usual = ((sent * all_days(odds[mine])).sum(axis=1) + strength) / (sent.sum(axis=1) + strength)
     # With p expected at an hour, (answered + strength·p) : (sent - answered + strength·(1 - p)) are the odds found.
-    chance = base * odds[mine]
+    chance = odds[mine] * (base / usual[:, None, None])
     chance /= 1 + chance
     chance *= strength
     answered, ignored = answered[:, None], (sent - answered)[:, None]
