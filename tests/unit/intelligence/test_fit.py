@@ -11,7 +11,7 @@ from msgspec.structs import replace as with_
 from clarion.intelligence.features import SignKind, Signs, empty_records, fold
 from clarion.intelligence.features.signs import joined
 from clarion.intelligence.models import DEFAULTS, TenantModel, channel, send_time
-from clarion.intelligence.training.cuts import Cut, cut, cut_and_hold, cut_times
+from clarion.intelligence.training.cuts import MOST_USERS, Cut, cut, cut_and_hold, cut_times
 from clarion.intelligence.training.fit import fit_times_and_channels, refresh_population
 from clarion.kernel.local_time import DAY_MS, HOUR_MS
 
@@ -184,6 +184,15 @@ def test_futures_end_with_the_history():
         assert times == sorted(set(times))
         assert all(END_MS - days * DAY_MS < at_ms < END_MS for at_ms in times)
         assert horizon_ms <= 180 * DAY_MS
+
+
+def test_of_very_many_users_some_are_enough_and_they_are_always_the_same():
+    count = MOST_USERS + 5_000
+    user, nothing = np.arange(count), np.zeros(count, np.int64)
+    signs = _signs(user, SignKind.ACTIVE, nothing, END_MS + nothing)
+    (one,), (other,) = (cut(signs.where(order), [END_MS - 1], DAY_MS) for order in (user, user[::-1].copy()))
+    assert len(one.records) == MOST_USERS
+    assert one.records["user_id"].tolist() == other.records["user_id"].tolist()
 
 
 def test_answers_belong_to_the_send_before_them():
