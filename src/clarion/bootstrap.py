@@ -31,6 +31,7 @@ from clarion.adapters.postgres.devices import PostgresDevices
 from clarion.adapters.postgres.erasures import PostgresErasures
 from clarion.adapters.postgres.fallbacks import PostgresFallbacks
 from clarion.adapters.postgres.housekeeping import Housekeeping
+from clarion.adapters.postgres.ml_models import following_models
 from clarion.adapters.postgres.notifications import PostgresNotifications
 from clarion.adapters.postgres.outbox import PostgresOutbox
 from clarion.adapters.postgres.parking import PostgresParking
@@ -83,7 +84,8 @@ from clarion.delivery.router import Facts, Router
 from clarion.delivery.run import DispatchPorts
 from clarion.delivery.template_cache import CachedTemplates
 from clarion.delivery.till import Till
-from clarion.intelligence.serving import LearnedForecasts, ModelSource, Unfitted
+from clarion.intelligence.serving import LearnedForecasts
+from clarion.intelligence.serving.models import CurrentModels
 from clarion.kernel.clock import StoreClock
 from clarion.kernel.errors import Invalid
 from clarion.keys import (
@@ -163,7 +165,7 @@ class Region(msgspec.Struct, frozen=True):
     live_costs: ValkeyLiveCosts
     blocks: ValkeyBlocks
     features: ValkeyFeatures
-    models: ModelSource
+    models: CurrentModels
     forecasts: LearnedForecasts
 
     async def anchor_clock(self) -> None:
@@ -265,7 +267,8 @@ def _build_region(
     seals, contexts = Seals(keyring, sealer, users), ValkeyContexts(valkey)
     sources = Sources(PostgresPopulation(pools), seals, contexts)
     segments = SegmentPorts(PostgresSegments(pools), sources, sealer, clock)
-    metrics, features, models = Metrics(), ValkeyFeatures(valkey), Unfitted()
+    metrics, features = Metrics(), ValkeyFeatures(valkey)
+    models = CurrentModels(clock, metrics.learning.refused_artefact)
     return Region(
         settings=settings,
         clock=clock,
@@ -352,7 +355,11 @@ def _fallback_ports(region: Region) -> FallbackPorts:
 @asynccontextmanager
 async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
     """The API's side of a region; closed when the block ends. Raises as `open_region`."""
-    async with open_region(settings, "api") as region, _open_global(settings, "api") as global_pool:
+    async with (
+        open_region(settings, "api") as region,
+        _open_global(settings, "api") as global_pool,
+        following_models(region.pools, region.models),
+    ):
         work = PatientSink(region.queue)
         accept = _accept_ports(region, work)
         trials = ChildTrialRenderer()
@@ -439,6 +446,7 @@ async def open_worker(
     async with (
         open_region(settings, "worker") as region,
         _open_global(settings, "worker") as global_pool,
+        following_models(region.pools, region.models),
     ):
         guard = EgressGuard(read_networks(settings.egress_allow))
         transport = Transport(guard.resolve)

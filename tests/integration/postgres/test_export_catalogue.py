@@ -24,6 +24,8 @@ NOT_EXPORTED: Final = {
     "idempotency_keys": "answers of ours to the tenant, sealed, for a day: what they tell is exported from where it is",
     "journey_webhook_keys": _TENANTS,
     "journey_members": "who was in a segment when a journey last looked: segments are exported themselves",
+    "ml_models": "curves and rates of all of a tenant's users together",
+    "ml_trainings": "when they were fitted",
     "outbox": _IDS,
     "parked_messages": _IDS,
     "partials": _TENANTS,

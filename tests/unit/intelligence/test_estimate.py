@@ -69,7 +69,7 @@ def trial(rows: int = 20_000, *, by_person: bool = False) -> Trial:
         rate = np.where(kind == 1, rate[::1], RATES[::-1][arm])
     reward = (chance.random(rows) < rate).astype(np.float64)
     features = (kind * 2.0 - 1)[:, None]
-    return Trial(arm, ("a", "b", "c"), reward, np.full(rows, 1 / 3), features)
+    return Trial(arm, ("a", "b", "c"), reward, np.full(rows, 1 / 3), features.astype(np.float64))
 
 
 def test_those_who_learn_end_near_the_best_arm():

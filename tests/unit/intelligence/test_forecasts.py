@@ -65,12 +65,18 @@ class Store:
 class OneModel:
     """A `ModelSource` of one model."""
 
-    def __init__(self, model: TenantModel) -> None:
+    def __init__(self, model: TenantModel, *, is_stale: bool = False) -> None:
         self._model = model
+        self._is_stale = is_stale
 
     def current(self, tenant_id: bytes) -> TenantModel:
         assert tenant_id == TENANT
         return self._model
+
+    def is_stale(self, tenant_id: bytes, now_ms: int) -> bool:
+        assert tenant_id == TENANT
+        assert now_ms > 0
+        return self._is_stale
 
 
 class Hands:
@@ -202,6 +208,15 @@ async def test_time_in_which_this_process_was_busy_does_not_count_against_the_st
     trial.store.before = answer_while_all_is_busy
     await trial.ask(ADA)
     assert trial.told == []
+
+
+async def test_users_of_a_tenant_whose_model_is_too_old_are_flagged_and_still_known():
+    told: list[str] = []
+    forecasts = LearnedForecasts(Store(), OneModel(DEFAULTS, is_stale=True), Hands(), told.append)
+    forecast = (await forecasts.prepare([ADA])).predict(question([ADA]))
+    assert forecast.fallback.tolist() == [True]
+    assert knows_hour(forecast) == [True], "her own history is used all the same"
+    assert told == ["stale"]
 
 
 async def test_a_store_that_keeps_failing_is_left_alone_for_a_while():

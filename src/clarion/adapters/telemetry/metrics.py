@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _STAGE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+_log = structlog.get_logger("models")
 
 
 class SetAside:
@@ -135,6 +138,40 @@ class LearningMetrics:
         self.unarchived = Gauge(
             "clarion_features_unarchived", "Users whose features are not archived yet", registry=registry
         )
+
+        self.trainings = Counter(
+            "clarion_ml_trainings",
+            "Trainings of tenants' models that came to an end",
+            ["outcome"],
+            registry=registry,
+        )
+        self.training_seconds = Histogram(
+            "clarion_ml_training_seconds",
+            "What a training took",
+            buckets=(0.1, 1, 5, 15, 60, 300, 900),
+            registry=registry,
+        )
+        self.oldest_model = Gauge(
+            "clarion_ml_oldest_model_seconds",
+            "Age of the oldest model in force, 0 without any",
+            registry=registry,
+        )
+        self.bad_artefacts = Counter(
+            "clarion_ml_bad_artefacts",
+            "Models that were not taken up: damaged, or of a newer release",
+            registry=registry,
+        )
+        self.drift = Counter(
+            "clarion_ml_drift_alarms",
+            "Times that what users do had changed abruptly",
+            ["of"],
+            registry=registry,
+        )
+
+    def refused_artefact(self, tenant_id: bytes, name: str, reason: str) -> None:
+        """Count, and tell, a model that was not taken up."""
+        self.bad_artefacts.inc()
+        _log.error("model_not_taken", tenant_id=tenant_id.hex(), model=name, reason=reason)
 
     def heard(self, signs: int, behind_s: float) -> None:
         """Count signs that were folded; `behind_s`: how old the latest of them was by then."""

@@ -36,6 +36,7 @@ from clarion.entrypoints.api import (
     localization,
     members,
     ml_settings,
+    models,
     notifications,
     partials,
     personalization,
@@ -124,6 +125,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *costs.ROUTES,
     *predictions.ROUTES,
     *ml_settings.ROUTES,
+    *models.ROUTES,
     *system.ROUTES,
 )
 

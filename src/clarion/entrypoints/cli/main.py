@@ -307,6 +307,19 @@ def mcp(
 
 
 @app.command()
+def train(
+    data: DataOption = DEFAULT_DATA,
+    tenant: Annotated[str, typer.Option(help="Name of a tenant; all of them by default.")] = "",
+    cards: Annotated[Path | None, typer.Option(help="Write a card of each model into this folder.")] = None,
+    json: JsonOption = False,  # noqa: FBT002  typer makes a flag of it
+) -> None:
+    """Fit the models of send times and channels now; the trainer role does it every day."""
+    from clarion.entrypoints.cli.train import TrainOptions, run_train
+
+    _exit(run_train(TrainOptions(data, tenant, cards, json)))
+
+
+@app.command()
 def doctor(data: DataOption = DEFAULT_DATA) -> None:
     """Look at the machine, the stores and the work, and say what is wrong and how to mend it."""
     from clarion.entrypoints.cli.doctor import run_doctor

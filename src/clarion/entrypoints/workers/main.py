@@ -32,6 +32,7 @@ from clarion.entrypoints.workers.scheduler import run_scheduler
 from clarion.entrypoints.workers.segments import run_segments
 from clarion.entrypoints.workers.sweeper import run_sweeper
 from clarion.entrypoints.workers.tenants import run_tenants
+from clarion.entrypoints.workers.trainer import run_trainer
 from clarion.kernel.errors import ClarionError
 from clarion.settings import Settings, load_settings
 
@@ -51,6 +52,7 @@ ROLES: Final[dict[str, Role]] = {
     "exports": run_exports,
     "retention": run_retention,
     "tenants": run_tenants,
+    "trainer": run_trainer,
 }
 
 DRAIN_S: Final = 10.0

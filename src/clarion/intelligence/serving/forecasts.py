@@ -19,6 +19,7 @@ from clarion.intelligence.serving.ports import Forecast, ModelSource, Predictor,
 from clarion.intelligence.serving.predict import LearnedPredictor
 from clarion.intelligence.serving.prior import NeutralPrior
 from clarion.kernel.clock import Clock
+from clarion.kernel.local_time import IntArray
 
 DEADLINE_S: Final = 0.010
 """The longest that a batch waits for a store that says nothing."""
@@ -35,7 +36,7 @@ PATIENCE: Final = 3
 REST_S: Final = 1.0
 """For how long; then one batch tries again."""
 
-Why: TypeAlias = Literal["late", "away", "resting", "nonsense"]
+Why: TypeAlias = Literal["late", "away", "resting", "nonsense", "stale"]
 """Why less was used than should have been."""
 
 
@@ -63,13 +64,24 @@ class LearnedForecasts:
             records[wanted[: len(found)]] = found
             missed[wanted[len(found) :]] = True
         try:
+            now_ms = self._clock.now_ms()
             models = [self._models.current(subject.tenant_id) for subject in known]
             with np.errstate(all="ignore"):  # what comes of odd numbers is seen in the forecast
-                predictor = LearnedPredictor(known, records, models, self._clock.now_ms(), missed)
-            return Careful(predictor, self._tell)
+                predictor = LearnedPredictor(known, records, models, now_ms, missed)
+            return Careful(self._flagged(predictor, known, now_ms), self._tell)
         except Exception:  # noqa: BLE001  whatever is wrong with a model, the message goes out
             self._tell("nonsense")
             return FlaggedPrior()
+
+    def _flagged(self, predictor: Predictor, known: Sequence[Subject], now_ms: int) -> Predictor:
+        """The predictor; it says so of users whose tenant's model is too old, and was not used."""
+        stale = {
+            tenant for tenant in {one.tenant_id for one in known} if self._models.is_stale(tenant, now_ms)
+        }
+        if not stale:
+            return predictor
+        self._tell("stale")
+        return Outdated(predictor, np.array([one.user_id for one in known if one.tenant_id in stale]))
 
     async def _read(self, user_ids: Sequence[int]) -> RecordArray:
         """Records of the first of these users: of as many as can be had in time, mostly all."""
@@ -117,6 +129,20 @@ class LearnedForecasts:
                 return True
             left_s -= min(self._clock.monotonic() - began_s, SLICE_S)
         return False
+
+
+class Outdated:
+    """A `Predictor` by defaults of users for whom there was a model once: their forecasts are flagged."""
+
+    def __init__(self, predictor: Predictor, user_ids: IntArray) -> None:
+        self._predictor = predictor
+        self._user_ids = user_ids
+
+    def predict(self, question: Question) -> Forecast:
+        """What the predictor says, flagged for these users."""
+        forecast = self._predictor.predict(question)
+        forecast.fallback[np.isin(question.user_id, self._user_ids)] = True
+        return forecast
 
 
 class Careful:

@@ -94,3 +94,7 @@ class ModelSource(Protocol):
     def current(self, tenant_id: bytes) -> TenantModel:
         """What serves the tenant now; `DEFAULTS` where nothing was fitted. Swapped as a whole, never half."""
         ...
+
+    def is_stale(self, tenant_id: bytes, now_ms: int) -> bool:
+        """Whether what was fitted is too old to be used at an instant (UTC ms), so that the defaults serve instead."""
+        ...

@@ -56,3 +56,8 @@ class Unfitted:
         """The defaults."""
         del tenant_id
         return DEFAULTS
+
+    def is_stale(self, tenant_id: bytes, now_ms: int) -> bool:
+        """Never: nothing was fitted that could be old."""
+        del tenant_id, now_ms
+        return False

@@ -1,0 +1,229 @@
+"""The registry of models and the schedule of trainings in the regional database."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+from clarion.adapters.postgres.queries import load_queries
+from clarion.intelligence.models import TenantModel, encode_model
+from clarion.intelligence.models.registered import Metrics, Registered, checksum_of, open_artefact
+from clarion.intelligence.training.ports import Training
+from clarion.kernel.errors import NotFound, Transient
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    import asyncpg
+
+    from clarion.adapters.postgres.pools import Pools
+
+FOLLOW_EVERY_S: Final = 5.0
+"""Between two looks at what began to serve."""
+
+KEPT: Final = 60
+"""Versions of a tenant that are kept: two months of nights. What serves is kept whatever its age."""
+
+_encode: Final = msgspec.json.Encoder().encode
+_metrics: Final = msgspec.json.Decoder(Metrics)
+
+
+class LiveModel(msgspec.Struct, frozen=True):
+    """What serves a tenant since `live_ms`: bytes that are still to be checked."""
+
+    tenant_id: bytes
+    name: str
+    artefact: bytes
+    checksum: bytes
+    live_ms: int
+
+
+class PostgresModels:
+    """`intelligence.training.ports.Registry`."""
+
+    def __init__(self, pools: Pools) -> None:
+        self._pools = pools
+        self._sql = load_queries("ml_models")
+
+    async def models(self, tenant_id: bytes, most: int) -> list[Registered]:
+        """The latest versions; see `Registry.models`."""
+        async with self._pools.pipeline() as connection:
+            rows = await connection.fetch(self._sql["list_models"], tenant_id, most)
+        return [_registered(row) for row in rows]
+
+    async def open(self, tenant_id: bytes, name: str) -> TenantModel:
+        """One of them; see `Registry.open`."""
+        async with self._pools.pipeline() as connection:
+            row = await connection.fetchrow(self._sql["find_model"], tenant_id, name)
+        if row is None:
+            raise NotFound(f"there is no model {name}")
+        return open_artefact(row["artefact"], row["checksum"])
+
+    async def add(self, tenant_id: bytes, model: TenantModel, parent: str, metrics: Metrics) -> Registered:
+        """Keep it as a shadow; see `Registry.add`."""
+        async with self._pools.pipeline() as connection, connection.transaction():
+            await connection.execute(self._sql["hold_models"], tenant_id)
+            number = int(await connection.fetchval(self._sql["next_number"], tenant_id))
+            name = f"eb-{number}"
+            artefact = encode_model(msgspec.structs.replace(model, name=name))
+            checksum = checksum_of(artefact)
+            await connection.execute(
+                self._sql["add_model"],
+                *(tenant_id, name, number, "shadow", parent, ""),
+                *(model.from_ms, model.to_ms, _encode(metrics), checksum, artefact),
+            )
+            await connection.execute(self._sql["prune_models"], tenant_id, KEPT)
+        return Registered(
+            name,
+            number,
+            "shadow",
+            parent,
+            "",
+            model.from_ms,
+            model.to_ms,
+            metrics,
+            checksum,
+            model.trained_ms,
+        )
+
+    async def promote(self, tenant_id: bytes, name: str, reason: str) -> None:
+        """Let it serve; see `Registry.promote`."""
+        async with self._pools.pipeline() as connection, connection.transaction():
+            await connection.execute(self._sql["hold_models"], tenant_id)
+            await connection.execute(self._sql["retire_live"], tenant_id)
+            if await connection.fetchval(self._sql["make_live"], tenant_id, name, reason) is None:
+                raise NotFound(f"there is no model {name}")
+
+    async def refuse(self, tenant_id: bytes, name: str, reason: str) -> None:
+        """It will not serve; see `Registry.refuse`."""
+        async with self._pools.pipeline() as connection:
+            await connection.execute(self._sql["settle_model"], tenant_id, name, "refused", reason)
+
+    async def live(self, after_ms: int) -> list[LiveModel]:
+        """What began to serve after an instant, of all tenants of the region. Raises Transient."""
+        async with self._pools.pipeline() as connection:
+            rows = await connection.fetch(self._sql["find_live"], after_ms)
+        return [
+            LiveModel(row["tenant_id"], row["name"], row["artefact"], row["checksum"], row["live_at"])
+            for row in rows
+        ]
+
+
+class Followed(Protocol):
+    """What takes up models as they begin to serve."""
+
+    latest_ms: int
+
+    def take(self, live: Sequence[LiveModel]) -> int:
+        """Take them up; how many were whole."""
+        ...
+
+
+@asynccontextmanager
+async def following_models(pools: Pools, models: Followed) -> AsyncGenerator[None]:
+    """Let `models` take up what begins to serve, every few seconds, until the block ends.
+
+    The first look is over when the block begins, as far as the store answers.
+    """
+    registry = PostgresModels(pools)
+
+    async def look() -> None:
+        with contextlib.suppress(Transient):
+            models.take(await registry.live(models.latest_ms))
+
+    async def follow() -> None:
+        while True:
+            await asyncio.sleep(FOLLOW_EVERY_S)
+            await look()
+
+    await look()
+    following = asyncio.create_task(follow(), name="follow-models")
+    try:
+        yield
+    finally:
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+
+
+class PostgresTrainings:
+    """`intelligence.training.ports.Schedule`, on the database's clock."""
+
+    def __init__(self, pools: Pools) -> None:
+        self._pools = pools
+        self._sql = load_queries("ml_models")
+
+    async def ask(self, tenant_id: bytes) -> None:
+        """Have it done soon; see `Schedule.ask`."""
+        async with self._pools.pipeline() as connection:
+            await connection.execute(self._sql["ask_training"], tenant_id)
+
+    async def due(self, tenant_ids: Sequence[bytes], every_ms: int) -> list[bytes]:
+        """Those that are due, in one query; see `Schedule.due`."""
+        async with self._pools.pipeline() as connection:
+            rows = await connection.fetch(self._sql["due_trainings"], tenant_ids, every_ms)
+        return [row["tenant_id"] for row in rows]
+
+    async def take(self, tenant_id: bytes, every_ms: int, lease_ms: int) -> bool:
+        """Whether it is the caller's; see `Schedule.take`."""
+        async with self._pools.pipeline() as connection:
+            return bool(await connection.fetchval(self._sql["take_training"], tenant_id, every_ms, lease_ms))
+
+    async def end(self, tenant_id: bytes, began_ms: int, outcome: str) -> None:
+        """It is done; see `Schedule.end`."""
+        async with self._pools.pipeline() as connection:
+            await connection.execute(self._sql["end_training"], tenant_id, began_ms, outcome)
+
+    async def put_off(self, tenant_id: bytes, for_ms: int, outcome: str) -> None:
+        """Not before a while; see `Schedule.put_off`."""
+        async with self._pools.pipeline() as connection:
+            await connection.execute(self._sql["drop_lease"], tenant_id, for_ms, outcome)
+
+    async def show(self, tenant_id: bytes) -> Training:
+        """How it stands; see `Schedule.show`."""
+        async with self._pools.pipeline() as connection:
+            row = await connection.fetchrow(self._sql["find_training"], tenant_id)
+        if row is None:
+            return Training()
+        return Training(
+            row["asked_at"] is not None, bool(row["is_running"]), row["ended_at"] or 0, row["outcome"]
+        )
+
+
+class PostgresWatches:
+    """`intelligence.training.ports.Watch`, on the database's clock."""
+
+    def __init__(self, pools: Pools) -> None:
+        self._pools = pools
+        self._sql = load_queries("ml_models")
+
+    async def due(self, tenant_ids: Sequence[bytes], every_ms: int) -> list[bytes]:
+        """Those that are due, in one query; see `Watch.due`."""
+        async with self._pools.pipeline() as connection:
+            rows = await connection.fetch(self._sql["due_watches"], tenant_ids, every_ms)
+        return [row["tenant_id"] for row in rows]
+
+    async def take(self, tenant_id: bytes, every_ms: int) -> bool:
+        """Whether it is the caller's; see `Watch.take`."""
+        async with self._pools.pipeline() as connection:
+            return bool(await connection.fetchval(self._sql["take_watch"], tenant_id, every_ms))
+
+
+def _registered(row: asyncpg.Record) -> Registered:
+    return Registered(
+        name=row["name"],
+        number=row["number"],
+        status=row["status"],
+        parent=row["parent"],
+        reason=row["reason"],
+        from_ms=row["from_at"],
+        to_ms=row["to_at"],
+        metrics=_metrics.decode(row["metrics"]),
+        checksum=row["checksum"],
+        created_ms=row["created_at"],
+        live_ms=row["live_at"] or 0,
+    )

@@ -1,0 +1,80 @@
+"""The parts of training, put together for the processes and commands that use them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import numpy as np
+
+from clarion.adapters.postgres.ml_models import PostgresModels
+from clarion.entrypoints.featuring import history_of
+from clarion.intelligence.features.signs import Signs, joined
+from clarion.intelligence.models.registered import Registered
+from clarion.intelligence.training.pipeline import MOST_SIGNS, fit_and_judge, thin_out
+from clarion.kernel.local_time import DAY_MS
+
+if TYPE_CHECKING:
+    from clarion.bootstrap import Region
+
+WINDOW_DAYS: Final = 400
+"""How far back history is read: twice the slow half-life and a bit leave a third of it."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of a training. `model`: None where there was too little to fit; `reason` says it in words."""
+
+    model: Registered | None
+    reason: str
+    signs: int
+    seconds: float
+
+
+async def train_tenant(region: Region, tenant_id: bytes) -> Outcome:
+    """Fit a tenant's model on its history, judge it, and let it serve or not. Raises Transient.
+
+    Reading is done in portions, fitting in a thread of its own: the process goes on with what else it does.
+    """
+    began = time.monotonic()
+    registry = PostgresModels(region.pools)
+    now_ms = region.clock.now_ms()
+    signs, share = await read_history(region, tenant_id, now_ms)
+    incumbent = region.models.current(tenant_id)
+    fitted = await asyncio.to_thread(fit_and_judge, signs, incumbent, now_ms)
+    seconds = time.monotonic() - began
+    if fitted is None:
+        return Outcome(None, "too little history to fit anything: the defaults serve", len(signs), seconds)
+    metrics = msgspec.structs.replace(fitted.metrics, seconds=round(seconds, 2))
+    kept = await registry.add(tenant_id, fitted.model, incumbent.name, metrics)
+    reason = fitted.reason if share == 1 else f"{fitted.reason} (of one user in {share})"
+    if fitted.choice == "promote":
+        await registry.promote(tenant_id, kept.name, reason)
+    else:
+        await registry.refuse(tenant_id, kept.name, reason)
+    status = "live" if fitted.choice == "promote" else "refused"
+    return Outcome(msgspec.structs.replace(kept, status=status, reason=reason), reason, len(signs), seconds)
+
+
+async def read_history(
+    region: Region, tenant_id: bytes, now_ms: int, days: int = WINDOW_DAYS
+) -> tuple[Signs, int]:
+    """A tenant's signs of the last days, in the order of time, and of one user in how many they are."""
+    portions: list[Signs] = []
+    share, count = 1, 0
+    async for portion in history_of(region).signs(tenant_id, now_ms - days * DAY_MS, now_ms):
+        kept = portion if share == 1 else thin_out(portion, share)
+        portions.append(kept)
+        count += len(kept)
+        while count > MOST_SIGNS:
+            share *= 2
+            portions = [thin_out(one, share) for one in portions]
+            count = sum(map(len, portions))
+    signs = joined(portions)
+    return signs.where(np.argsort(signs.at_ms, kind="stable")), share
+
+
+async def refresh_models(region: Region) -> None:
+    """Take up what began to serve since the last time. Raises Transient."""
+    region.models.take(await PostgresModels(region.pools).live(region.models.latest_ms))

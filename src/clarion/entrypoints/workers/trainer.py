@@ -1,0 +1,109 @@
+"""The trainer role: models are fitted anew each day, and sooner where what users do has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from clarion.adapters.postgres.ml_models import PostgresTrainings, PostgresWatches
+from clarion.entrypoints.training import read_history, train_tenant
+from clarion.entrypoints.workers.lane import run_lane
+from clarion.intelligence.training.pipeline import DRIFT_DAYS, find_drift
+from clarion.kernel.errors import ClarionError, Transient
+from clarion.kernel.local_time import DAY_MS, HOUR_MS, MINUTE_MS
+
+if TYPE_CHECKING:
+    from clarion.bootstrap import Worker
+    from clarion.intelligence.training.ports import Schedule
+
+TRAIN_EVERY_MS: Final = DAY_MS
+"""A model is at most this old, and a little; two days where a night failed. From seven on it is not used."""
+
+WATCH_EVERY_MS: Final = 6 * HOUR_MS
+LEASE_MS: Final = 30 * MINUTE_MS
+"""Longer than any training takes. A process that dies over one leaves the tenant to others after that."""
+
+RETRY_MS: Final = HOUR_MS
+LOOK_EVERY_S: Final = 10.0
+
+_log = structlog.get_logger("trainer")
+
+
+async def run_trainer(worker: Worker, stop: asyncio.Event) -> None:
+    """Train and watch until `stop` is set. Several workers share the tenants."""
+    await asyncio.gather(
+        run_lane("trainer-train", partial(train_due, worker, stop), stop),
+        run_lane("trainer-watch", partial(watch_drift, worker, stop), stop),
+    )
+
+
+async def train_due(worker: Worker, stop: asyncio.Event) -> float:
+    """Train every tenant that is due, one after another; the seconds to the next look."""
+    schedule, learning = PostgresTrainings(worker.region.pools), worker.metrics.learning
+    oldest_ms = worker.region.models.oldest_ms()
+    learning.oldest_model.set((worker.clock.now_ms() - oldest_ms) / 1000 if oldest_ms else 0)
+    for tenant_id in await schedule.due(await _tenants(worker), TRAIN_EVERY_MS):
+        if stop.is_set():
+            break
+        if await schedule.take(tenant_id, TRAIN_EVERY_MS, LEASE_MS):
+            await _train(worker, schedule, tenant_id)
+    return LOOK_EVERY_S
+
+
+async def _train(worker: Worker, schedule: Schedule, tenant_id: bytes) -> None:
+    """Train one tenant that is taken, and give it back. Raises Transient."""
+    learning = worker.metrics.learning
+    began_ms, began_s = worker.clock.now_ms(), time.monotonic()
+    try:
+        outcome = await train_tenant(worker.region, tenant_id)
+    except Transient:
+        await schedule.put_off(tenant_id, 0, "a store was away")
+        raise
+    except Exception as error:  # noqa: BLE001  one tenant's odd history must not keep the others' models old
+        detail = error.detail if isinstance(error, ClarionError) else type(error).__name__
+        learning.trainings.labels("failed").inc()
+        _log.error("training_failed", tenant_id=tenant_id.hex(), exc_info=error)
+        await schedule.put_off(tenant_id, RETRY_MS, f"failed: {detail}")
+        return
+    model = outcome.model
+    status = model.status if model else "too_little"
+    learning.trainings.labels(status).inc()
+    learning.training_seconds.observe(time.monotonic() - began_s)
+    await schedule.end(tenant_id, began_ms, outcome.reason)
+    _log.info(
+        "trained",
+        tenant_id=tenant_id.hex(),
+        model=model.name if model else "",
+        status=status,
+        reason=outcome.reason,
+        signs=outcome.signs,
+    )
+
+
+async def watch_drift(worker: Worker, stop: asyncio.Event) -> float:
+    """Look for drift at every tenant whose turn it is, and have its model fitted where there is; as `train_due`."""
+    schedule, watch = PostgresTrainings(worker.region.pools), PostgresWatches(worker.region.pools)
+    for tenant_id in await watch.due(await _tenants(worker), WATCH_EVERY_MS):
+        if stop.is_set():
+            break
+        if not await watch.take(tenant_id, WATCH_EVERY_MS):
+            continue
+        now_ms = worker.clock.now_ms()
+        signs, _ = await read_history(worker.region, tenant_id, now_ms, DRIFT_DAYS)
+        found = await asyncio.to_thread(find_drift, signs, now_ms)
+        drifted = [name for name, stability in found.items() if stability.alarm]
+        for name in drifted:
+            worker.metrics.learning.drift.labels(name).inc()
+            _log.warning("drift", tenant_id=tenant_id.hex(), of=name, psi=round(found[name].psi, 3))
+        if drifted:
+            await schedule.ask(tenant_id)
+    return LOOK_EVERY_S
+
+
+async def _tenants(worker: Worker) -> list[bytes]:
+    entries = await worker.region.tenants.list_tenants(worker.settings.region)
+    return [entry.tenant_id for entry in entries]

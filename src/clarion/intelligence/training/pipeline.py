@@ -1,0 +1,110 @@
+"""Fitting a tenant's model, judging it on later time, and saying whether it serves.
+
+    history ─▶ cuts ─▶ fit on all but the last ─▶ compare with the incumbent on the last ─▶ promote, or refuse
+
+A model of the same kind that was fitted on newer data serves unless it is surely worse: not to refresh is what makes
+models bad. Another kind of model (`promote.py` of challengers) has to be surely better.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
+import numpy as np
+
+from clarion.intelligence.features.history import Memory
+from clarion.intelligence.features.signs import Signs
+from clarion.intelligence.models import TenantModel
+from clarion.intelligence.models.registered import Figure, Metrics
+from clarion.intelligence.training.compare import Compared, compare_models, judge
+from clarion.intelligence.training.cuts import cut_and_hold
+from clarion.intelligence.training.drift import Stability, compare
+from clarion.intelligence.training.fit import fit_times_and_channels, refresh_population
+from clarion.kernel.local_time import DAY_MS, HOUR_MS
+
+Choice: TypeAlias = Literal["promote", "refuse"]
+
+LEAST_SPAN_MS: Final = 12 * DAY_MS
+LEAST_USERS: Final = 30
+"""Less history, or fewer users, and the defaults go on serving: with each user's own history upon them."""
+
+MOST_SIGNS: Final = 2_000_000
+"""Of a larger history whole users are left out, by chance, until it fits: 200 MB, and half a minute."""
+
+_LATEST_DAYS: Final = 7
+_BEFORE_DAYS: Final = 90
+DRIFT_DAYS: Final = _LATEST_DAYS + _BEFORE_DAYS
+
+
+class Fitted(NamedTuple):
+    """A model that was fitted, how it did, and what is to become of it."""
+
+    model: TenantModel
+    metrics: Metrics
+    choice: Choice
+    reason: str
+
+
+def fit_and_judge(signs: Signs, incumbent: TenantModel, now_ms: int) -> Fitted | None:
+    """A candidate of a tenant's history (in the order of time), judged; None where there is too little to fit.
+
+    Pure; it takes seconds, so run it beside the event loop. Nothing of the time on which it is judged was fitted on.
+    """
+    users = len(np.unique(signs.user_id))
+    first_ms = int(signs.at_ms[0]) if len(signs) else now_ms
+    if users < LEAST_USERS or now_ms - first_ms < LEAST_SPAN_MS:
+        return None
+    cuts, held = cut_and_hold(signs, first_ms, now_ms)
+    candidate = fit_times_and_channels(cuts, incumbent, held.records, held.at_ms)
+    found = compare_models(candidate, refresh_population(incumbent, held.records, held.at_ms), held)
+    memory = Memory()
+    memory.take(signs)
+    served = msgspec.structs.replace(
+        refresh_population(candidate, memory.records, now_ms),
+        trained_ms=now_ms,
+        from_ms=first_ms,
+        to_ms=now_ms,
+    )
+    metrics = Metrics(found.figures, found.coverage, users, len(signs))
+    return Fitted(served, metrics, *_choose(found, incumbent))
+
+
+def _choose(found: Compared, incumbent: TenantModel) -> tuple[Choice, str]:
+    match judge(found.figures):
+        case "worse":
+            worst = min(found.figures.items(), key=lambda named: named[1].high)
+            return "refuse", f"worse than {incumbent.name}: {_told(*worst)}"
+        case "better":
+            best = max(found.figures.items(), key=lambda named: named[1].low)
+            return "promote", f"better than {incumbent.name}: {_told(*best)}"
+        case "no worse":
+            return "promote", f"no worse than {incumbent.name}, and of newer data"
+        case _:
+            return "promote", "too few people to compare it: it leans on the population"
+
+
+def _told(name: str, figure: Figure) -> str:
+    gain = figure.candidate - figure.incumbent
+    return f"{name} {gain:+.4f} ({figure.low:+.4f} to {figure.high:+.4f}, {figure.people} people)"
+
+
+def thin_out(signs: Signs, share: int) -> Signs:
+    """The signs of one user of `share`, by number: whole histories, the same ones each time."""
+    return signs.where(np.flatnonzero((signs.user_id * 2654435761 >> 7) % share == 0))
+
+
+def find_drift(signs: Signs, now_ms: int) -> dict[str, Stability]:
+    """Whether what users did in the last seven days is what they did in the ninety before: by hour, channel, kind."""
+    turn = now_ms - _LATEST_DAYS * DAY_MS
+    inside = (signs.at_ms >= turn - _BEFORE_DAYS * DAY_MS) & (signs.at_ms < now_ms)
+    signs = signs.where(inside)
+    late = signs.at_ms >= turn
+    hour = (signs.at_ms + signs.offset_ms) // HOUR_MS % 24
+    on_channel = signs.channel >= 0
+    counts = {
+        "hours": [np.bincount(hour[part], minlength=24) for part in (late, ~late)],
+        "channels": [np.bincount(signs.channel[part & on_channel], minlength=3) for part in (late, ~late)],
+        "kinds": [np.bincount(signs.kind[part], minlength=6) for part in (late, ~late)],
+    }
+    return {name: compare(*pair) for name, pair in counts.items()}

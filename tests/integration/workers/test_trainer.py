@@ -1,0 +1,138 @@
+"""Models fitted on what the database tells of users: registry, schedule, the routes, and how they begin to serve."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Final
+
+import pytest
+import pytest_asyncio
+
+from clarion.adapters.postgres.ml_models import PostgresModels, PostgresTrainings
+from clarion.bootstrap import Worker
+from clarion.entrypoints.training import refresh_models, train_tenant
+from clarion.entrypoints.workers.trainer import train_due, watch_drift
+from clarion.intelligence.models import DEFAULTS
+from clarion.kernel.local_time import DAY_MS, HOUR_MS
+from tests.integration.api.support import Caller
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+USERS: Final = 40
+DAYS: Final = 28
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def night_owls(caller: Caller, worker: Worker) -> Caller:
+    """A tenant whose users were there on most nights of a month, as it told through the API."""
+    users = [{"user_id": f"owl-{n}", "email": f"o{n}@example.com", "timezone": "UTC"} for n in range(USERS)]
+    assert (await caller.call("POST /users/batch", {"users": users})).status == 200
+    midnight = worker.clock.now_ms() // DAY_MS * DAY_MS - DAYS * DAY_MS
+    events = [
+        {
+            "user_id": f"owl-{n}",
+            "event": "seen",
+            "timestamp": datetime.fromtimestamp(
+                (midnight + day * DAY_MS + (1 + n % 4) * HOUR_MS) / 1000, UTC
+            ).isoformat(),
+        }
+        for n in range(USERS)
+        for day in range(DAYS)
+        if (n * 7 + day * 3) % 5
+    ]
+    for start in range(0, len(events), 1_000):
+        answer = await caller.call("POST /events/batch", {"events": events[start : start + 1_000]})
+        assert answer.status in {200, 201, 202}, answer.body
+    return caller
+
+
+async def test_a_model_is_fitted_judged_kept_and_serves(worker: Worker, night_owls: Caller):
+    outcome = await train_tenant(worker.region, night_owls.tenant_id)
+    assert outcome.model is not None, outcome.reason
+    assert (outcome.model.name, outcome.model.status) == ("eb-1", "live")
+    assert worker.region.models.current(night_owls.tenant_id) is DEFAULTS, "until it is taken up"
+    await refresh_models(worker.region)
+    serving = worker.region.models.current(night_owls.tenant_id)
+    assert serving.name == "eb-1"
+    curve = serving.send_time.curves[0]
+    assert max(curve[1:5]) > 3 * max(curve[9:18]), "they are there at night"
+
+    listed = (await night_owls.call("GET /ml/models")).json()
+    assert listed["serving"] == "eb-1"
+    (shown,) = listed["models"]
+    assert shown["status"] == "live"
+    assert shown["signs"] > 500
+    assert (await night_owls.call("GET /ml/models/eb-1")).json() == shown
+
+
+async def test_an_older_version_can_serve_again(worker: Worker, night_owls: Caller, other: Caller):
+    first, second = [await train_tenant(worker.region, night_owls.tenant_id) for _ in range(2)]
+    assert first.model is not None
+    assert second.model is not None
+    assert second.model.parent == first.model.parent, "the first was not taken up yet"
+    because = {"reason": "weekends"}
+    shown = await night_owls.call("POST /ml/models/eb-1/promote", because)
+    assert shown.status == 200, shown.body
+    assert (shown.json()["status"], shown.json()["reason"]) == ("live", "weekends")
+    listed = (await night_owls.call("GET /ml/models")).json()
+    assert {one["name"]: one["status"] for one in listed["models"]} == {"eb-1": "live", "eb-2": "retired"}
+    assert (await night_owls.call("POST /ml/models/eb-9/promote", {})).status == 404
+    assert (await other.call("POST /ml/models/eb-1/promote", {})).status == 404
+    assert (await other.call("GET /ml/models")).json() == {"models": [], "serving": ""}
+
+
+async def test_who_asks_is_served_by_the_role_and_by_one_process(worker: Worker, night_owls: Caller):
+    schedule, tenant_id = PostgresTrainings(worker.region.pools), night_owls.tenant_id
+    asked = await night_owls.call("POST /ml/train")
+    assert asked.status == 202, asked.body
+    assert asked.json()["requested"] is True
+    assert await schedule.take(tenant_id, DAY_MS, HOUR_MS) is True
+    assert await schedule.take(tenant_id, DAY_MS, HOUR_MS) is False, "somebody has it"
+    assert (await night_owls.call("GET /ml/train")).json()["running"] is True
+    await schedule.end(tenant_id, worker.clock.now_ms() + 1_000, "done")
+    shown = (await night_owls.call("GET /ml/train")).json()
+    assert (shown["requested"], shown["running"], shown["outcome"]) == (False, False, "done")
+    assert await schedule.take(tenant_id, DAY_MS, HOUR_MS) is False, "it was done today"
+    assert await schedule.take(tenant_id, 0, HOUR_MS) is True, "it is due again"
+
+
+async def test_a_request_that_comes_during_a_training_is_not_lost(worker: Worker, night_owls: Caller):
+    schedule, tenant_id = PostgresTrainings(worker.region.pools), night_owls.tenant_id
+    began_ms = worker.clock.now_ms() - 1_000
+    assert await schedule.take(tenant_id, DAY_MS, HOUR_MS)
+    await schedule.ask(tenant_id)
+    await schedule.end(tenant_id, began_ms, "done")
+    assert await schedule.take(tenant_id, DAY_MS, HOUR_MS) is True
+
+
+async def test_a_tenant_of_whom_nothing_is_known_is_told_so(worker: Worker, other: Caller):
+    outcome = await train_tenant(worker.region, other.tenant_id)
+    assert outcome.model is None
+    assert "too little" in outcome.reason
+
+
+async def test_the_role_stops_between_tenants(worker: Worker):
+    stop = asyncio.Event()
+    stop.set()
+    assert await train_due(worker, stop) > 0
+    assert await watch_drift(worker, stop) > 0
+
+
+async def test_a_damaged_artefact_does_not_serve(worker: Worker, night_owls: Caller):
+    await train_tenant(worker.region, night_owls.tenant_id)
+    await refresh_models(worker.region)
+    await train_tenant(worker.region, night_owls.tenant_id)
+    async with worker.region.pools.pipeline() as connection:
+        await connection.execute(
+            "UPDATE ml_models SET artefact = substr(artefact, 1, 100) WHERE tenant_id = $1 AND name = 'eb-2'",
+            night_owls.tenant_id,
+        )
+    (broken,) = [
+        one
+        for one in await PostgresModels(worker.region.pools).live(worker.region.models.latest_ms)
+        if one.tenant_id == night_owls.tenant_id
+    ]
+    assert broken.name == "eb-2"
+    await refresh_models(worker.region)
+    assert worker.region.models.current(night_owls.tenant_id).name == "eb-1"
