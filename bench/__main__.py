@@ -43,6 +43,7 @@ NAMES: Final = (
     "journey_kills",
     "journey_simulate",
     "features_update",
+    "features",
     "inference",
     "send_time",
     "channels",
