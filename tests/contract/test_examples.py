@@ -25,6 +25,8 @@ ELSEWHERE: Final = {
     "get_export_archive": "a worker gathers it: tests/integration/workers/test_exports.py",
     "accept_invitation": "the inviter gives her token: tests/integration/api/test_members.py",
     "delete_tenant": "it would end the others: tests/integration/workers/test_tenant_deletion.py",
+    "show_model": "a training makes it: tests/integration/workers/test_trainer.py",
+    "promote_model": "a training makes it: tests/integration/workers/test_trainer.py",
     "list_members": "a worker takes the snapshot: tests/integration/api/test_segments.py",
     "ask_unsubscribe": "a message brings its token: tests/integration/api/test_links.py",
     "unsubscribe": "a message brings its token: tests/integration/api/test_links.py",
