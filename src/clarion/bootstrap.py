@@ -19,6 +19,7 @@ from clarion.adapters.egress import EgressGuard, read_networks
 from clarion.adapters.eventlog.streams import StreamsEventLog
 from clarion.adapters.globaldb.provider_health import GlobalProviderHealth
 from clarion.adapters.globaldb.store import close_global_pool, open_global_pool
+from clarion.adapters.models.asking import forecasting
 from clarion.adapters.postgres.accept import PostgresAcceptStore
 from clarion.adapters.postgres.api_keys import PostgresApiKeys
 from clarion.adapters.postgres.broadcast_chunks import PostgresBroadcastChunks
@@ -84,7 +85,7 @@ from clarion.delivery.router import Facts, Router
 from clarion.delivery.run import DispatchPorts
 from clarion.delivery.template_cache import CachedTemplates
 from clarion.delivery.till import Till
-from clarion.intelligence.serving import LearnedForecasts
+from clarion.intelligence.serving import Forecasts, LearnedForecasts
 from clarion.intelligence.serving.models import CurrentModels
 from clarion.kernel.clock import StoreClock
 from clarion.kernel.errors import Invalid
@@ -166,7 +167,7 @@ class Region(msgspec.Struct, frozen=True):
     blocks: ValkeyBlocks
     features: ValkeyFeatures
     models: CurrentModels
-    forecasts: LearnedForecasts
+    forecasts: Forecasts
 
     async def anchor_clock(self) -> None:
         """Set this process's clock by the store's, half a round trip corrected."""
@@ -248,7 +249,9 @@ async def open_region(settings: Settings, role: str) -> AsyncGenerator[Region]:
         region = _build_region(settings, root, pools, valkey, traces)
         await check_master_key(PostgresSubjectKeys(pools), region.sealer)
         await region.anchor_clock()
-        yield region
+        local, tell = region.forecasts, region.metrics.learning.fell_back
+        async with forecasting(settings.model_url, local, region.features, region.clock, tell) as asked:
+            yield msgspec.structs.replace(region, forecasts=asked)
     finally:
         traces.close()
         await valkey.close()

@@ -75,6 +75,10 @@ class Settings(BaseSettings):
     sweep_every_s: Annotated[float, Field(gt=0, le=600)] = 5.0
     accept_concurrency: Annotated[int, Field(ge=1, le=32)] = 4
     egress_allow: Networks = ""
+    model_url: (
+        Annotated[str, Field(pattern=r"^https?://[^\s?#]+/v[12]/models/[^/\s?#:]+(/versions/[^/\s?#:]+)?$")]
+        | None
+    ) = None
     retention_days: Annotated[int, Field(ge=4, le=3_650)] = 30
 
     @classmethod

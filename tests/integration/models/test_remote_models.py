@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 import numpy as np
 import pytest
 
+from clarion.adapters.models.asking import forecasting
 from clarion.adapters.models.remote import open_remote_model
 from clarion.adapters.models.server import LARGEST_ANSWER
 from clarion.intelligence.features import NAMES
@@ -234,3 +235,15 @@ async def test_other_urls_are_refused(url: str) -> None:
     with pytest.raises(Invalid, match="/v2/models/<name>"):
         async with open_remote_model(url):
             pass
+
+
+async def test_a_region_asks_the_model_that_its_operator_names(server: ModelServerDouble) -> None:
+    clock, local = ManualClock(), Local()
+    told: list[str] = []
+    store = InMemoryFeatures(clock)
+    url = f"{server.url}/v2/models/nightly"
+    async with forecasting(url, local, store, clock, told.append) as forecasts:
+        predictor = await forecasts.prepare([Subject(TENANT, 1)])
+    assert list(predictor.predict(question([1])).models) == ["remote:nightly"]
+    async with forecasting(None, local, store, clock, told.append) as forecasts:
+        assert forecasts is local
