@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 PEOPLE: Final = 160
 DAYS: Final = 360
@@ -20,11 +20,14 @@ BEGIN_S: Final = 1_600_041_600  # a midnight, UTC
 ZONES_MIN: Final = (-300, 60, 540)
 SURFACES: Final = ("web", "app", "mail")
 
+Sign: TypeAlias = tuple[str, int, int, str]
+"""Who, when (seconds UTC), minutes ahead of UTC, on which surface."""
+
 
 def write_people(path: Path) -> None:
     """A year of activity: two of three people keep hours and a surface of their own, which move, the others do not."""
     chance = np.random.default_rng(11)
-    rows: list[tuple[str, int, int, str]] = []
+    rows: list[Sign] = []
     for person in range(PEOPLE):
         zone_min = ZONES_MIN[person % len(ZONES_MIN)]
         hour, width = (chance.normal(15, 5), 2.0) if person % 3 else (14.0, 5.0)
@@ -35,8 +38,15 @@ def write_people(path: Path) -> None:
             liked = (surface + (day > moves)) % len(SURFACES)
             on = liked if chance.random() < 0.8 else int(chance.integers(0, len(SURFACES)))
             rows.append((f"p{person}", at_s, zone_min, SURFACES[on]))
+    write_rows(path, rows)
+
+
+def write_rows(path: Path, rows: Sequence[Sign]) -> None:
+    """A file of activity."""
     names = ("person", "ts_utc", "utc_offset_minutes", "surface")
-    pq.write_table(pa.table(dict(zip(names, zip(*rows, strict=True), strict=True))), path)
+    arrow: Any = importlib.import_module("pyarrow")  # it has no types of its own
+    parquet: Any = importlib.import_module("pyarrow.parquet")
+    parquet.write_table(arrow.table(dict(zip(names, zip(*rows, strict=True), strict=True))), path)
 
 
 @lru_cache(maxsize=1)
@@ -45,14 +55,11 @@ def judge() -> dict[str, dict[str, Any]]:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "people.parquet"
         write_people(path)
-        command = [
-            sys.executable,
-            "-m",
-            "clarion.entrypoints.cli.main",
-            "ml",
-            "evaluate",
-            str(path),
-            "--json",
-        ]
-        done = subprocess.run(command, capture_output=True, check=False, timeout=120)
+        return evaluated(path)
+
+
+def evaluated(path: Path) -> dict[str, dict[str, Any]]:
+    """What `clarion ml evaluate` says of a file: the rows by what they tell."""
+    command = [sys.executable, "-m", "clarion.entrypoints.cli.main", "ml", "evaluate", str(path), "--json"]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=120)
     return {row["what"]: row for row in json.loads(done.stdout)["rows"]}
