@@ -1,4 +1,4 @@
-"""Install what the contract tests run against and PyPI does not have: `python -m tools.oracles [FOLDER]`.
+"""Install what the contract tests run against and our environment cannot have: `python -m tools.oracles [FOLDER]`.
 
 `tests/oracles/package.json` names it. The folder (`.oracles` by default) is a cache: what is there in the right version
 stays. All is installed at once; where that fails, one by one, so that a package that cannot be had costs its own tests
@@ -37,6 +37,12 @@ _OPTIONS: Final = (
 )
 _LONGEST_REASON: Final = 200
 
+PYTHONS: Final = {"feast": "feast[redis]==0.67.0", "mlserver": "mlserver==1.7.1"}
+"""By the name of their environment in the folder: what is installed there."""
+
+_HOLDS: Final = "requirement.txt"
+"""What an environment holds; written when that is all there."""
+
 
 def install(folder: Path) -> dict[str, str]:
     """Install everything that is not there; why each package that is missing is missing, by its name."""
@@ -52,6 +58,10 @@ def install(folder: Path) -> dict[str, str]:
             reason = _npm_install(folder, [(name, wanted[name])])
             if reason and _installed(folder, name) != wanted[name]:
                 missing[name] = reason
+    for name, requirement in PYTHONS.items():
+        reason = _pip_install(folder / name, requirement)
+        if reason:
+            missing[name] = reason
     (folder / MISSING).write_text(json.dumps(missing, indent=1), encoding="utf-8")
     return missing
 
@@ -88,6 +98,31 @@ def _npm_install(folder: Path, packages: Iterable[tuple[str, str]]) -> str:
     # Its first lines say what went wrong; those after them, what anybody might try.
     said = " ".join(done.stderr.replace("npm error", "").split())
     return said[:_LONGEST_REASON] or f"npm ended with {done.returncode}"
+
+
+def python_of(folder: Path, name: str) -> Path | None:
+    """The interpreter of an environment; None where what it should hold is not installed."""
+    try:
+        holds = (folder / name / _HOLDS).read_text(encoding="utf-8")
+    except OSError:
+        return None
+    return folder / name / "bin" / "python" if holds == PYTHONS[name] else None
+
+
+def _pip_install(environment: Path, requirement: str) -> str:
+    """Why an environment could not be made; "" if it is there."""
+    if python_of(environment.parent, environment.name) is not None:
+        return ""
+    python = str(environment / "bin" / "python")
+    for words in (
+        [sys.executable, "-m", "venv", "--clear", str(environment)],
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement],
+    ):
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            return " ".join(done.stderr.split())[:_LONGEST_REASON] or f"it ended with {done.returncode}"
+    (environment / _HOLDS).write_text(requirement, encoding="utf-8")
+    return ""
 
 
 def main() -> int:
