@@ -47,6 +47,7 @@ NAMES: Final = (
     "inference",
     "send_time",
     "channels",
+    "lift",
 )
 MODULES: Final = {"import": "import_users"}
 """Where a bench is not in the module of its name, which Python has for itself."""

@@ -25,6 +25,8 @@ NOT_EXPORTED: Final = {
     "journey_webhook_keys": _TENANTS,
     "journey_members": "who was in a segment when a journey last looked: segments are exported themselves",
     "ml_models": "curves and rates of all of a tenant's users together",
+    "ml_proofs": "what models bring to a tenant: rates of all of its users together",
+    "ml_proof_turns": "when that was measured",
     "ml_trainings": "when they were fitted",
     "outbox": _IDS,
     "parked_messages": _IDS,

@@ -32,6 +32,7 @@ from clarion.entrypoints.api import (
     journey_schema,
     journeys,
     keys,
+    lift,
     links,
     localization,
     members,
@@ -126,6 +127,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *predictions.ROUTES,
     *ml_settings.ROUTES,
     *models.ROUTES,
+    *lift.ROUTES,
     *system.ROUTES,
 )
 

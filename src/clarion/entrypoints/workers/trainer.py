@@ -1,4 +1,4 @@
-"""The trainer role: models are fitted anew each day, and sooner where what users do has changed."""
+"""The trainer role: models are fitted each day, sooner where users have changed, and have to prove what they bring."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from clarion.adapters.postgres.ml_models import PostgresTrainings, PostgresWatches
+from clarion.adapters.postgres.ml_proofs import PostgresProofs
+from clarion.entrypoints.proving import prove_tenant
 from clarion.entrypoints.training import read_history, train_tenant
 from clarion.entrypoints.workers.lane import run_lane
 from clarion.intelligence.training.pipeline import DRIFT_DAYS, find_drift
@@ -24,11 +26,14 @@ TRAIN_EVERY_MS: Final = DAY_MS
 """A model is at most this old, and a little; two days where a night failed. From seven on it is not used."""
 
 WATCH_EVERY_MS: Final = 6 * HOUR_MS
+PROVE_EVERY_MS: Final = DAY_MS
 LEASE_MS: Final = 30 * MINUTE_MS
 """Longer than any training takes. A process that dies over one leaves the tenant to others after that."""
 
 RETRY_MS: Final = HOUR_MS
 LOOK_EVERY_S: Final = 10.0
+PROVE_LOOK_EVERY_S: Final = 600.0
+"""A tenant costs a query at each look."""
 
 _log = structlog.get_logger("trainer")
 
@@ -38,6 +43,7 @@ async def run_trainer(worker: Worker, stop: asyncio.Event) -> None:
     await asyncio.gather(
         run_lane("trainer-train", partial(train_due, worker, stop), stop),
         run_lane("trainer-watch", partial(watch_drift, worker, stop), stop),
+        run_lane("trainer-prove", partial(prove_due, worker, stop), stop),
     )
 
 
@@ -102,6 +108,25 @@ async def watch_drift(worker: Worker, stop: asyncio.Event) -> float:
         if drifted:
             await schedule.ask(tenant_id)
     return LOOK_EVERY_S
+
+
+async def prove_due(worker: Worker, stop: asyncio.Event) -> float:
+    """Measure what features bring to every tenant whose turn it is, and switch off what harms; as `train_due`."""
+    proofs = PostgresProofs(worker.region.pools)
+    for tenant_id in await _tenants(worker):
+        if stop.is_set():
+            break
+        if not await proofs.take(tenant_id, PROVE_EVERY_MS):
+            continue
+        for proof in await prove_tenant(worker.region, tenant_id, worker.clock.now_ms()):
+            if proof.returned:
+                _log.warning(
+                    "returned_to_baseline",
+                    tenant_id=tenant_id.hex(),
+                    feature=proof.feature,
+                    difference=round(proof.lift.difference, 4),
+                )
+    return PROVE_LOOK_EVERY_S
 
 
 async def _tenants(worker: Worker) -> list[bytes]:

@@ -1,0 +1,41 @@
+-- name: outcomes
+-- By user, how many messages that had a choice were sent to her in a span ($2 to $3), and how many of them she answered soon ($4 ms).
+-- Of users whose holdout did not change in it.
+SELECT count(*) AS sent, count(*) FILTER (WHERE m.answered) AS answered, min(m.holdout) AS holdout
+FROM (
+    SELECT n.user_id, n.notification_id,
+           min((n.decision -> 'decision' ->> 'holdout')::int) AS holdout,
+           bool_or(coalesce(n.engaged_at >= n.sent_at AND n.engaged_at < n.sent_at + $4::bigint * interval '1 ms', false)) AS answered
+    FROM notifications n
+    -- What is sent now was decided three days ago at most, and may have been tried for some days more.
+    WHERE n.tenant_id = $1 AND n.sent_at >= $2 AND n.sent_at < $3 AND NOT n.is_test
+          AND n.created_at >= $2 - interval '14 days' AND n.created_at < $3
+          AND n.decision ->> 'category_class' <> 'transactional' AND n.decision -> 'decision' ? 'holdout'
+    GROUP BY n.user_id, n.notification_id
+) m
+GROUP BY m.user_id
+HAVING min(m.holdout) = max(m.holdout)
+
+-- name: latest
+-- The latest proof of each feature of a tenant.
+SELECT feature, from_at, to_at, lift, returned FROM ml_proofs WHERE tenant_id = $1 ORDER BY feature
+
+-- name: since
+-- When a feature of a tenant was last returned to its baseline.
+SELECT max(returned_at) FROM ml_proofs WHERE tenant_id = $1
+
+-- name: keep
+-- What was found last; when it was last returned stays known.
+INSERT INTO ml_proofs AS p (tenant_id, feature, from_at, to_at, lift, returned, returned_at)
+SELECT $1, f.feature, $2, $3, f.lift, f.returned, CASE WHEN f.returned THEN clock_timestamp() END
+FROM unnest($4::text[], $5::jsonb[], $6::boolean[]) AS f (feature, lift, returned)
+ON CONFLICT (tenant_id, feature) DO UPDATE
+SET from_at = excluded.from_at, to_at = excluded.to_at, lift = excluded.lift, returned = excluded.returned,
+    returned_at = coalesce(excluded.returned_at, p.returned_at)
+
+-- name: take
+-- A tenant at whom nobody looked for a while.
+INSERT INTO ml_proof_turns AS t (tenant_id, taken_at) VALUES ($1, clock_timestamp())
+ON CONFLICT (tenant_id) DO UPDATE SET taken_at = clock_timestamp()
+WHERE t.taken_at < clock_timestamp() - $2::bigint * interval '1 ms'
+RETURNING true

@@ -1,0 +1,104 @@
+"""Whether what is learned of users brings anything to a tenant: lift by feature, and the return to the baseline.
+
+The log of decisions is the decisions themselves: each notification keeps its candidates, propensity, policy, model,
+layout of features, and who was held out, beside what came of it. Here users of a window are compared whose attribution
+windows are closed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from clarion.intelligence.serving.holdout import FEATURES
+from clarion.intelligence.training.lift import LOOKED_AT, Lift, measure_lift
+from clarion.kernel.local_time import DAY_MS, IntArray
+from clarion.tenancy.model import FeatureSwitches, MlSettings
+
+WINDOW_MS: Final = 28 * DAY_MS
+ATTRIBUTION_MS: Final = 3 * DAY_MS
+"""An answer later than this after the sending is none, and messages younger than this are not looked at yet."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcomes:
+    """What came of messages, by user: `sent` [N], `answered` [N] of them, and `holdout` [N], a mask of features."""
+
+    sent: IntArray
+    answered: IntArray
+    holdout: IntArray
+
+    @property
+    def rate(self) -> npt.NDArray[np.float64]:
+        """Share of her messages that each user answered."""
+        return self.answered / np.maximum(self.sent, 1)
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """What was found of a feature on messages sent from `from_ms` to `to_ms` (UTC). `returned`: switched off by it."""
+
+    feature: str
+    from_ms: int
+    to_ms: int
+    lift: Lift
+    returned: bool = False
+
+
+class Proofs(Protocol):
+    """Where proofs are kept, by tenant and feature, the latest of each."""
+
+    async def outcomes(self, tenant_id: bytes, from_ms: int, to_ms: int) -> Outcomes:
+        """What came of messages that were sent from one instant to another. Of each user whose holdout never changed.
+
+        Tests do not count, nor transactional messages, nor answers later than `ATTRIBUTION_MS`. Raises Transient.
+        """
+        ...
+
+    async def latest(self, tenant_id: bytes) -> list[Proof]:
+        """The latest proof of each feature. Raises Transient."""
+        ...
+
+    async def since(self, tenant_id: bytes) -> int:
+        """When a feature of the tenant was last returned to its baseline (UTC ms; 0: never). Raises Transient."""
+        ...
+
+    async def keep(self, tenant_id: bytes, proofs: list[Proof]) -> None:
+        """Keep these as the latest ones. Raises Transient."""
+        ...
+
+    async def take(self, tenant_id: bytes, every_ms: int) -> bool:
+        """Whether the tenant is due, and now the caller's: nobody else gets it for `every_ms`. Raises Transient."""
+        ...
+
+
+def window_of(now_ms: int, since_ms: int) -> tuple[int, int]:
+    """From when to when (UTC ms) messages are looked at: nothing from before the last return is held against it."""
+    to_ms = now_ms - ATTRIBUTION_MS
+    return min(max(to_ms - WINDOW_MS, since_ms), to_ms), to_ms
+
+
+def prove(outcomes: Outcomes, settings: MlSettings, window: tuple[int, int]) -> list[Proof]:
+    """A proof of each feature. One that surely harms is to be returned to the baseline, if it is switched on."""
+    found: list[Proof] = []
+    for place, feature in enumerate(FEATURES):
+        treated = (outcomes.holdout >> place & 1) == 0
+        lift = measure_lift(outcomes.rate, treated, z=LOOKED_AT)
+        harms = lift.verdict == "harm" and getattr(settings.enabled, feature)
+        found.append(Proof(feature, *window, lift, harms))
+    return found
+
+
+def return_to_baseline(settings: MlSettings, proofs: list[Proof]) -> MlSettings:
+    """The settings without the features whose proof says that they harm; the same ones where none does."""
+    harmful = {proof.feature for proof in proofs if proof.returned}
+    if not harmful:
+        return settings
+    enabled = FeatureSwitches(
+        send_time=settings.enabled.send_time and "send_time" not in harmful,
+        channel=settings.enabled.channel and "channel" not in harmful,
+    )
+    return msgspec.structs.replace(settings, enabled=enabled)

@@ -1,0 +1,108 @@
+"""What features bring to a tenant, by what came of its messages: measured, shown, and switched off where it harms."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import pytest
+
+from clarion.adapters.postgres.ml_proofs import PostgresProofs
+from clarion.bootstrap import Worker
+from clarion.entrypoints.proving import prove_tenant
+from clarion.entrypoints.workers.trainer import prove_due
+from clarion.kernel.local_time import DAY_MS
+from tests.integration.api.support import Caller
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+USERS: Final = 1_200
+_SEND: Final = """
+INSERT INTO notifications (global_id, created_at, notification_id, tenant_id, user_id, category, channel, priority,
+    status, template, template_version, payload, personalization, metadata, decision, journey_id, traceparent,
+    ml_channel_score, sent_at, engaged_at, is_test)
+SELECT gen_random_uuid(), now(), gen_random_uuid(), $1, 8000000 + n, 'news', 'email', 5, 'sent', '', 1, '{}', '{}',
+    '{}', jsonb_build_object('category_class', $3::text, 'decision', jsonb_build_object('holdout', (n % 4 = 0)::int)),
+    '', '', 0, now(), CASE WHEN n % 100 < CASE WHEN n % 4 = 0 THEN $4::int ELSE $5::int END
+                   THEN now() + $6::bigint * interval '1 ms' END, $7
+FROM generate_series(1, $2::int) n
+"""
+"""Every fourth user is held out from send times. $4, $5: percent who answer, of them and of the others, after $6 ms."""
+
+
+async def send(worker: Worker, caller: Caller, held_out: int, treated: int, **odd: object) -> None:
+    """A message to everybody."""
+    async with worker.region.pools.pipeline() as connection:
+        await connection.execute("SELECT ensure_partitions(7)")
+        await connection.execute(
+            _SEND,
+            caller.tenant_id,
+            USERS,
+            odd.get("category_class", "marketing"),
+            held_out,
+            treated,
+            odd.get("after_ms", 60_000),
+            odd.get("is_test", False),
+        )
+
+
+def in_four_days(worker: Worker) -> int:
+    """When the attribution windows of what was just sent are closed."""
+    return worker.clock.now_ms() + 4 * DAY_MS
+
+
+async def test_a_lift_is_found_and_shown_to_the_tenant_alone(worker: Worker, caller: Caller, other: Caller):
+    assert (await caller.call("GET /ml/lift")).json() == {"features": []}
+    await send(worker, caller, held_out=20, treated=60)
+    await prove_tenant(worker.region, caller.tenant_id, in_four_days(worker))
+    channel, send_time = (await caller.call("GET /ml/lift")).json()["features"]
+    assert (send_time["feature"], send_time["lift"]["verdict"], send_time["returned"]) == (
+        "send_time",
+        "lift",
+        False,
+    )
+    assert send_time["lift"]["low"] < 0.4 < send_time["lift"]["high"]
+    assert (send_time["lift"]["users_held_out"], send_time["lift"]["users_treated"]) == (300, 900)
+    assert channel["lift"]["verdict"] == "too little", "nobody is held out from it"
+    assert (await other.call("GET /ml/lift")).json() == {"features": []}
+
+
+async def test_nothing_planted_is_no_lift(worker: Worker, caller: Caller):
+    await send(worker, caller, held_out=40, treated=40)
+    _, send_time = sorted(
+        await prove_tenant(worker.region, caller.tenant_id, in_four_days(worker)), key=lambda p: p.feature
+    )
+    assert (send_time.lift.verdict, send_time.returned) == ("no lift", False)
+
+
+async def test_what_harms_is_switched_off_once_and_may_be_tried_again(worker: Worker, caller: Caller):
+    await send(worker, caller, held_out=60, treated=20)
+    found = await prove_tenant(worker.region, caller.tenant_id, in_four_days(worker))
+    assert [proof.feature for proof in found if proof.returned] == ["send_time"]
+    settings = (await caller.call("GET /ml/settings")).json()
+    assert settings["enabled"] == {"send_time": False, "channel": True}
+    shown = (await caller.call("GET /ml/lift")).json()["features"]
+    assert [one["returned"] for one in shown] == [False, True]
+
+    assert (await caller.call("PUT /ml/settings", {})).status == 200
+    again = await prove_tenant(worker.region, caller.tenant_id, in_four_days(worker))
+    assert not any(proof.returned for proof in again), "what was before the return is not held against it"
+    assert (await caller.call("GET /ml/settings")).json()["enabled"]["send_time"] is True
+
+
+async def test_open_windows_tests_transactional_and_late_answers_say_nothing(worker: Worker, caller: Caller):
+    await send(worker, caller, 0, 90, is_test=True)
+    await send(worker, caller, 0, 90, category_class="transactional")
+    await send(worker, caller, 0, 90, after_ms=5 * DAY_MS)
+    now_ms, proofs = worker.clock.now_ms(), PostgresProofs(worker.region.pools)
+    assert not (await proofs.outcomes(caller.tenant_id, 0, now_ms - DAY_MS)).sent.size
+    outcomes = await proofs.outcomes(caller.tenant_id, now_ms - DAY_MS, now_ms + DAY_MS)
+    assert outcomes.sent.tolist() == [1] * USERS
+    assert not outcomes.answered.any()
+
+
+async def test_one_process_looks_once_a_day(worker: Worker, caller: Caller):
+    proofs = PostgresProofs(worker.region.pools)
+    assert await proofs.take(caller.tenant_id, DAY_MS) is True
+    assert await proofs.take(caller.tenant_id, DAY_MS) is False
+    assert await prove_due(worker, asyncio.Event()) > 0
