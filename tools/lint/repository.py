@@ -15,7 +15,16 @@ WAIVERS: Final = "tools/lint/waivers.txt"
 CODE: Final = ("src/", "bench/", "tools/", "tests/")
 
 _NOT_OURS: Final = frozenset(
-    {".git", ".venv", ".clarion", ".hypothesis", ".import_linter_cache", ".pytest_cache", ".ruff_cache"}
+    {
+        ".git",
+        ".venv",
+        ".clarion",
+        ".hypothesis",
+        ".import_linter_cache",
+        ".oracles",
+        ".pytest_cache",
+        ".ruff_cache",
+    }
     | {"__pycache__", "dist", "node_modules", "site"}
 )
 """Folders that git ignores (or keeps for itself), wherever they are."""

@@ -27,7 +27,7 @@ KEPT_DAYS: Final = 400
 
 DATA: Final = Path("data") / "features.parquet"
 
-_HEAD: Final = '''"""Clarion's features of users, as Feast has them. Written by `clarion ml feast`."""
+_HEAD: Final = '''"""Clarion's features of users, as Feast has them. Written by Clarion: changes are lost."""
 
 from datetime import timedelta
 from pathlib import Path

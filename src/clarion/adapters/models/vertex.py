@@ -37,7 +37,7 @@ class VertexJob:
     """A job. `image`: the container, as `deploy/trainer.Dockerfile` builds it; `tenant` "": all tenants.
 
     `environment`: `CLARION_*` variables by name. Secrets (`SECRETS`) are refused there, since a job shows its variables
-    to whoever may look at it: the container gets them from `clarion.toml`, mounted out of Secret Manager.
+    to whoever may look at it: the container reads them from a `clarion.toml` in its working directory.
     """
 
     image: str
@@ -88,6 +88,6 @@ def _check(job: VertexJob) -> None:
             raise Invalid(f"{name} is no variable of Clarion's: they begin with CLARION_", "environment")
         if name in SECRETS:
             raise Invalid(
-                f"{name} is a secret, and a job shows its environment: give it in a mounted clarion.toml",
+                f"{name} is a secret, and a job shows its environment: give it in the container's clarion.toml",
                 "environment",
             )
