@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from clarion.adapters.postgres.ml_proofs import PostgresProofs
 from clarion.adapters.postgres.ml_settings import PostgresMlSettings
+from clarion.intelligence.serving.holdout import FEATURES
 from clarion.intelligence.training.proof import Proof, prove, return_to_baseline, window_of
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ async def prove_tenant(region: Region, tenant_id: bytes, now_ms: int) -> list[Pr
     # What the tenant chose a second ago must not be written over by what is remembered of it.
     region.configs.forget(tenant_id)
     settings = (await region.configs.get(tenant_id)).tenant.ml
-    found = prove(outcomes, settings, window)
+    found = prove(outcomes, FEATURES, settings, window)
     wanted = return_to_baseline(settings, found)
     if wanted != settings:
         await PostgresMlSettings(region.pools).put(tenant_id, wanted)

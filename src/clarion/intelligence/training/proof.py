@@ -7,6 +7,7 @@ windows are closed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -14,7 +15,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from clarion.intelligence.serving.holdout import FEATURES
 from clarion.intelligence.training.lift import LOOKED_AT, Lift, measure_lift
 from clarion.kernel.local_time import DAY_MS, IntArray
 from clarion.tenancy.model import FeatureSwitches, MlSettings
@@ -81,10 +81,15 @@ def window_of(now_ms: int, since_ms: int) -> tuple[int, int]:
     return min(max(to_ms - WINDOW_MS, since_ms), to_ms), to_ms
 
 
-def prove(outcomes: Outcomes, settings: MlSettings, window: tuple[int, int]) -> list[Proof]:
-    """A proof of each feature. One that surely harms is to be returned to the baseline, if it is switched on."""
+def prove(
+    outcomes: Outcomes, features: Sequence[str], settings: MlSettings, window: tuple[int, int]
+) -> list[Proof]:
+    """A proof of each feature, named in the order of the bits of masks.
+
+    One that surely harms is to be returned to the baseline, if it is switched on.
+    """
     found: list[Proof] = []
-    for place, feature in enumerate(FEATURES):
+    for place, feature in enumerate(features):
         treated = (outcomes.holdout >> place & 1) == 0
         lift = measure_lift(outcomes.rate, treated, z=LOOKED_AT)
         harms = lift.verdict == "harm" and getattr(settings.enabled, feature)
