@@ -150,7 +150,7 @@ def _rows_of_surfaces(days: Days) -> Iterator[Row]:
             shares["model"],
             ("last used", shares["last used"]),
             (floor, aim),
-            ok=_reaches(shares["model"], floor, shares["majority"], 0.0),
+            ok=_reaches(shares["model"], floor, shares["last used"], 0.0),
         )
         for name in ("majority", "last used"):
             yield _row(f"top surface: {bucket}: by {name}", shares[name])
