@@ -33,6 +33,9 @@ class Gone:
     def current(self, tenant_id: bytes) -> TenantModel:
         raise LookupError(tenant_id)
 
+    def is_stale(self, tenant_id: bytes, now_ms: int) -> bool:
+        raise LookupError(tenant_id, now_ms)
+
 
 class Says:
     """Every tenant's model is this one."""
@@ -43,6 +46,10 @@ class Says:
     def current(self, tenant_id: bytes) -> TenantModel:
         del tenant_id
         return self._model
+
+    def is_stale(self, tenant_id: bytes, now_ms: int) -> bool:
+        del tenant_id, now_ms
+        return False
 
 
 FAULTS: Final[dict[str, ModelSource]] = {

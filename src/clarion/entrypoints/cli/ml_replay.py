@@ -40,7 +40,7 @@ def read_csv(path: Path) -> dict[str, list[str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
-            names = next(reader, [])
+            names: list[str] = next(reader, list[str]())
             columns: list[list[str]] = [[] for _ in names]
             for row in reader:
                 if len(row) != len(names):
