@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
+from clarion.adapters.models.gbdt import LightGbm
 from clarion.adapters.postgres.ml_models import PostgresModels
 from clarion.entrypoints.featuring import history_of
 from clarion.intelligence.features.signs import Signs, joined
+from clarion.intelligence.models import TenantModel
 from clarion.intelligence.models.registered import Registered
-from clarion.intelligence.training.pipeline import MOST_SIGNS, fit_and_judge, thin_out
+from clarion.intelligence.training.challenger import Challenge, challenge, joined_tables, table_of
+from clarion.intelligence.training.cuts import cut_and_hold
+from clarion.intelligence.training.discovery import Importance, discover
+from clarion.intelligence.training.pipeline import LEAST_SPAN_MS, MOST_SIGNS, fit_and_judge, thin_out
 from clarion.kernel.local_time import DAY_MS
 
 if TYPE_CHECKING:
@@ -55,6 +60,28 @@ async def train_tenant(region: Region, tenant_id: bytes) -> Outcome:
         await registry.refuse(tenant_id, kept.name, reason)
     status = "live" if fitted.choice == "promote" else "refused"
     return Outcome(msgspec.structs.replace(kept, status=status, reason=reason), reason, len(signs), seconds)
+
+
+async def challenge_tenant(region: Region, tenant_id: bytes) -> tuple[Challenge, list[Importance]]:
+    """Grow trees on a tenant's sends, judge them against the model that serves, and say what decides in them.
+
+    Nothing begins to serve by it. Raises Transient, and Permanent without `clarion[ml]`.
+    """
+    now_ms = region.clock.now_ms()
+    signs, _ = await read_history(region, tenant_id, now_ms)
+    return await asyncio.to_thread(_challenge, signs, region.models.current(tenant_id), now_ms)
+
+
+def _challenge(signs: Signs, incumbent: TenantModel, now_ms: int) -> tuple[Challenge, list[Importance]]:
+    if not len(signs) or now_ms - int(signs.at_ms[0]) < LEAST_SPAN_MS:
+        return Challenge(is_better=False, reason="too little history to challenge anything"), []
+    fitting, held = cut_and_hold(signs, int(signs.at_ms[0]), now_ms)
+    grower = LightGbm()
+    found = challenge(fitting, held, incumbent, grower)
+    if not found.artefact:
+        return found, []
+    seen, later = joined_tables([table_of(cut, incumbent) for cut in fitting]), table_of(held, incumbent)
+    return found, discover(grower, (seen.inputs, seen.answered), (later.inputs, later.answered))
 
 
 async def read_history(

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from clarion.adapters.postgres.ml_models import PostgresModels, PostgresTrainings
 from clarion.bootstrap import Worker
-from clarion.entrypoints.training import refresh_models, train_tenant
+from clarion.entrypoints.training import challenge_tenant, refresh_models, train_tenant
 from clarion.entrypoints.workers.trainer import train_due, watch_drift
 from clarion.intelligence.models import DEFAULTS
 from clarion.kernel.local_time import DAY_MS, HOUR_MS
@@ -110,6 +110,14 @@ async def test_a_tenant_of_whom_nothing_is_known_is_told_so(worker: Worker, othe
     outcome = await train_tenant(worker.region, other.tenant_id)
     assert outcome.model is None
     assert "too little" in outcome.reason
+
+
+async def test_trees_are_not_grown_on_nothing(worker: Worker, night_owls: Caller, other: Caller):
+    for tenant_id in (night_owls.tenant_id, other.tenant_id):
+        found, importances = await challenge_tenant(worker.region, tenant_id)
+        assert not found.is_better
+        assert "too little" in found.reason
+        assert importances == []
 
 
 async def test_the_role_stops_between_tenants(worker: Worker):

@@ -35,6 +35,9 @@ app = typer.Typer(
 
 DataOption = Annotated[Path, typer.Option("--data", help="Data directory of the instance.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+ChallengerOption = Annotated[
+    bool, typer.Option("--challenger", help="Grow boosted trees too, and say whether they would be better.")
+]
 DEFAULT_DATA = Path(".clarion")
 
 
@@ -105,6 +108,12 @@ def events(region: RegionOption = None) -> None:
 def journeys(region: RegionOption = None) -> None:
     """Run the engine of journeys alone: runs move, and what users do reaches them."""
     _run_roles(["journeys"], region)
+
+
+@app.command()
+def trainer(region: RegionOption = None) -> None:
+    """Run the role that fits models, alone."""
+    _run_roles(["trainer"], region)
 
 
 @app.command()
@@ -311,12 +320,13 @@ def train(
     data: DataOption = DEFAULT_DATA,
     tenant: Annotated[str, typer.Option(help="Name of a tenant; all of them by default.")] = "",
     cards: Annotated[Path | None, typer.Option(help="Write a card of each model into this folder.")] = None,
+    challenger: ChallengerOption = False,  # noqa: FBT002  typer makes a flag of it
     json: JsonOption = False,  # noqa: FBT002  typer makes a flag of it
 ) -> None:
     """Fit the models of send times and channels now; the trainer role does it every day."""
     from clarion.entrypoints.cli.train import TrainOptions, run_train
 
-    _exit(run_train(TrainOptions(data, tenant, cards, json)))
+    _exit(run_train(TrainOptions(data, tenant, cards, challenger, json)))
 
 
 @app.command()

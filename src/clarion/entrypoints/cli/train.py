@@ -11,17 +11,18 @@ import typer
 
 from clarion.bootstrap import Region, open_region
 from clarion.entrypoints.cli.instance import borrowed_settings, find_tenant
-from clarion.entrypoints.training import Outcome, refresh_models, train_tenant
-from clarion.intelligence.models.registered import Registered
+from clarion.entrypoints.training import Outcome, challenge_tenant, refresh_models, train_tenant
 from clarion.intelligence.training.card import write_card
+from clarion.intelligence.training.discovery import write_report
 
 
 class TrainOptions(msgspec.Struct, frozen=True):
-    """Whose models (`tenant` "": all tenants'), and where model cards go (None: nowhere)."""
+    """Whose models (`tenant` "": all tenants'), where model cards go (None: nowhere), and whether trees try too."""
 
     data: Path
     tenant: str = ""
     cards: Path | None = None
+    challenger: bool = False
     json: bool = False
 
 
@@ -50,7 +51,12 @@ async def _train(options: TrainOptions) -> None:
             outcome = await train_tenant(region, tenant_id)
             _tell(name, outcome, as_json=options.json)
             if options.cards is not None and outcome.model is not None:
-                _write_card(options.cards, name, outcome.model)
+                _write(options.cards, f"{name}-{outcome.model.name}", write_card(name, outcome.model))
+            if options.challenger:
+                found, importances = await challenge_tenant(region, tenant_id)
+                typer.echo(f"{name}: trees: {found.reason}", err=options.json)
+                if options.cards is not None and importances:
+                    _write(options.cards, f"{name}-features", write_report(importances))
 
 
 async def _tenants(region: Region, home: str, named: str) -> list[tuple[str, bytes]]:
@@ -72,7 +78,7 @@ def _tell(tenant: str, outcome: Outcome, *, as_json: bool) -> None:
         typer.echo(f"{tenant}: {shown}{line.reason} ({line.signs:,} signs, {line.seconds:.1f} s)")
 
 
-def _write_card(folder: Path, tenant: str, model: Registered) -> None:
+def _write(folder: Path, name: str, text: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    safe = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in tenant)
-    (folder / f"{safe}-{model.name}.md").write_text(write_card(tenant, model), "utf-8")
+    safe = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
+    (folder / f"{safe}.md").write_text(text, "utf-8")

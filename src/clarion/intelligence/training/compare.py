@@ -43,17 +43,17 @@ def compare_models(candidate: TenantModel, incumbent: TenantModel, cut: Cut) -> 
     coverage = None
     if len(there) >= LEAST_PEOPLE:
         told = [_hours_told(model, cut, there) for model in (candidate, incumbent)]
-        figures[HOURS] = _figure(told[0][0], told[1][0])
-        figures[HIT] = _figure(told[0][1], told[1][1])
+        figures[HOURS] = figure_of(told[0][0], told[1][0])
+        figures[HIT] = figure_of(told[0][1], told[1][1])
         coverage = _coverage(candidate, cut, there)
     met = np.flatnonzero(cut.touched.any(axis=1))
     if len(met) >= LEAST_PEOPLE:
-        figures[CHANNELS_MET] = _figure(
+        figures[CHANNELS_MET] = figure_of(
             *(_channels_told(model, cut, met) for model in (candidate, incumbent))
         )
     asked = np.unique(cut.sends.row)
     if len(asked) >= LEAST_PEOPLE:
-        figures[ANSWERS] = _figure(*(_answers_told(model, cut, asked) for model in (candidate, incumbent)))
+        figures[ANSWERS] = figure_of(*(_answers_told(model, cut, asked) for model in (candidate, incumbent)))
     return Compared(figures, coverage)
 
 
@@ -112,7 +112,8 @@ def _answers_told(model: TenantModel, cut: Cut, rows: npt.NDArray[np.intp]) -> F
     return np.bincount(place, weights=told) / np.bincount(place)
 
 
-def _figure(candidate: FloatArray, incumbent: FloatArray) -> Figure:
+def figure_of(candidate: FloatArray, incumbent: FloatArray) -> Figure:
+    """Means over people [N] of what two models were worth, and the interval of their difference."""
     gain = candidate - incumbent
     middle, spread = float(gain.mean()), Z95 * float(gain.std(ddof=1) / np.sqrt(len(gain)))
     return Figure(
