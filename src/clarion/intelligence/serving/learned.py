@@ -10,10 +10,8 @@ import numpy as np
 
 from clarion.compliance.quiet_hours import BoolArray
 from clarion.contracts.channels import CHANNELS
-from clarion.intelligence.features.decay import CHANNEL as CHANNEL_BANK
-from clarion.intelligence.features.decay import share_left
-from clarion.intelligence.features.record import CHANNEL_HALF_LIVES_D, RecordArray, empty_records
-from clarion.intelligence.models import TenantModel, channel, send_time
+from clarion.intelligence.features.record import RecordArray, empty_records
+from clarion.intelligence.models import TenantModel, channel, fatigue, send_time
 from clarion.intelligence.serving.holdout import CHANNEL, SEND_TIME
 from clarion.intelligence.serving.ports import FloatArray, Subject
 from clarion.intelligence.serving.prior import CONFIDENCE, PREFERRED
@@ -126,7 +124,7 @@ def _learn_users(
     learned.odds[rows] = channel.odds(channel.rates(user, fitted.channel, prior))
     lifted = channel.rates(user, fitted.channel, channel.lifted(prior, PREFERRED))
     learned.named[rows] = channel.odds(lifted)
-    learned.tired[rows] = _tired(records, fitted, now_ms)
+    learned.tired[rows] = fatigue.tired(records, fitted.fatigue, now_ms)
     known = (certain + channel.certainty(user, fitted.channel)) / 2
     learned.confidence[rows] = CONFIDENCE + (1 - CONFIDENCE) * known
 
@@ -145,11 +143,3 @@ def _times(
         population = send_time.reached(send_time.population_curves(fitted.send_time), fitted.send_time)
         times[stranger] = population ** np.float32(fitted.send_time.elasticity)
     return times, send_time.certainty(counted, fitted.send_time)
-
-
-def _tired(records: RecordArray, fitted: TenantModel, now_ms: int) -> FloatArray:
-    """The share of a wholly tiring week that was sent to each user by channel, [B, C]."""
-    left = share_left(np.maximum(now_ms - records["as_of_ms"], 0))[:, CHANNEL_BANK[0]]
-    sent: FloatArray = records["sent"][:, 0] * left[:, None]
-    weekly = sent * np.float32(np.log(2) * _DAYS_OF_WEEK / CHANNEL_HALF_LIVES_D[0])
-    return np.minimum(weekly / np.array(fitted.fatigue.weekly, np.float32), 1)

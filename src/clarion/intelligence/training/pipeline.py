@@ -15,12 +15,13 @@ import numpy as np
 
 from clarion.intelligence.features.history import Memory
 from clarion.intelligence.features.signs import Signs
-from clarion.intelligence.models import TenantModel
+from clarion.intelligence.models import DEFAULTS, TenantModel
 from clarion.intelligence.models.registered import Figure, Metrics
 from clarion.intelligence.training.compare import Compared, compare_models, judge
 from clarion.intelligence.training.cuts import cut_and_hold
 from clarion.intelligence.training.drift import Stability, compare
 from clarion.intelligence.training.fit import fit_times_and_channels, refresh_population
+from clarion.intelligence.training.fit_fatigue import fit_fatigue
 from clarion.kernel.local_time import DAY_MS, HOUR_MS
 
 Choice: TypeAlias = Literal["promote", "refuse"]
@@ -57,6 +58,8 @@ def fit_and_judge(signs: Signs, incumbent: TenantModel, now_ms: int) -> Fitted |
         return None
     cuts, held = cut_and_hold(signs, first_ms, now_ms)
     candidate = fit_times_and_channels(cuts, incumbent, held.records, held.at_ms)
+    before = signs.where(np.flatnonzero(signs.at_ms < held.at_ms))
+    candidate = msgspec.structs.replace(candidate, fatigue=fit_fatigue(before, DEFAULTS.fatigue))
     found = compare_models(candidate, refresh_population(incumbent, held.records, held.at_ms), held)
     memory = Memory()
     memory.take(signs)
