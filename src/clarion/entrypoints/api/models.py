@@ -153,8 +153,8 @@ async def promote_model(call: Call) -> Reply:
 
     The next training compares with it. To use no model at all, switch the features off in the settings.
     """
-    given = await call.read(_PROMOTION)
     await _find(call)
+    given = await call.read(_PROMOTION)
     registry = PostgresModels(call.services.gateway.region.pools)
     await registry.promote(call.tenant_id, call.param("name"), given.reason or "promoted by hand")
     return json_reply(_view(await _find(call)))

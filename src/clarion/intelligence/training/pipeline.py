@@ -8,6 +8,7 @@ models bad. Another kind of model (`promote.py` of challengers) has to be surely
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -18,9 +19,11 @@ from clarion.intelligence.features.signs import Signs
 from clarion.intelligence.models import DEFAULTS, TenantModel
 from clarion.intelligence.models.registered import Figure, Metrics
 from clarion.intelligence.training.compare import Compared, compare_models, judge
-from clarion.intelligence.training.cuts import cut_and_hold
+from clarion.intelligence.training.cuts import Cut, cut_and_hold
 from clarion.intelligence.training.drift import Stability, compare
 from clarion.intelligence.training.fit import fit_times_and_channels, refresh_population
+from clarion.intelligence.training.fit_churn import churn_cuts, fit_churn
+from clarion.intelligence.training.fit_engagement import fit_engagement
 from clarion.intelligence.training.fit_fatigue import fit_fatigue
 from clarion.kernel.local_time import DAY_MS, HOUR_MS
 
@@ -58,8 +61,7 @@ def fit_and_judge(signs: Signs, incumbent: TenantModel, now_ms: int) -> Fitted |
         return None
     cuts, held = cut_and_hold(signs, first_ms, now_ms)
     candidate = fit_times_and_channels(cuts, incumbent, held.records, held.at_ms)
-    before = signs.where(np.flatnonzero(signs.at_ms < held.at_ms))
-    candidate = msgspec.structs.replace(candidate, fatigue=fit_fatigue(before, DEFAULTS.fatigue))
+    candidate = _fit_rest(candidate, signs, cuts, held)
     found = compare_models(candidate, refresh_population(incumbent, held.records, held.at_ms), held)
     memory = Memory()
     memory.take(signs)
@@ -71,6 +73,18 @@ def fit_and_judge(signs: Signs, incumbent: TenantModel, now_ms: int) -> Fitted |
     )
     metrics = Metrics(found.figures, found.coverage, users, len(signs))
     return Fitted(served, metrics, *_choose(found, incumbent))
+
+
+def _fit_rest(model: TenantModel, signs: Signs, cuts: Sequence[Cut], held: Cut) -> TenantModel:
+    """The model with fatigue, churn and calibration fitted to what came before the held cut."""
+    before = signs.where(np.flatnonzero(signs.at_ms < held.at_ms))
+    silences = churn_cuts(before, int(signs.at_ms[0]), held.at_ms, DEFAULTS.churn.horizon_d)
+    return msgspec.structs.replace(
+        model,
+        fatigue=fit_fatigue(before, DEFAULTS.fatigue),
+        churn=fit_churn(silences, DEFAULTS.churn),
+        engagement=fit_engagement(cuts, model.channel, held.records, DEFAULTS.engagement),
+    )
 
 
 def _choose(found: Compared, incumbent: TenantModel) -> tuple[Choice, str]:
