@@ -144,6 +144,7 @@ async def test_nothing_of_one_tenant_exists_for_another(caller: Caller, other: C
         "POST /api/v1/journeys/{journey_id}/trigger/batch": {"users": [{"user_id": "ada"}]},
         "POST /api/v1/journeys/{journey_id}/migrations": {"from_version": 1},
         "POST /api/v1/journeys/{journey_id}/simulate": {},
+        "POST /api/v1/ml/models/{name}/promote": {},
     }
     queries = {"GET /api/v1/compliance/explain/{user_id}": "?channel=email&category=marketing"}
     for route in CLOSED:
