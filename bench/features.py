@@ -109,6 +109,12 @@ def measure(lookups: int) -> tuple[OursSaid, FeastSaid | None, float]:
         return ours, theirs, float(np.abs(said[:, order] - compute(records, at_ms)).max())
 
 
+def measure_ours(lookups: int) -> OursSaid:
+    """How long ours took, without Feast."""
+    with tempfile.TemporaryDirectory() as folder, valkey_server(Path(folder)) as server:
+        return uvloop.run(_measure(server.url, make_users(USERS), lookups))
+
+
 def ask_feast(folder: Path, url: str, at_ms: int, records: RecordArray, lookups: int) -> FeastSaid:
     """Write a repository of records of users 1, 2, … as of an instant, and let Feast serve it from a Valkey.
 

@@ -6,7 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 import typer
+
+from clarion.entrypoints.cli.options import taking
 
 app: Final = typer.Typer(
     no_args_is_help=True, help="Models: judge them on people, and rebuild what they know."
@@ -79,3 +82,41 @@ def rebuild(
     from clarion.entrypoints.cli.ml_rebuild import RebuildOptions, rebuild_features
 
     raise typer.Exit(rebuild_features(RebuildOptions(data, tenant, everybody, json)))
+
+
+class FeastWords(msgspec.Struct, frozen=True):
+    """What `clarion ml feast` was called with."""
+
+    folder: Annotated[Path, typer.Argument(help="Where the repository goes.")]
+    tenant: Annotated[str, typer.Option(help="Whose features.")] = "default"
+    project: Annotated[str, typer.Option(help="Its name for Feast.")] = "clarion"
+    redis: Annotated[str, typer.Option(help="Feast's online store, as Feast writes it.")] = "localhost:6379"
+    days: Annotated[int, typer.Option(min=1, max=400, help="How far back.")] = 30
+    data: DataOption = DEFAULT_DATA
+
+
+@app.command()
+@taking(FeastWords)
+def feast(words: FeastWords) -> None:
+    """Write a tenant's features, as they were on each day, as a repository that Feast takes as it is."""
+    from clarion.entrypoints.cli.ml_feast import FeastOptions, export_features
+
+    store = (words.project, words.redis)
+    options = FeastOptions(words.data, words.folder, words.tenant, *store, words.days, every_d=1)
+    raise typer.Exit(export_features(options))
+
+
+@app.command("vertex-job")
+def vertex_job(
+    image: Annotated[str, typer.Argument(help="The container, as deploy/trainer.Dockerfile builds it.")],
+    tenant: Annotated[str, typer.Option(help="Whose models; all by default.")] = "",
+    service_account: Annotated[str, typer.Option(help="The account that the job runs as.")] = "",
+    network: Annotated[str, typer.Option(help="A network from which the stores can be reached.")] = "",
+    env: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of a CLARION_* setting. Repeatable.")
+    ] = None,
+) -> None:
+    """Print the request of a Vertex AI job that trains, checked, for you to send. Needs no instance."""
+    from clarion.entrypoints.cli.ml_vertex import print_job
+
+    print_job(image, tenant, service_account, network, env or [])
