@@ -104,4 +104,4 @@ async def read_history(
 
 async def refresh_models(region: Region) -> None:
     """Take up what began to serve since the last time. Raises Transient."""
-    region.models.take(await PostgresModels(region.pools).live(region.models.latest_ms))
+    region.models.take(await PostgresModels(region.pools).live(region.models.seen()))

@@ -6,14 +6,17 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Final
 
+import msgspec
 import pytest
 import pytest_asyncio
 
 from clarion.adapters.postgres.ml_models import PostgresModels, PostgresTrainings
+from clarion.adapters.postgres.queries import load_queries
 from clarion.bootstrap import Worker
 from clarion.entrypoints.training import challenge_tenant, refresh_models, train_tenant
 from clarion.entrypoints.workers.trainer import train_due, watch_drift
 from clarion.intelligence.models import DEFAULTS
+from clarion.intelligence.models.registered import Metrics
 from clarion.kernel.local_time import DAY_MS, HOUR_MS
 from tests.integration.api.support import Caller
 
@@ -138,9 +141,36 @@ async def test_a_damaged_artefact_does_not_serve(worker: Worker, night_owls: Cal
         )
     (broken,) = [
         one
-        for one in await PostgresModels(worker.region.pools).live(worker.region.models.latest_ms)
+        for one in await PostgresModels(worker.region.pools).live(worker.region.models.seen())
         if one.tenant_id == night_owls.tenant_id
     ]
     assert broken.name == "eb-2"
     await refresh_models(worker.region)
     assert worker.region.models.current(night_owls.tenant_id).name == "eb-1"
+    assert await unseen(worker, night_owls) == [], "what is damaged is told of once"
+
+
+async def unseen(worker: Worker, caller: Caller) -> list[str]:
+    """Names of models that serve the tenant and were not seen yet."""
+    found = await PostgresModels(worker.region.pools).live(worker.region.models.seen())
+    return [one.name for one in found if one.tenant_id == caller.tenant_id]
+
+
+async def test_what_serves_is_read_once_and_though_it_was_seen_after_a_later_one(
+    worker: Worker, caller: Caller, other: Caller
+):
+    registry, make_live = PostgresModels(worker.region.pools), load_queries("ml_models")["make_live"]
+    model = msgspec.structs.replace(DEFAULTS, trained_ms=worker.clock.now_ms())
+    for one in (caller, other):
+        await registry.add(one.tenant_id, model, DEFAULTS.name, Metrics())
+    async with worker.region.pools.pipeline() as connection, connection.transaction():
+        await connection.fetchval(
+            make_live, caller.tenant_id, "eb-1", "begins to serve first, and is seen last"
+        )
+        await registry.promote(other.tenant_id, "eb-1", "seen first")
+        await refresh_models(worker.region)
+        assert worker.region.models.current(other.tenant_id).name == "eb-1"
+        assert worker.region.models.current(caller.tenant_id) is DEFAULTS
+    await refresh_models(worker.region)
+    assert worker.region.models.current(caller.tenant_id).name == "eb-1"
+    assert await unseen(worker, caller) == await unseen(worker, other) == []

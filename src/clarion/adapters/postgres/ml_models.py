@@ -12,6 +12,7 @@ import msgspec
 from clarion.adapters.postgres.queries import load_queries
 from clarion.intelligence.models import TenantModel, encode_model
 from clarion.intelligence.models.registered import Metrics, Registered, checksum_of, open_artefact
+from clarion.intelligence.serving.models import Seen
 from clarion.intelligence.training.ports import Training
 from clarion.kernel.errors import NotFound, Transient
 
@@ -103,10 +104,10 @@ class PostgresModels:
         async with self._pools.pipeline() as connection:
             await connection.execute(self._sql["settle_model"], tenant_id, name, "refused", reason)
 
-    async def live(self, after_ms: int) -> list[LiveModel]:
-        """What began to serve after an instant, of all tenants of the region. Raises Transient."""
+    async def live(self, seen: Seen) -> list[LiveModel]:
+        """What serves tenants of the region and was not seen yet. Raises Transient."""
         async with self._pools.pipeline() as connection:
-            rows = await connection.fetch(self._sql["find_live"], after_ms)
+            rows = await connection.fetch(self._sql["find_live"], *seen)
         return [
             LiveModel(row["tenant_id"], row["name"], row["artefact"], row["checksum"], row["live_at"])
             for row in rows
@@ -116,7 +117,9 @@ class PostgresModels:
 class Followed(Protocol):
     """What takes up models as they begin to serve."""
 
-    latest_ms: int
+    def seen(self) -> Seen:
+        """What need not be told again."""
+        ...
 
     def take(self, live: Sequence[LiveModel]) -> int:
         """Take them up; how many were whole."""
@@ -133,7 +136,7 @@ async def following_models(pools: Pools, models: Followed) -> AsyncGenerator[Non
 
     async def look() -> None:
         with contextlib.suppress(Transient):
-            models.take(await registry.live(models.latest_ms))
+            models.take(await registry.live(models.seen()))
 
     async def follow() -> None:
         while True:

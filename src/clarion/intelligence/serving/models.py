@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from clarion.intelligence.models import DEFAULTS, TenantModel
 from clarion.intelligence.models.registered import open_artefact
 from clarion.kernel.clock import Clock
 from clarion.kernel.errors import Permanent
-from clarion.kernel.local_time import DAY_MS
+from clarion.kernel.local_time import DAY_MS, MINUTE_MS
 
 STALE_MS: Final = 7 * DAY_MS
 """Age past which a model is not used any more: the defaults, with each user's own history, are then the safer guess."""
+
+OVERLAP_MS: Final = MINUTE_MS
+"""How far each look goes back: a promotion has its instant before others see it, and may be seen after a later one."""
+
+
+class Seen(NamedTuple):
+    """What need not be told again: what serves since `after_ms` or before, and of `tenant_ids` since `live_ms`."""
+
+    after_ms: int
+    tenant_ids: list[bytes]
+    live_ms: list[int]
 
 
 class Live(Protocol):
@@ -37,8 +48,7 @@ class CurrentModels:
         self._clock = clock
         self._tell = tell
         self._models: dict[bytes, TenantModel] = {}
-        self.latest_ms = 0
-        """When the latest of them began to serve, UTC ms: what is to be asked for next came after it."""
+        self._live_ms: dict[bytes, int] = {}
 
     def current(self, tenant_id: bytes) -> TenantModel:
         """What serves the tenant; the defaults where nothing was fitted, or it is too old."""
@@ -56,11 +66,17 @@ class CurrentModels:
         """When the oldest model in force was trained, UTC ms; 0 where there is none."""
         return min((model.trained_ms for model in self._models.values()), default=0)
 
+    def seen(self) -> Seen:
+        """What was told already, whole or damaged: the next look is for anything else."""
+        after_ms = max(self._live_ms.values(), default=0) - OVERLAP_MS
+        recent = {tenant_id: live_ms for tenant_id, live_ms in self._live_ms.items() if live_ms > after_ms}
+        return Seen(max(after_ms, 0), list(recent), list(recent.values()))
+
     def take(self, live: Iterable[Live]) -> int:
         """Swap in models whose artefacts are whole; how many there were. Of the others the one before goes on."""
         taken = 0
         for one in live:
-            self.latest_ms = max(self.latest_ms, one.live_ms)
+            self._live_ms[one.tenant_id] = one.live_ms
             try:
                 model = open_artefact(one.artefact, one.checksum)
             except Permanent as error:

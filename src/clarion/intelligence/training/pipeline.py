@@ -3,7 +3,7 @@
     history ─▶ cuts ─▶ fit on all but the last ─▶ compare with the incumbent on the last ─▶ promote, or refuse
 
 A model of the same kind that was fitted on newer data serves unless it is surely worse: not to refresh is what makes
-models bad. Another kind of model (`promote.py` of challengers) has to be surely better.
+models bad. Another kind of model (`challenger.py`) has to be surely better.
 """
 
 from __future__ import annotations

@@ -9,8 +9,12 @@ SELECT name, number, status, parent, reason, from_at, to_at, metrics, checksum, 
 FROM ml_models WHERE tenant_id = $1 AND name = $2
 
 -- name: find_live
--- What serves every tenant that has a model, since an instant.
-SELECT tenant_id, name, checksum, artefact, live_at FROM ml_models WHERE status = 'live' AND live_at > $1
+-- What serves since an instant, but for what was seen: of these tenants, since these milliseconds.
+SELECT tenant_id, name, checksum, artefact, live_at FROM ml_models m WHERE status = 'live' AND live_at > $1
+AND NOT EXISTS (
+    SELECT FROM unnest($2::uuid[], $3::timestamptz[]) AS s (tenant_id, live_at)
+    WHERE s.tenant_id = m.tenant_id AND s.live_at = date_trunc('milliseconds', m.live_at)
+)
 
 -- name: hold_models
 -- Models of a tenant are numbered, promoted and retired one at a time.
