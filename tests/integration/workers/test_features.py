@@ -17,10 +17,10 @@ from clarion.contracts.topics import NOTIFICATION_EVENTS, USER_EVENTS
 from clarion.contracts.user_events import UserEvent, encode_user_events
 from clarion.entrypoints.cli.ml_rebuild import rebuild_all
 from clarion.entrypoints.featuring import history_of, live_ports, patient_store
-from clarion.entrypoints.workers.features import Hearer, archive_changed, paint_anew, restore
+from clarion.entrypoints.workers.features import Hearer, paint_anew, restore
 from clarion.intelligence.features import NAMES, FeatureStore, RecordArray, compute
 from clarion.intelligence.features.history import replay
-from clarion.intelligence.features.live import LivePorts, Unwritten, rebuild
+from clarion.intelligence.features.live import LivePorts, Unwritten, archive_some, rebuild
 from clarion.kernel.errors import Transient
 from clarion.kernel.ids import make_ids
 from clarion.kernel.local_time import DAY_MS, HOUR_MS
@@ -75,7 +75,7 @@ class Listening:
         return (await self.ports.store.read([self.user_id]))[0]
 
     async def archive(self) -> None:
-        await archive_changed(self.unwritten, self.ports, self.worker.clock)
+        await archive_some(self.unwritten, self.ports, self.worker.clock.now_ms())
 
     async def lose(self) -> None:
         """The store forgets her, as it does when it starts empty."""

@@ -1,10 +1,11 @@
-"""Records, kept as things happen: signs are folded in as they are heard, and archived within a minute."""
+"""Records, kept as things happen: signs are folded in as they are heard, and archived soon after."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -38,25 +39,35 @@ class LivePorts:
 
 
 class Unwritten:
-    """Users whose records changed and were not archived since, by tenant. Lost with the process: see `LivePorts`."""
+    """Users whose records changed and were not archived since, by tenant.
+
+    The list is lost with the process; the records are not, and the next change notes a user again.
+    """
 
     def __init__(self) -> None:
         """Nobody."""
-        self._tenant_of: dict[int, bytes] = {}
+        self._noted: dict[int, tuple[bytes, int]] = {}
 
     def __len__(self) -> int:
         """How many users."""
-        return len(self._tenant_of)
+        return len(self._noted)
 
-    def add(self, users: Iterable[tuple[int, bytes]]) -> None:
-        """Note users and their tenants."""
-        self._tenant_of.update(users)
+    def add(self, users: Iterable[tuple[int, bytes]], at_ms: int) -> None:
+        """Note users and their tenants, changed at `at_ms`. Who is noted already keeps her place and instant."""
+        for user_id, tenant_id in users:
+            self._noted.setdefault(user_id, (tenant_id, at_ms))
+
+    def waited_ms(self, now_ms: int) -> int:
+        """For how long the first of them has waited; 0 where there is nobody."""
+        _, at_ms = next(iter(self._noted.values()), (b"", now_ms))
+        return now_ms - at_ms
 
     def take(self, most: int) -> dict[bytes, list[int]]:
-        """Some of them, by tenant; they are noted no more."""
+        """Those who were noted first, by tenant; they are noted no more."""
         taken: dict[bytes, list[int]] = {}
-        for user_id in list(self._tenant_of)[:most]:
-            taken.setdefault(self._tenant_of.pop(user_id), []).append(user_id)
+        for user_id in list(islice(self._noted, most)):
+            tenant_id, _ = self._noted.pop(user_id)
+            taken.setdefault(tenant_id, []).append(user_id)
         return taken
 
 
@@ -107,7 +118,9 @@ async def archive_some(unwritten: Unwritten, ports: LivePorts, now_ms: int) -> i
     try:
         await paint(taken, ports, now_ms)
     except BaseException:
-        unwritten.add((user_id, tenant_id) for tenant_id, users in taken.items() for user_id in users)
+        unwritten.add(
+            ((user_id, tenant_id) for tenant_id, users in taken.items() for user_id in users), now_ms
+        )
         raise
     return sum(map(len, taken.values()))
 

@@ -61,7 +61,7 @@ class Painter(Protocol):
 
 
 class FeatureArchive(Protocol):
-    """Records that outlive the store, a minute behind it, and what profiles say of them."""
+    """Records that outlive the store, a minute behind it (minutes under load), and what profiles say of them."""
 
     async def read(self, user_ids: Sequence[int]) -> RecordArray:
         """A record per user, in order; an empty one where there is none, or none that can be read. Raises Transient."""
