@@ -15,6 +15,7 @@ import numpy as np
 from clarion.compliance.quiet_hours import BoolArray
 from clarion.intelligence.features import FeatureStore, RecordArray, empty_records
 from clarion.intelligence.serving.holdout import EVERY_FEATURE
+from clarion.intelligence.serving.patience import Breaker, wait_within
 from clarion.intelligence.serving.ports import Forecast, ModelSource, Predictor, Question, Subject
 from clarion.intelligence.serving.predict import LearnedPredictor
 from clarion.intelligence.serving.prior import NeutralPrior
@@ -26,9 +27,6 @@ DEADLINE_S: Final = 0.010
 
 PORTION: Final = 250
 """Users that are read at once: 250 kB, a millisecond. A batch of a thousand is no sign of a slow store."""
-
-SLICE_S: Final = 0.002
-"""What one look at the clock may count at most: time in which this process was busy is not the store's."""
 
 PATIENCE: Final = 3
 """So many reads in a row that fail before the store is left alone."""
@@ -50,8 +48,7 @@ class LearnedForecasts:
         self._models = models
         self._clock = clock
         self._tell = tell
-        self._failures = 0
-        self._rests_until_s = 0.0
+        self._breaker = Breaker(clock, PATIENCE, REST_S)
 
     async def prepare(self, subjects: Sequence[Subject]) -> Predictor:
         """A predictor for these users; see `Forecasts.prepare`. Users who are hidden altogether are not read."""
@@ -86,21 +83,17 @@ class LearnedForecasts:
     async def _read(self, user_ids: Sequence[int]) -> RecordArray:
         """Records of the first of these users: of as many as can be had in time, mostly all."""
         found = empty_records(user_ids)
-        now_s = self._clock.monotonic()
-        if self._failures >= PATIENCE:
-            if now_s < self._rests_until_s:
-                self._tell("resting")
-                return found[:0]
-            self._rests_until_s = now_s + REST_S
+        if not self._breaker.may_try():
+            self._tell("resting")
+            return found[:0]
         for start in range(0, len(user_ids), PORTION):
             portion = slice(start, start + PORTION)
             records = await self._read_portion(user_ids[portion])
             if records is None:
-                self._failures += 1
-                self._rests_until_s = self._clock.monotonic() + REST_S
+                self._breaker.note(worked=False)
                 return found[:start]
             found[portion] = records
-        self._failures = 0
+        self._breaker.note(worked=True)
         return found
 
     async def _read_portion(self, user_ids: Sequence[int]) -> RecordArray | None:
@@ -108,27 +101,14 @@ class LearnedForecasts:
         reading = asyncio.ensure_future(self._store.read(user_ids))
         reading.add_done_callback(_let_go)
         try:
-            in_time = await self._in_time(reading)
+            await wait_within([reading], self._clock, DEADLINE_S)
         finally:
+            in_time = reading.done()
             reading.cancel()
         if in_time and not reading.cancelled() and reading.exception() is None:
             return reading.result()
         self._tell("away" if in_time else "late")
         return None
-
-    async def _in_time(self, reading: asyncio.Future[RecordArray]) -> bool:
-        """Whether the read came to its end before the deadline.
-
-        An answer may lie in the socket while this process computes: each look counts for no more than a slice.
-        """
-        left_s = DEADLINE_S
-        while left_s > 0:
-            began_s = self._clock.monotonic()
-            done, _ = await asyncio.wait([reading], timeout=min(SLICE_S, left_s))
-            if done:
-                return True
-            left_s -= min(self._clock.monotonic() - began_s, SLICE_S)
-        return False
 
 
 class Outdated:
