@@ -70,7 +70,8 @@ def test_rates_are_probabilities_whatever_was_counted():
 
 def test_shares_sum_to_1_and_nothing_is_impossible():
     by = msgspec.structs.replace(USUAL, shares=(1.0, 0.0, 0.0))
-    shares = channel.touch_shares(np.array([[0, 0, 0], [0, 9, 0]], np.float32), by)
+    people = np.concatenate([empty_records([1]), somebody(touched={PUSH: 9})])
+    shares = channel.touch_shares(channel.known(people, by, NOW_MS), by)
     assert np.allclose(shares.sum(axis=1), 1)
     assert (shares > 0).all()
     assert shares[1].argmax() == PUSH
@@ -82,3 +83,18 @@ def test_evidence_makes_certain():
     assert certain[0] == 0
     assert 0.8 < certain[1] < 1
     assert len(CHANNELS) == len(USUAL.rates)
+
+
+def test_where_somebody_was_met_long_ago_is_not_forgotten():
+    """Signs decay to nothing; that they were all on one channel says as much of the next one as it did."""
+    by = msgspec.structs.replace(USUAL, shares=(0.5, 0.25, 0.25))
+    gone = channel.known(somebody(touched={PUSH: 3}), by, NOW_MS + 2000 * DAY_MS)
+    assert gone.touched.sum() < 0.01
+    assert gone.usual[0].tolist() == pytest.approx([float(c == PUSH) for c in range(len(CHANNELS))])
+    assert channel.touch_shares(gone, by)[0].argmax() == PUSH
+
+
+def test_answers_to_messages_are_no_habit_of_her_own():
+    """Taking opens and clicks from all signs leaves rounding errors, and of them no shares are made."""
+    answered = somebody(sent={EMAIL: 30}, opened={EMAIL: 7.3, PUSH: 1.1}, touched={EMAIL: 7.3, PUSH: 1.1})
+    assert not channel.known(answered, USUAL, NOW_MS).usual.any()

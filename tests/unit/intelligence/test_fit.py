@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from clarion.intelligence.features import SignKind, Signs, empty_records, fold
 from clarion.intelligence.features.signs import joined
 from clarion.intelligence.models import DEFAULTS, TenantModel, channel, send_time
 from clarion.intelligence.training.cuts import MOST_USERS, Cut, cut, cut_and_hold, cut_times
-from clarion.intelligence.training.fit import fit_times_and_channels, refresh_population
+from clarion.intelligence.training.fit import fit_likely_hours, fit_times_and_channels, refresh_population
 from clarion.kernel.local_time import DAY_MS, HOUR_MS
 
 END_MS = 1_799_971_200_000  # a midnight, UTC
@@ -117,16 +118,40 @@ def test_from_sends_at_one_hour_nothing_is_learned_of_hours():
 def test_the_set_holds_70_percent_of_hours_to_come(fitted: tuple[TenantModel, list[Cut]]):
     model, cuts = fitted
     now = cuts[-1]
-    by = refresh_population(model, now.records, now.at_ms).send_time
+    fresh = refresh_population(model, now.records, now.at_ms)
+    by = fit_likely_hours(fresh, World().signs(), now.at_ms).send_time
     counted = send_time.presence(now.records, by.mix, now.at_ms)
     curves = send_time.posterior(counted, by)
     likely = send_time.likely_hours(curves, send_time.certainty(counted, by), by)
     assert 0.67 < now.presence[likely].sum() / now.presence.sum() < 0.73
 
 
+def test_sets_of_hours_learn_nothing_of_what_came_later(fitted: tuple[TenantModel, list[Cut]]):
+    model, cuts = fitted
+    signs, now_ms = World().signs(), cuts[-1].at_ms
+    before = signs.where(signs.at_ms < now_ms)
+    assert fit_likely_hours(model, signs, now_ms) == fit_likely_hours(model, before, now_ms)
+
+
+def test_sets_grow_when_people_change(fitted: tuple[TenantModel, list[Cut]]):
+    """Everybody's hours move by six: what is known of them says less, and more hours are named until it is learned."""
+    model, _ = fitted
+    signs, moved_ms = World().signs(), END_MS - 14 * DAY_MS
+    at_ms = np.where(signs.at_ms >= moved_ms, signs.at_ms + 6 * HOUR_MS, signs.at_ms)
+    moved = dataclasses.replace(signs, at_ms=at_ms)
+    usual, wide = (fit_likely_hours(model, history, END_MS).send_time for history in (signs, moved))
+    assert wide.set_mass_known > usual.set_mass_known + 0.02
+
+
+def test_without_weeks_the_sets_stay(fitted: tuple[TenantModel, list[Cut]]):
+    model, _ = fitted
+    assert fit_likely_hours(model, joined([]), END_MS) == model
+
+
 def test_a_tenant_of_few_users_keeps_what_is_usual():
     few = World(users=12, sends_a_day=0.1)
     model, _ = fit(few)
+    model = fit_likely_hours(model, few.signs(), END_MS)
     usual = DEFAULTS.send_time
     assert (model.send_time.shrink_user, model.send_time.mix) == (usual.shrink_user, usual.mix)
     assert model.send_time.elasticity == usual.elasticity

@@ -1,6 +1,6 @@
 """On which channel a person answers: decayed Beta posteriors by user and channel, the same in serving and in training.
 
-    share[c] = (touched[c] + shrink_touch · shares[c]) / (Σ touched + shrink_touch)      where she is met
+    share[c] = (touched[c] + lasting · usual[c] + shrink_touch · shares[c]) / Σ              where she is met
     prior[c] = rates[c] · (share[c] / shares[c]) ^ touch                              what is expected of a send
     rate[c]  = (answered[c] + strength · prior[c]) / (sent[c] + strength)               what became of sends
 
@@ -25,6 +25,9 @@ FloatArray = npt.NDArray[np.float32]
 _LEAST: Final = np.float32(1e-3)
 """Least and, from 1, greatest rate."""
 
+_ROUNDING: Final = np.float32(1e-4)
+"""What is left of a sum when all that it was made of is taken away may be this share of it, by rounding."""
+
 _MOST_PRIOR: Final = np.float32(0.6)
 """What a prior says at most before any send was answered."""
 
@@ -36,6 +39,8 @@ class Known(NamedTuple):
     answered: FloatArray
     touched: FloatArray
     """Signs of the person of her own accord: not the opens and clicks of what was sent."""
+    usual: FloatArray
+    """Shares of them by channel in the long run, adding up to 1, however long ago; 0 where there never was any."""
 
 
 def known(records: RecordArray, parameters: ChannelParameters, now_ms: int | IntArray) -> Known:
@@ -45,10 +50,13 @@ def known(records: RecordArray, parameters: ChannelParameters, now_ms: int | Int
     of_touches = left * np.array(parameters.touch_mix, np.float32)
     sent = _mixed(records["sent"], of_sends)
     own = records["touched"] - records["opened"] - records["clicked"]
+    own = np.where(own > _ROUNDING * records["touched"], own, 0)
+    in_all = own[:, -1].sum(axis=1, keepdims=True)
     return Known(
         sent=sent,
         answered=np.minimum(_mixed(records["opened"], of_sends), sent),
-        touched=_mixed(np.maximum(own, 0), of_touches),
+        touched=_mixed(own, of_touches),
+        usual=np.divide(own[:, -1], in_all, out=np.zeros_like(sent), where=in_all > 0),
     )
 
 
@@ -57,9 +65,10 @@ def _mixed(bank: FloatArray, weights: FloatArray) -> FloatArray:
     return np.asarray(np.einsum("bsc,bs->bc", bank, weights), np.float32)
 
 
-def touch_shares(touched: FloatArray, parameters: ChannelParameters) -> FloatArray:
-    """Where each user is next met, [B, C]: probabilities that sum to 1. `touched` [B, C] as in `Known`."""
-    counted = touched + np.float32(parameters.shrink_touch) * population_shares(parameters)
+def touch_shares(user: Known, parameters: ChannelParameters) -> FloatArray:
+    """Where each user is next met, [B, C]: probabilities that sum to 1."""
+    counted = user.touched + np.float32(parameters.lasting) * user.usual
+    counted += np.float32(parameters.shrink_touch) * population_shares(parameters)
     return np.asarray(counted / counted.sum(axis=1, keepdims=True), np.float32)
 
 
@@ -69,9 +78,9 @@ def population_shares(parameters: ChannelParameters) -> FloatArray:
     return np.asarray(shares / shares.sum(), np.float32)
 
 
-def priors(touched: FloatArray, parameters: ChannelParameters) -> FloatArray:
+def priors(user: Known, parameters: ChannelParameters) -> FloatArray:
     """P(answer) by user and channel before any send to her counts, [B, C]."""
-    lift = (touch_shares(touched, parameters) / population_shares(parameters)) ** np.float32(parameters.touch)
+    lift = (touch_shares(user, parameters) / population_shares(parameters)) ** np.float32(parameters.touch)
     rates_of_all = np.array(parameters.rates, np.float32)
     return np.asarray(np.clip(rates_of_all * lift, _LEAST, _MOST_PRIOR), np.float32)
 
@@ -83,7 +92,7 @@ def lifted(prior: FloatArray, lift: float) -> FloatArray:
 
 def rates(user: Known, parameters: ChannelParameters, prior: FloatArray | None = None) -> FloatArray:
     """P(answer | a send on the channel, at an average hour), [B, C]. `prior` [B, C]: None for `priors`."""
-    expected = priors(user.touched, parameters) if prior is None else prior
+    expected = priors(user, parameters) if prior is None else prior
     strength = np.float32(parameters.strength)
     rate = (user.answered + strength * expected) / (user.sent + strength)
     return np.asarray(np.clip(rate, _LEAST, 1 - _LEAST), np.float32)

@@ -65,7 +65,8 @@ class ChannelParameters(msgspec.Struct, frozen=True):
     `rates`: P(engage) by channel of somebody unknown; `strength`: pseudo-sends behind it; `mix`: weights of the channel
     bank's half-lives; `touch`: how much of her share of the signs that come without a send moves her rate (0: nothing,
     1: in proportion). `shares`: where people are met of their own accord; `shrink_touch`: pseudo-signs behind it;
-    `touch_mix`: weights of the bank's half-lives for such signs.
+    `touch_mix`: weights of the bank's half-lives for such signs; `lasting`: pseudo-signs where she was met in the long
+    run, which are never forgotten.
     """
 
     rates: tuple[float, ...] = (0.12, 0.12, 0.12)
@@ -75,6 +76,7 @@ class ChannelParameters(msgspec.Struct, frozen=True):
     shares: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3)
     shrink_touch: float = 0.5
     touch_mix: tuple[float, ...] = (0.25, 0.5, 0.25)
+    lasting: float = 0.5
 
 
 class FatigueParameters(msgspec.Struct, frozen=True):

@@ -135,18 +135,25 @@ def best_hours(curve: FloatArray, count: int = 3, apart_h: int = 2) -> IntArray:
     return found
 
 
+def mass_before(curve: FloatArray) -> FloatArray:
+    """Of each hour of curves [..., 24], the share of the curve in the hours that are likelier; ties go to early hours.
+
+    So 0 for the likeliest. The smallest set of hours that holds a mass is those with less than it before them.
+    """
+    order = np.argsort(-curve, axis=-1, kind="stable")
+    ranked = np.take_along_axis(curve, order, -1).astype(np.float64)
+    before = np.empty(curve.shape, np.float64)
+    np.put_along_axis(before, order, ranked.cumsum(-1) - ranked, -1)
+    return np.asarray(before / ranked.sum(-1, keepdims=True), np.float32)
+
+
 def hour_set(curve: FloatArray, mass: float | FloatArray) -> BoolArray:
     """The smallest set of hours that holds `mass` of each curve [..., 24]; True in the set. Ties go to early hours.
 
     `mass`: one number, or one a curve [...].
     """
-    order = np.argsort(-curve, axis=-1, kind="stable")
-    ranked = np.take_along_axis(curve, order, -1).astype(np.float64)
-    before = ranked.cumsum(-1) - ranked
-    wanted = np.asarray(mass, np.float64)[..., None] - _ROUNDING
-    chosen = np.zeros(curve.shape, np.bool_)
-    np.put_along_axis(chosen, order, before < wanted * ranked.sum(-1, keepdims=True), -1)
-    return chosen
+    wanted = np.asarray(mass, np.float32)[..., None] - np.float32(_ROUNDING)
+    return mass_before(curve) < wanted
 
 
 def likely_hours(by_type: FloatArray, certain: FloatArray, parameters: SendTimeParameters) -> BoolArray:

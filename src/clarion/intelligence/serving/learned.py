@@ -120,7 +120,7 @@ def _learn_users(
     if stranger.any():
         for values in user:
             values[stranger] = 0
-    prior = channel.priors(user.touched, fitted.channel)
+    prior = channel.priors(user, fitted.channel)
     learned.odds[rows] = channel.odds(channel.rates(user, fitted.channel, prior))
     lifted = channel.rates(user, fitted.channel, channel.lifted(prior, PREFERRED))
     learned.named[rows] = channel.odds(lifted)

@@ -93,7 +93,7 @@ def _coverage(model: TenantModel, cut: Cut, rows: npt.NDArray[np.intp]) -> float
 
 def _channels_told(model: TenantModel, cut: Cut, rows: npt.NDArray[np.intp]) -> FloatArray:
     user = channel.known(cut.records[rows], model.channel, cut.at_ms)
-    shares = channel.touch_shares(user.touched, model.channel)
+    shares = channel.touch_shares(user, model.channel)
     touched = cut.touched[rows].astype(np.float64)
     return np.asarray((np.log(shares) * touched).sum(axis=1) / touched.sum(axis=1), np.float64)
 

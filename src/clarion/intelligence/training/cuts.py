@@ -94,7 +94,7 @@ def cut(signs: Signs, at_ms: Sequence[int], horizon_ms: int, until_ms: int | Non
     Futures reach as far as the horizon, and never to `until_ms` (None: to the end of the history). Of more users than
     `MOST_USERS`, so many by chance, the same ones each time.
     """
-    users = _some(np.unique(signs.user_id))
+    users = some_users(np.unique(signs.user_id))
     signs = signs.where(np.isin(signs.user_id, users))
     ordered = signs.where(np.argsort(signs.at_ms, kind="stable"))
     records = empty_records(users.tolist())
@@ -110,8 +110,8 @@ def cut(signs: Signs, at_ms: Sequence[int], horizon_ms: int, until_ms: int | Non
     return cuts
 
 
-def _some(users: IntArray) -> IntArray:
-    """At most `MOST_USERS` of them, in their order."""
+def some_users(users: IntArray) -> IntArray:
+    """At most `MOST_USERS` of these users (rising), by chance, the same ones each time; in their order."""
     if len(users) <= MOST_USERS:
         return users
     lots = fractions(users.astype(np.uint64), _SALT)
@@ -144,13 +144,14 @@ def _cut_at(records: RecordArray, future: Signs, at_ms: int) -> Cut:
     return Cut(
         at_ms=at_ms,
         records=kept,
-        presence=_presence(row, future, len(kept)),
+        presence=count_presence(row, future, len(kept)),
         touched=touched.reshape(-1, _C).astype(np.float32),
         sends=_sends(row[soon], future.where(np.flatnonzero(soon))),
     )
 
 
-def _presence(row: IntArray, future: Signs, rows: int) -> FloatArray:
+def count_presence(row: IntArray, future: Signs, rows: int) -> FloatArray:
+    """Distinct active hours of signs whose users are in `row`, by day type and local hour: [rows, 2, 24]."""
     personal = np.isin(future.kind, (SignKind.OPENED, SignKind.CLICKED, SignKind.ACTIVE))
     hour = ((future.at_ms + future.offset_ms) // HOUR_MS)[personal]
     row = row[personal]

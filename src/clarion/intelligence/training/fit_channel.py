@@ -56,6 +56,7 @@ _MIXES: Final = tuple(
 _TOUCH_GRIDS: Final[dict[str, tuple[float, ...]]] = {
     "mix": tuple(range(len(_MIXES))),
     "shrink": (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0),
+    "lasting": (0.0, 0.25, 0.5, 1.0, 2.0, 4.0),
 }
 _SEND_GRIDS: Final[dict[str, tuple[float, ...]]] = {
     "mix": tuple(range(len(_MIXES))),
@@ -106,22 +107,28 @@ def _fit_touches(cuts: Sequence[Cut], base: ChannelParameters) -> ChannelParamet
 
     def at(point: Point) -> ChannelParameters:
         mix = _MIXES[int(point["mix"])]
-        return msgspec.structs.replace(base, touch_mix=mix, shrink_touch=point["shrink"])
+        return msgspec.structs.replace(
+            base, touch_mix=mix, shrink_touch=point["shrink"], lasting=point["lasting"]
+        )
 
     @lru_cache(maxsize=len(_MIXES))
     def known(mix: float) -> list[tuple[channel.Known, tuple[float, ...]]]:
-        return [_of_cut(cut, at({"mix": mix, "shrink": 1.0})) for cut in cuts]
+        return [_of_cut(cut, at({"mix": mix, "shrink": 1.0, "lasting": 0.0})) for cut in cuts]
 
     def score(point: Point) -> float:
         told = signs = 0.0
         for cut, (user, shares) in zip(cuts, known(point["mix"]), strict=True):
             by = msgspec.structs.replace(at(point), shares=shares)
             weight = _weights(cut.touched)
-            told += float((_told(channel.touch_shares(user.touched, by), cut.touched) * weight).sum())
+            told += float((_told(channel.touch_shares(user, by), cut.touched) * weight).sum())
             signs += float((cut.touched.sum(axis=1) * weight).sum())
         return told / signs
 
-    start = {"mix": _nearest(base.touch_mix), "shrink": base.shrink_touch}
+    start = {
+        "mix": _nearest(base.touch_mix),
+        "shrink": base.shrink_touch,
+        "lasting": base.lasting,
+    }
     best, _ = climb(score, _TOUCH_GRIDS, start, gain=SURE)
     return at(best)
 

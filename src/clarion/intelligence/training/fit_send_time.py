@@ -47,14 +47,6 @@ _SPREADS: Final = {"slow": 0.3, "shrink_user": 0.7, "smooth_h": 0.3, "shrink_day
 """How far tenants differ from the default (one sigma; of all but `slow`, of the logarithm): what a few users say of
 these numbers is weighed against it, and what a thousand say is not."""
 
-PRIOR_USERS: Final = 300.0
-"""Users by whose worth the default mass of the 70 % set counts beside the fitted one."""
-
-_TARGET: Final = 0.7
-_HALF: Final = 0.5
-_MASSES: Final = (0.4, 0.95)
-_BISECTIONS: Final = 12
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Past:
@@ -79,7 +71,6 @@ def fit_send_time(
     fitted = base
     if sum(len(past.weight) for past in pasts) >= LEAST_USERS:
         fitted = _fit_shape(pasts, base)
-        fitted = _fit_masses(pasts, fitted)
     return refresh_curves(fitted, now, now_ms)
 
 
@@ -177,38 +168,3 @@ def _mixed(past: _Past, parameters: SendTimeParameters) -> FloatArray:
 def _curves(past: _Past, parameters: SendTimeParameters) -> FloatArray:
     by_population = msgspec.structs.replace(parameters, curves=past.curves)
     return send_time.posterior(_mixed(past, parameters), by_population)
-
-
-def _fit_masses(pasts: Sequence[_Past], parameters: SendTimeParameters) -> SendTimeParameters:
-    """With the masses of predicted hours that hold 70 % of the future's, each of its hours counting the same.
-
-    Found for those of whom little and of whom much is known, apart, and laid on a line by how much that is.
-    """
-    counted = np.concatenate([_mixed(past, parameters) for past in pasts])
-    curves = np.concatenate([_curves(past, parameters) for past in pasts])
-    future = np.concatenate([past.future for past in pasts])
-    certain = send_time.certainty(counted, parameters)
-    points: list[tuple[float, float]] = []
-    for group in (certain < _HALF, certain >= _HALF):
-        if np.count_nonzero(group) >= LEAST_USERS:
-            hours = future[group].sum(axis=(1, 2))
-            points.append(
-                (float(np.average(certain[group], weights=hours)), _mass(curves[group], future[group]))
-            )
-    if not points:
-        return parameters
-    (low, unknown), (high, known) = points[0], points[-1]
-    slope = (known - unknown) / (high - low) if high > low else 0.0
-    unknown, known = np.clip((unknown - slope * low, unknown + slope * (1 - low)), *_MASSES).tolist()
-    return msgspec.structs.replace(parameters, set_mass=round(unknown, 4), set_mass_known=round(known, 4))
-
-
-def _mass(curves: FloatArray, future: FloatArray) -> float:
-    """The mass of curves whose hours hold 70 % of `future`, both [B, 2, 24]."""
-    low, high = _MASSES
-    total = float(future.sum())
-    for _ in range(_BISECTIONS):
-        mass = (low + high) / 2
-        inside = float(future[send_time.hour_set(curves, mass)].sum())
-        low, high = (low, mass) if inside > _TARGET * total else (mass, high)
-    return (low + high) / 2

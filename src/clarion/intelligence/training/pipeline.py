@@ -21,7 +21,11 @@ from clarion.intelligence.models.registered import Figure, Metrics
 from clarion.intelligence.training.compare import Compared, compare_models, judge
 from clarion.intelligence.training.cuts import Cut, cut_and_hold
 from clarion.intelligence.training.drift import Stability, compare
-from clarion.intelligence.training.fit import fit_times_and_channels, refresh_population
+from clarion.intelligence.training.fit import (
+    fit_likely_hours,
+    fit_times_and_channels,
+    refresh_population,
+)
 from clarion.intelligence.training.fit_churn import churn_cuts, fit_churn
 from clarion.intelligence.training.fit_engagement import fit_engagement
 from clarion.intelligence.training.fit_fatigue import fit_fatigue
@@ -61,12 +65,12 @@ def fit_and_judge(signs: Signs, incumbent: TenantModel, now_ms: int) -> Fitted |
         return None
     cuts, held = cut_and_hold(signs, first_ms, now_ms)
     candidate = fit_times_and_channels(cuts, incumbent, held.records, held.at_ms)
-    candidate = _fit_rest(candidate, signs, cuts, held)
+    candidate = fit_likely_hours(_fit_rest(candidate, signs, cuts, held), signs, held.at_ms)
     found = compare_models(candidate, refresh_population(incumbent, held.records, held.at_ms), held)
     memory = Memory()
     memory.take(signs)
     served = msgspec.structs.replace(
-        refresh_population(candidate, memory.records, now_ms),
+        fit_likely_hours(refresh_population(candidate, memory.records, now_ms), signs, now_ms),
         trained_ms=now_ms,
         from_ms=first_ms,
         to_ms=now_ms,

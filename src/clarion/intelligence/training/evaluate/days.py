@@ -8,14 +8,23 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from clarion.intelligence.features.history import Memory
 from clarion.intelligence.features.record import RecordArray
 from clarion.intelligence.models import TenantModel, channel, send_time
+from clarion.intelligence.training.cuts import count_presence
 from clarion.intelligence.training.evaluate.activity import Activity
-from clarion.intelligence.training.evaluate.walk import REFRESH_DAYS, Tell, remember, walk_days
+from clarion.intelligence.training.evaluate.walk import (
+    REFRESH_DAYS,
+    Tell,
+    remember,
+    tuning_before,
+    walk_days,
+)
 from clarion.intelligence.training.evaluate.windows import best_window, fixed_window
 from clarion.intelligence.training.fit import refresh_population
+from clarion.intelligence.training.fit_sets import Ranks, fit_sets, no_ranks, rank_hours, rank_weeks
 from clarion.kernel.local_time import HOUR_MS, IntArray
 
 BoolArray = npt.NDArray[np.bool_]
@@ -27,6 +36,9 @@ _HOURS: Final = 24
 _MONDAY: Final = 3
 _SATURDAY: Final = 5
 _NINE: Final = 9
+_NIGHT_ENDS: Final = 4
+_A_DAY: Final = 1 / 7
+"""In weeks."""
 
 
 class Column:
@@ -73,10 +85,43 @@ class Days:
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FirstDays:
+    """The distinct local hours [N] of each person's first day, which goes from 04:00 to 04:00 of her own clock.
+
+    `ends` [people + 1]: where the hours of each begin and end. `offset_h` [people]: whole hours that a clock was ahead.
+    """
+
+    hours: IntArray
+    ends: IntArray
+    offset_h: IntArray
+
+    def of(self, people: IntArray) -> tuple[IntArray, IntArray]:
+        """The hours of some people: for each hour the index among `people`, and the hour."""
+        counts = self.ends[people + 1] - self.ends[people]
+        row = np.repeat(np.arange(len(people)), counts)
+        first = np.repeat(self.ends[people] - (counts.cumsum() - counts), counts)
+        return row, self.hours[first + np.arange(len(row))]
+
+
+def first_days(activity: Activity) -> FirstDays:
+    """The first day of everybody."""
+    _, first = np.unique(activity.person, return_index=True)
+    day = (activity.hour - _NIGHT_ENDS) // _HOURS
+    is_first = day == day[first][activity.person]
+    person, hours = np.unique(np.stack((activity.person[is_first], activity.hour[is_first])), axis=1)
+    ends = np.searchsorted(person, np.arange(activity.people + 1))
+    return FirstDays(hours, ends, activity.offset_ms[first] // HOUR_MS)
+
+
 @dataclass(frozen=True, eq=False)
 class _Past:
-    """What the trivial baselines know: signs and the latest surface of each person, and all signs by surface."""
+    """What the trivial baselines know: signs and the latest surface of each person, and all signs by surface.
 
+    `first`: what is not known yet when it is judged.
+    """
+
+    first: FirstDays
     seen: IntArray
     latest: IntArray
     surfaces: IntArray
@@ -96,6 +141,7 @@ def judge_days(activity: Activity, model: TenantModel, from_ms: int, tell: Tell)
     """What every day from `from_ms` on says, each predicted by what came before it."""
     days, memory = Days(), remember(activity, from_ms)
     past = _Past(
+        first_days(activity),
         np.zeros(activity.people, np.int64),
         np.full(activity.people, -1, np.int64),
         np.zeros(max(len(activity.surfaces), 1), np.int64),
@@ -103,16 +149,34 @@ def judge_days(activity: Activity, model: TenantModel, from_ms: int, tell: Tell)
     )
     past.take(activity, np.arange(activity.before(from_ms)))
     end_ms = int(activity.at_ms[-1]) + 1
+    ranks = rank_weeks(activity.signs(tuning_before(activity, from_ms)), model.send_time, from_ms)
     for nth, (day_ms, today) in enumerate(walk_days(activity, memory, from_ms, end_ms)):
         if nth % REFRESH_DAYS == 0:
-            model = refresh_population(model, memory.records, day_ms)
+            model = _refreshed(model, memory, ranks, day_ms)
             tell("days", (day_ms - from_ms) / (end_ms - from_ms))
-        chosen = today[activity.judged[activity.person[today]]]
-        if len(chosen):
-            _judge_day(days, activity, chosen, (model, memory, past), day_ms)
+        judged = activity.judged[activity.person[today]]
+        if judged.any():
+            _judge_day(days, activity, today[judged], (model, memory, past), day_ms)
+        ranks = ranks.and_then(_rank_day(activity, today[~judged], (model, memory), day_ms), _A_DAY)
         past.take(activity, today)
     tell("days", 1.0)
     return days
+
+
+def _refreshed(model: TenantModel, memory: Memory, ranks: Ranks, now_ms: int) -> TenantModel:
+    """The model as the trainer keeps it: the population of now, and sets of hours that held what they had to."""
+    fresh = refresh_population(model, memory.records, now_ms)
+    return replace(fresh, send_time=fit_sets(ranks, fresh.send_time))
+
+
+def _rank_day(activity: Activity, places: IntArray, by: tuple[TenantModel, Memory], day_ms: int) -> Ranks:
+    """How the hours of a day ranked of people on whom models are tuned."""
+    if not len(places):
+        return no_ranks()
+    model, memory = by
+    people, row = np.unique(activity.person[places], return_inverse=True)
+    hours = count_presence(row, activity.signs(places), len(people))
+    return rank_hours(memory.read((people + 1).tolist(), day_ms), hours, model.send_time, day_ms)
 
 
 def _judge_day(
@@ -128,12 +192,9 @@ def _judge_day(
     hours = np.unique(np.stack((row, activity.hour[places])), axis=1)
     _judge_sets(days, people, hours, records, (model, day_ms))
     _judge_surfaces(days, activity, places, (channel_of(records, model, day_ms)[row], past))
-    strangers = past.seen[people] == 0
-    if strangers.any():
-        offset_h = np.zeros(len(people), np.int64)
-        offset_h[row] = activity.offset_ms[places] // HOUR_MS
-        met = strangers[hours[0]]
-        _judge_strangers(days, people, hours[:, met], model, (past.utc, offset_h))
+    strangers = people[past.seen[people] == 0]
+    if len(strangers):
+        _judge_strangers(days, strangers, past, model)
 
 
 def channel_of(records: RecordArray, model: TenantModel, now_ms: int) -> IntArray:
@@ -175,25 +236,18 @@ def _judge_surfaces(days: Days, activity: Activity, places: IntArray, known: tup
     days.surface_right["last used"].add(np.where(latest >= 0, latest, majority) == surface)
 
 
-def _judge_strangers(
-    days: Days,
-    people: IntArray,
-    hours: IntArray,
-    model: TenantModel,
-    of_utc: tuple[IntArray, IntArray],
-) -> None:
-    row, local = hours
-    utc, offset_h = of_utc
+def _judge_strangers(days: Days, people: IntArray, past: _Past, model: TenantModel) -> None:
+    row, local = past.first.of(people)
     day_type, hour = _day_type(local), local % _HOURS
     curves = send_time.population_curves(model.send_time)
     days.first_person.add(people[row])
     answers: Mapping[str, Column] = days.first_inside
     for length in WINDOWS_H:
         by_type = np.stack([best_window(curve, length) for curve in curves])
-        at_utc = best_window(utc, length)
+        at_utc = best_window(past.utc, length)
         answers[f"model {length}"].add(by_type[day_type, hour])
         answers[f"random {length}"].add(np.full(len(row), length / _HOURS))
-        answers[f"global UTC {length}"].add(at_utc[(hour - offset_h[row]) % _HOURS])
+        answers[f"global UTC {length}"].add(at_utc[(hour - past.first.offset_h[people][row]) % _HOURS])
         answers[f"09:00 {length}"].add(fixed_window(_NINE, length)[hour])
 
 

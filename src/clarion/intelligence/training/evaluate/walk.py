@@ -11,7 +11,7 @@ from clarion.intelligence.features.history import Memory
 from clarion.intelligence.models import DEFAULTS, TenantModel
 from clarion.intelligence.training.cuts import cut, cut_times
 from clarion.intelligence.training.evaluate.activity import Activity
-from clarion.intelligence.training.fit import fit_times_and_channels
+from clarion.intelligence.training.fit import fit_likely_hours, fit_times_and_channels
 from clarion.kernel.local_time import DAY_MS, IntArray
 
 REFRESH_DAYS: Final = 7
@@ -36,17 +36,22 @@ def remember(activity: Activity, before_ms: int) -> Memory:
     return memory
 
 
+def tuning_before(activity: Activity, before_ms: int) -> IntArray:
+    """Places of the signs before an instant of people who are not judged: models are tuned on them."""
+    return np.flatnonzero(~activity.judged[activity.person[: activity.before(before_ms)]])
+
+
 def fit_before(activity: Activity, before_ms: int) -> TenantModel:
     """The model that is fitted on who is not judged, on nothing that came after an instant."""
-    until = activity.before(before_ms)
-    tuning = np.flatnonzero(~activity.judged[activity.person[:until]])
+    tuning = tuning_before(activity, before_ms)
     if not len(tuning) or before_ms - int(activity.at_ms[tuning[0]]) < LEAST_HISTORY_MS:
         return DEFAULTS
     signs = activity.signs(tuning)
     times, horizon_ms = cut_times(int(signs.at_ms[0]), before_ms)
     memory = Memory()
     memory.take(signs)
-    return fit_times_and_channels(cut(signs, times, horizon_ms), DEFAULTS, memory.records, before_ms)
+    model = fit_times_and_channels(cut(signs, times, horizon_ms), DEFAULTS, memory.records, before_ms)
+    return fit_likely_hours(model, signs, before_ms)
 
 
 def walk_days(activity: Activity, memory: Memory, from_ms: int, to_ms: int) -> Iterator[tuple[int, IntArray]]:
