@@ -22,6 +22,7 @@ FIELDS = {
     "churn_risk",
     "segments",
     "uncertainty",
+    "weekly_budget",
 }
 
 

@@ -29,8 +29,14 @@ def had(messages: int, *, refused: bool = False) -> RecordArray:
     return fold(empty_records([1]), as_signs(rows))
 
 
+USUAL: Final = np.array(DEFAULTS.channel.rates, np.float32)
+BUDGET: Final = fatigue.budgets(USUAL[None], USUAL, FatigueParameters())
+
+
 def test_who_gets_more_is_more_tired_and_never_more_than_wholly():
-    found = [float(fatigue.tired(had(daily), FatigueParameters(), NOW)[0, EMAIL]) for daily in (0, 1, 2, 9)]
+    found = [
+        float(fatigue.tired(had(daily), BUDGET, FatigueParameters(), NOW)[0, EMAIL]) for daily in (0, 1, 2, 9)
+    ]
     assert found[0] == 0
     assert found == sorted(found)
     assert found[-1] == 1
@@ -41,7 +47,7 @@ def test_the_volume_is_that_of_a_week():
 
 
 def test_who_refused_lately_is_tired_of_that_channel_only():
-    found = fatigue.tired(had(0, refused=True), FatigueParameters(), NOW)[0]
+    found = fatigue.tired(had(0, refused=True), BUDGET, FatigueParameters(), NOW)[0]
     assert found[EMAIL] > 0.9
     assert found[1:].tolist() == [0, 0]
 
@@ -59,6 +65,31 @@ def planted(slope: float) -> Signs:
             if chance.random() < 1 / (1 + np.exp(5 - slope * volume)):
                 rows.append((user, SignKind.REFUSED, EMAIL, int(instant) + HOUR_MS, 0))
     return as_signs(rows)
+
+
+def test_a_stranger_has_the_usual_budget_and_who_answers_twice_as_often_may_run_twice_the_risk():
+    by = FatigueParameters()
+    assert BUDGET[0].tolist() == pytest.approx(by.weekly)
+    eager = fatigue.budgets(2 * USUAL[None], USUAL, by)
+    ratio = fatigue.risks(eager, by) / fatigue.risks(BUDGET, by)
+    assert ratio[0].tolist() == pytest.approx([2, 2, 2], rel=0.04)
+
+
+@pytest.mark.parametrize("rate", [1e-3, 0.999])
+def test_budgets_stay_within_reason(rate: float):
+    flat = FatigueParameters(slope=(0.0, 0.0, 0.0))
+    budget = fatigue.budgets(np.full((1, 3), rate, np.float32), USUAL, flat)[0]
+    weekly = np.array(flat.weekly)
+    assert ((budget >= weekly / 3 - 1e-3) & (budget <= 3 * weekly + 1e-3)).all()
+
+
+def test_the_same_mail_tires_who_never_answers_sooner():
+    rates = np.array([[0.3, 0.12, 0.12], [0.02, 0.12, 0.12]], np.float32)
+    budget = fatigue.budgets(rates, USUAL, FatigueParameters())
+    eager, bored = (
+        fatigue.tired(had(1), budget[row : row + 1], FatigueParameters(), NOW)[0, EMAIL] for row in (0, 1)
+    )
+    assert eager < bored
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.1])

@@ -45,7 +45,8 @@ class PredictionsView(msgspec.Struct, frozen=True):
     """What is expected of a user. `optimal_send_times`: the best first, by her own clock.
 
     `channel_preferences` add up to 1. `churn_risk`: probability that she gives no sign within the next 30 days.
-    `segments`: those that her conduct puts her in.
+    `segments`: those that her conduct puts her in. `weekly_budget`: messages of a week, by channel, after which she had
+    enough: more of them than others get who answer more.
     """
 
     user_id: str
@@ -54,6 +55,7 @@ class PredictionsView(msgspec.Struct, frozen=True):
     engagement_prediction: EngagementPrediction
     churn_risk: float
     segments: list[str]
+    weekly_budget: dict[str, float]
     uncertainty: UncertaintyView
 
 
@@ -93,6 +95,7 @@ _EXAMPLE: Final = {
     },
     "churn_risk": 0.08,
     "segments": ["active", "highly_engaged"],
+    "weekly_budget": {"email": 16.2, "push": 21.0, "sms": 5.4},
     "uncertainty": {
         "send_time": 0.12,
         "channel": 0.2,
@@ -184,6 +187,7 @@ def _view(name: str, said: UserPrediction, model: str, *, is_less: bool) -> Pred
         engagement_prediction=EngagementPrediction(said.opens["email"], said.opens["push"], said.click),
         churn_risk=said.churn_risk,
         segments=said.segments,
+        weekly_budget=said.weekly,
         uncertainty=UncertaintyView(unknown.send_time, unknown.channel, unknown.churn, model, is_less),
     )
 

@@ -81,8 +81,7 @@ def population_shares(parameters: ChannelParameters) -> FloatArray:
 def priors(user: Known, parameters: ChannelParameters) -> FloatArray:
     """P(answer) by user and channel before any send to her counts, [B, C]."""
     lift = (touch_shares(user, parameters) / population_shares(parameters)) ** np.float32(parameters.touch)
-    rates_of_all = np.array(parameters.rates, np.float32)
-    return np.asarray(np.clip(rates_of_all * lift, _LEAST, _MOST_PRIOR), np.float32)
+    return np.asarray(np.clip(np.array(parameters.rates, np.float32) * lift, _LEAST, _MOST_PRIOR), np.float32)
 
 
 def lifted(prior: FloatArray, lift: float) -> FloatArray:
@@ -96,6 +95,11 @@ def rates(user: Known, parameters: ChannelParameters, prior: FloatArray | None =
     strength = np.float32(parameters.strength)
     rate = (user.answered + strength * expected) / (user.sent + strength)
     return np.asarray(np.clip(rate, _LEAST, 1 - _LEAST), np.float32)
+
+
+def usual_rates(parameters: ChannelParameters) -> FloatArray:
+    """P(answer | a send on the channel) of somebody unknown, [C]."""
+    return np.asarray(np.clip(np.array(parameters.rates, np.float32), _LEAST, _MOST_PRIOR), np.float32)
 
 
 def odds(rate: FloatArray) -> FloatArray:

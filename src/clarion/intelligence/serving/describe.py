@@ -10,7 +10,7 @@ import numpy as np
 
 from clarion.contracts.channels import CHANNELS
 from clarion.intelligence.features import RecordArray, empty_records
-from clarion.intelligence.models import DEFAULTS, TenantModel, channel, churn, segments, send_time
+from clarion.intelligence.models import DEFAULTS, TenantModel, channel, churn, fatigue, segments, send_time
 from clarion.intelligence.serving.portraits import best_times
 from clarion.intelligence.serving.ports import FloatArray
 
@@ -31,6 +31,7 @@ class UserPrediction(msgspec.Struct, frozen=True):
     `preferences`: by channel, adding up to 1. `opens`: probability by channel that she opens a message, at an average
     hour. `click`: that she follows a link of one, on the channel on which she most probably does. `churn_risk`: that
     she gives no sign for the model's horizon (30 days by default). `segments`: those that her conduct puts her in.
+    `weekly`: messages of a week, by channel, after which she had enough.
     """
 
     times: dict[str, list[str]]
@@ -39,6 +40,7 @@ class UserPrediction(msgspec.Struct, frozen=True):
     click: float
     churn_risk: float
     segments: list[str]
+    weekly: dict[str, float]
     uncertainty: Uncertainty
 
 
@@ -58,12 +60,14 @@ def describe(records: RecordArray, model: TenantModel, now_ms: int) -> list[User
         axis=1,
     )
     chances = np.stack([clicks.max(axis=1), churn.churn_risk(records, model.churn, now_ms)], axis=1)
+    budget = fatigue.budgets(rates, channel.usual_rates(model.channel), model.fatigue)
     rows = zip(
         best_times(records, model, now_ms),
         _rounded(opens / opens.sum(axis=1, keepdims=True)),
         _rounded(opens),
         _rounded(chances),
         segments.segments_of(records, model, now_ms),
+        np.round(budget.astype(np.float64), 1).tolist(),
         _rounded(1 - certain),
         strict=True,
     )
@@ -75,9 +79,10 @@ def describe(records: RecordArray, model: TenantModel, now_ms: int) -> list[User
             click=click,
             churn_risk=risk,
             segments=names,
+            weekly=dict(zip(CHANNELS, enough, strict=True)),
             uncertainty=Uncertainty(*unknown),
         )
-        for times, preferred, opened, (click, risk), names, unknown in rows
+        for times, preferred, opened, (click, risk), names, enough, unknown in rows
     ]
 
 
@@ -108,7 +113,8 @@ def _is_sound(prediction: UserPrediction) -> bool:
     """Whether all that it says are probabilities. NaN passes no comparison."""
     said = (*prediction.preferences.values(), *prediction.opens.values(), prediction.click)
     unknown = msgspec.structs.astuple(prediction.uncertainty)
-    return all(0 <= chance <= 1 for chance in (*said, prediction.churn_risk, *unknown))
+    is_finite = all(enough > 0 for enough in prediction.weekly.values())
+    return is_finite and all(0 <= chance <= 1 for chance in (*said, prediction.churn_risk, *unknown))
 
 
 def calibrated(rates: FloatArray, by_channel: Sequence[tuple[float, float]]) -> FloatArray:

@@ -121,10 +121,12 @@ def _learn_users(
         for values in user:
             values[stranger] = 0
     prior = channel.priors(user, fitted.channel)
-    learned.odds[rows] = channel.odds(channel.rates(user, fitted.channel, prior))
+    rates = channel.rates(user, fitted.channel, prior)
+    learned.odds[rows] = channel.odds(rates)
     lifted = channel.rates(user, fitted.channel, channel.lifted(prior, PREFERRED))
     learned.named[rows] = channel.odds(lifted)
-    learned.tired[rows] = fatigue.tired(records, fitted.fatigue, now_ms)
+    budget = fatigue.budgets(rates, channel.usual_rates(fitted.channel), fitted.fatigue)
+    learned.tired[rows] = fatigue.tired(records, budget, fitted.fatigue, now_ms)
     known = (certain + channel.certainty(user, fitted.channel)) / 2
     learned.confidence[rows] = CONFIDENCE + (1 - CONFIDENCE) * known
 
