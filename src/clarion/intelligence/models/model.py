@@ -109,6 +109,31 @@ class ChurnParameters(msgspec.Struct, frozen=True):
     weights: tuple[float, ...] = ()
 
 
+class Cluster(msgspec.Struct, frozen=True):
+    """People who act alike. `name`: as profiles keep it, the same from training to training as long as the cluster is.
+
+    `meaning`: what sets them apart, in words. `centre`: of the measures, standardised. `share`: of the users.
+    """
+
+    name: str
+    meaning: str
+    centre: tuple[float, ...]
+    share: float
+
+
+class ClusterParameters(msgspec.Struct, frozen=True):
+    """Kinds of people that a tenant's users fall into, none by default.
+
+    `middle`, `scale`: of each measure of `segments.MEASURES`, by which it is standardised. `strength`:
+    how far other people of the tenant bear them out, 0 to 1 (the prediction strength).
+    """
+
+    middle: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+    clusters: tuple[Cluster, ...] = ()
+    strength: float = 0.0
+
+
 class TenantModel(msgspec.Struct, frozen=True):
     """What serves a tenant. `name`: as decisions quote it, for example `eb-7`.
 
@@ -128,6 +153,7 @@ class TenantModel(msgspec.Struct, frozen=True):
     engagement: EngagementParameters = EngagementParameters()
     churn: ChurnParameters = ChurnParameters()
     challenger: str = ""
+    clusters: ClusterParameters = ClusterParameters()
 
 
 DEFAULTS: Final = TenantModel()

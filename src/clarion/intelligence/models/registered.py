@@ -31,7 +31,7 @@ class Metrics(msgspec.Struct, frozen=True):
     """What a model was judged by. `figures` by name, each a mean over people of the newest time, which it had not seen.
 
     `coverage`: share of that time's hours inside the 70 % sets, None where there was too little. `users`, `signs`: what
-    it was fitted on.
+    it was fitted on. `clusters`: the segments that were found among them, and what sets each apart, in words.
     """
 
     figures: dict[str, Figure] = {}
@@ -39,6 +39,7 @@ class Metrics(msgspec.Struct, frozen=True):
     users: int = 0
     signs: int = 0
     seconds: float = 0.0
+    clusters: dict[str, str] = {}
 
 
 class Registered(msgspec.Struct, frozen=True):

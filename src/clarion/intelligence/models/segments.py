@@ -1,4 +1,8 @@
-"""Segments by conduct: bounds of named features, in words that people use."""
+"""Segments by conduct: by rule, bounds of named features in words that people use; and by kind, clusters of a tenant.
+
+A rule means the same at every tenant. A cluster is found in a tenant's own users (`training.fit_clusters`), of shares
+and scores that say how somebody acts and not how much: eight numbers between 0 and 1, or nearly.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,8 @@ from clarion.compliance.quiet_hours import BoolArray
 from clarion.intelligence.features import NAMES, RecordArray, compute
 from clarion.intelligence.features.decay import FloatArray
 from clarion.intelligence.features.definitions import NEVER_DAYS
-from clarion.intelligence.models.model import TenantModel
+from clarion.intelligence.models.model import ClusterParameters, TenantModel
+from clarion.kernel.local_time import IntArray
 
 _ANY: Final = float("inf")
 
@@ -65,12 +70,66 @@ SEGMENTS: Final = (
 """Append only: memberships are kept by name."""
 
 
+MEASURES: Final = (
+    ("engagement_score", "engaged", "not engaged"),
+    ("answer_rate", "answering", "not answering"),
+    ("weekend_share", "at weekends", "on working days"),
+    ("night_share", "at night", "never at night"),
+    ("hour_concentration", "at fixed hours", "at any hour"),
+    ("channel_preference_score", "on one channel", "on many channels"),
+    ("presence_trend", "coming more often", "coming less often"),
+    ("active_hours_30d", "often here", "seldom here"),
+)
+"""What clusters are made of: a feature, and what people are called of whom it is high, and low."""
+
+_PLACES: Final = [NAMES.index(name) for name, _, _ in MEASURES]
+_AMOUNT: Final = [name for name, _, _ in MEASURES].index("active_hours_30d")
+
+
+def measures(features: FloatArray) -> FloatArray:
+    """What clusters are made of, [B, MEASURES], of all features [B, 48]; amounts by their logarithm."""
+    chosen = features[:, _PLACES]
+    chosen[:, _AMOUNT] = np.log1p(chosen[:, _AMOUNT])
+    return chosen
+
+
+def standardised(measured: FloatArray, parameters: ClusterParameters) -> FloatArray:
+    """Measures as clusters compare them."""
+    middle, scale = np.array(parameters.middle, np.float32), np.array(parameters.scale, np.float32)
+    return np.asarray((measured - middle) / scale, np.float32)
+
+
+def nearest(points: FloatArray, centres: FloatArray) -> IntArray:
+    """By point [B, M], the place of the nearest of centres [K, M]."""
+    apart = ((points[:, None, :] - centres[None]) ** 2).sum(axis=2)
+    return apart.argmin(axis=1)
+
+
 def segments_of(records: RecordArray, model: TenantModel, now_ms: int) -> list[list[str]]:
-    """The names of each user's segments as of `now_ms` (UTC ms), in the order of `SEGMENTS`."""
-    del model
+    """The names of each user's segments as of `now_ms` (UTC ms): those of `SEGMENTS`, in order, then her cluster's.
+
+    Nobody of whom nothing is known is in a cluster.
+    """
     features = compute(records, now_ms)
     member: list[list[bool]] = np.stack([_holds(segment, features) for segment in SEGMENTS], axis=1).tolist()
-    return [[segment.name for segment, holds in zip(SEGMENTS, row, strict=True) if holds] for row in member]
+    by_rule = [
+        [segment.name for segment, holds in zip(SEGMENTS, row, strict=True) if holds] for row in member
+    ]
+    clusters = model.clusters.clusters
+    if not clusters:
+        return by_rule
+    centres = np.array([cluster.centre for cluster in clusters], np.float32)
+    kind: list[int] = nearest(standardised(measures(features), model.clusters), centres).tolist()
+    known: list[bool] = is_known(features).tolist()
+    return [
+        [*names, clusters[place].name] if is_one else names
+        for names, place, is_one in zip(by_rule, kind, known, strict=True)
+    ]
+
+
+def is_known(features: FloatArray) -> BoolArray:
+    """Of whom there was a sign, [B], by all features [B, 48]."""
+    return np.asarray(features[:, NAMES.index("days_since_last_engagement")] < NEVER_DAYS, np.bool_)
 
 
 def _holds(segment: Segment, features: FloatArray) -> BoolArray:

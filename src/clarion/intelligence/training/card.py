@@ -42,6 +42,11 @@ def _lines(tenant: str, model: Registered) -> Iterator[str]:
     if metrics.coverage is not None:
         yield f"| hours inside the 70 % set | {metrics.coverage:.1%} | | | |"
     yield ""
+    if metrics.clusters:
+        yield "## Kinds of people"
+        yield ""
+        yield from (f"* `{name}`: {meaning}" for name, meaning in metrics.clusters.items())
+        yield ""
     yield "## What it is not for"
     yield ""
     yield (

@@ -27,6 +27,7 @@ from clarion.intelligence.training.fit import (
     refresh_population,
 )
 from clarion.intelligence.training.fit_churn import churn_cuts, fit_churn
+from clarion.intelligence.training.fit_clusters import fit_clusters
 from clarion.intelligence.training.fit_engagement import fit_engagement
 from clarion.intelligence.training.fit_fatigue import fit_fatigue
 from clarion.kernel.local_time import DAY_MS, HOUR_MS
@@ -71,11 +72,13 @@ def fit_and_judge(signs: Signs, incumbent: TenantModel, now_ms: int) -> Fitted |
     memory.take(signs)
     served = msgspec.structs.replace(
         fit_likely_hours(refresh_population(candidate, memory.records, now_ms), signs, now_ms),
+        clusters=fit_clusters(memory.records, incumbent.clusters, now_ms),
         trained_ms=now_ms,
         from_ms=first_ms,
         to_ms=now_ms,
     )
-    metrics = Metrics(found.figures, found.coverage, users, len(signs))
+    kinds = {cluster.name: cluster.meaning for cluster in served.clusters.clusters}
+    metrics = Metrics(found.figures, found.coverage, users, len(signs), clusters=kinds)
     return Fitted(served, metrics, *_choose(found, incumbent))
 
 
