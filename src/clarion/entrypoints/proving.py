@@ -2,32 +2,100 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Final
 
+import structlog
+
+from clarion.adapters.postgres.audit import PostgresAuditLog
 from clarion.adapters.postgres.ml_proofs import PostgresProofs
-from clarion.adapters.postgres.ml_settings import PostgresMlSettings
+from clarion.adapters.postgres.ml_settings import SYSTEM, PostgresMlSettings
+from clarion.compliance.audit import Act, recorded
 from clarion.intelligence.serving.holdout import FEATURES
-from clarion.intelligence.training.proof import Proof, prove, return_to_baseline, window_of
+from clarion.intelligence.training.policies import value_policies
+from clarion.intelligence.training.proof import Outcomes, Proof, prove, return_to_baseline, window_of
+from clarion.kernel.errors import Conflict, Transient
 
 if TYPE_CHECKING:
     from clarion.bootstrap import Region
+    from clarion.tenancy.model import MlSettings
+
+ATTEMPTS: Final = 5
+"""At settings that somebody else writes meanwhile."""
+
+_log = structlog.get_logger("trainer")
 
 
 async def prove_tenant(region: Region, tenant_id: bytes, now_ms: int) -> list[Proof]:
     """Measure what features brought a tenant until an instant (UTC ms), keep it, and switch off what surely harms.
 
-    Settings are written before the proof is kept, so that dying in between leaves a feature off. Raises Transient.
+    Beside it, what other policies would bring. Settings are written before the proof is kept, so that dying in between
+    leaves a feature off. Raises Transient.
     """
     proofs = PostgresProofs(region.pools)
     window = window_of(now_ms, await proofs.since(tenant_id))
-    outcomes = await proofs.outcomes(tenant_id, *window)
-    # What the tenant chose a second ago must not be written over by what is remembered of it.
-    region.configs.forget(tenant_id)
-    settings = (await region.configs.get(tenant_id)).tenant.ml
-    found = prove(outcomes, FEATURES, settings, window)
-    wanted = return_to_baseline(settings, found)
-    if wanted != settings:
-        await PostgresMlSettings(region.pools).put(tenant_id, wanted)
-        region.configs.forget(tenant_id)
+    found = await _judge(region, tenant_id, await proofs.outcomes(tenant_id, *window), window)
     await proofs.keep(tenant_id, found)
+    decisions = await proofs.decisions(tenant_id, *window)
+    await proofs.keep_policies(tenant_id, window, await asyncio.to_thread(value_policies, decisions))
     return found
+
+
+async def _judge(
+    region: Region, tenant_id: bytes, outcomes: Outcomes, window: tuple[int, int]
+) -> list[Proof]:
+    """A proof of each feature by the settings that hold, which are changed where one harms.
+
+    What a person chooses meanwhile is never written over: it is judged by what she chose. Raises Transient.
+    """
+    store = PostgresMlSettings(region.pools)
+    for _ in range(ATTEMPTS):
+        settings, version = await store.current(tenant_id)
+        found = prove(outcomes, FEATURES, settings, window)
+        wanted = return_to_baseline(settings, found)
+        if wanted == settings:
+            return found
+        try:
+            await _return(region, tenant_id, (settings, wanted, version), found)
+        except Conflict:
+            continue
+        return found
+    raise Transient("the settings were written anew each time that they were to be changed")
+
+
+async def _return(
+    region: Region, tenant_id: bytes, change: tuple[MlSettings, MlSettings, int], found: list[Proof]
+) -> None:
+    """Write settings without what harms, as an act of the audit log. Raises Conflict where they are others by now."""
+    before, after, version = change
+    harmful = [proof for proof in found if proof.returned]
+    act = Act(
+        actor=SYSTEM,
+        operation="return_to_baseline",
+        target="ml/settings",
+        reason=", ".join(f"{proof.feature} harms" for proof in harmful),
+        facts={
+            "before": {"version": version, "enabled": _switches(before)},
+            "lift": {
+                proof.feature: [
+                    round(value, 6) for value in (proof.lift.difference, proof.lift.low, proof.lift.high)
+                ]
+                for proof in harmful
+            },
+        },
+    )
+    log = PostgresAuditLog(region.pools)
+    async with recorded(log, tenant_id, act, _tell_lost) as ending:
+        written = await PostgresMlSettings(region.pools).put(tenant_id, after, SYSTEM, version)
+        ending.facts["after"] = {"version": written, "enabled": _switches(after)}
+    region.configs.forget(tenant_id)
+    for proof in harmful:
+        region.metrics.learning.returns.labels(proof.feature).inc()
+
+
+def _switches(settings: MlSettings) -> dict[str, bool]:
+    return {"send_time": settings.enabled.send_time, "channel": settings.enabled.channel}
+
+
+def _tell_lost(error: Exception) -> None:
+    _log.error("audit_end_lost", operation="return_to_baseline", exc_info=error)

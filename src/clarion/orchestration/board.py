@@ -23,7 +23,8 @@ CLOSED: Final = -np.inf
 class Board:
     """What a batch's choice depends on. B rows, C channels, H hours (0: the anchor; see `horizon`); times in UTC ms.
 
-    `start_ms`, `late` (at or after the expiry), `day` (local, counted from the anchor's): [B, H]; `quiet` [B, C, H], or
+    `start_ms`, `late` (at or after the expiry), `day` (local, counted from the anchor's), `clock_hour` (local, 0 to
+    23): [B, H]; `quiet` [B, C, H], or
     [B, 1, H] where it is of all channels; `first_day` [B]: the anchor's, since 1970. `barred` [B, C]: code of the rule
     that forbids the channel at any hour, or 0. `used` [B, 1 + C, D]: places that are taken on each day (all channels,
     then each). `score` [B, C, H]; `worth` [B, C]: score per unit of engagement; `confidence`,
@@ -35,6 +36,7 @@ class Board:
     start_ms: IntArray
     first_day: IntArray
     day: ClockArray
+    clock_hour: ClockArray
     quiet: BoolArray
     late: BoolArray
     barred: IntArray

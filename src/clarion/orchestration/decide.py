@@ -117,12 +117,12 @@ def _weigh(columns: Columns, predictor: Predictor, now_ms: int, hours: int) -> B
     """The board of a batch over `hours` hours: the score of every cell, and what the rules say of it."""
     horizon = lay_out(columns.clocks, hours)
     row = columns.clock
-    start_ms = horizon.start_ms[row]
+    start_ms, clock_hour = horizon.start_ms[row], horizon.hour[row]
     forecast = predictor.predict(
         Question(
             user_id=columns.user_id,
             preferred=columns.preferred,
-            hour=horizon.hour[row],
+            hour=clock_hour,
             weekday=horizon.weekday[row],
             at_ms=start_ms,
             class_=columns.class_,
@@ -134,6 +134,7 @@ def _weigh(columns: Columns, predictor: Predictor, now_ms: int, hours: int) -> B
         start_ms=start_ms,
         first_day=horizon.first_day[row],
         day=horizon.day[row],
+        clock_hour=clock_hour,
         quiet=horizon.quiet[row],
         late=start_ms >= columns.expires_ms[:, None],
         barred=columns.barred.copy(),

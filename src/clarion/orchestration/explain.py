@@ -15,7 +15,7 @@ from clarion.intelligence.serving import FloatArray
 from clarion.kernel.local_time import HOUR_MS, MINUTE_MS, IntArray
 from clarion.orchestration.board import CLOSED, Board, Choice
 from clarion.orchestration.columns import CODE, Columns, Ground
-from clarion.orchestration.explore import GREEDY, POLICY, candidates_of
+from clarion.orchestration.explore import GREEDY, POLICY, candidates_of, tried_of
 from clarion.orchestration.horizon import HORIZON_HOURS
 from clarion.orchestration.lots import ChanceArray
 from clarion.orchestration.model import Alternative, ChannelChoice, Decision, Reason
@@ -55,6 +55,7 @@ def explain(board: Board, choice: Choice, now_ms: int) -> list[Decision]:
     expected = np.where(choice.taken.any(1), choice.best[rows, top] / board.worth[rows, top], 0)
     optimal_ms = np.where(choice.best[rows, top] > CLOSED, board.start_ms[rows, choice.peak], 0)
     candidates = candidates_of(choice, board.columns.preferred)
+    tried = tried_of(choice, board.columns.preferred, board.clock_hour)
     return list(
         map(
             Decision,
@@ -75,6 +76,7 @@ def explain(board: Board, choice: Choice, now_ms: int) -> list[Decision]:
             choice.explored.tolist(),
             board.columns.lots.holdout.tolist(),
             candidates,
+            tried,
         )
     )
 

@@ -25,9 +25,10 @@ import numpy as np
 from clarion.compliance.quiet_hours import BoolArray
 from clarion.contracts.channels import CHANNELS
 from clarion.intelligence.serving import FloatArray
-from clarion.kernel.local_time import IntArray
+from clarion.kernel.local_time import ClockArray, IntArray
 from clarion.orchestration.board import CLOSED, Choice
 from clarion.orchestration.lots import ChanceArray, Lots
+from clarion.orchestration.model import Tried
 
 EVEN: Final = 0.25
 """Share of what is tried that falls on all open hours alike; the rest follows the scores."""
@@ -35,11 +36,20 @@ EVEN: Final = 0.25
 FLOOR: Final = 0.02
 """Least probability of an open channel when channels are tried."""
 
+_DIGITS: Final = 5
+_HOURS_OF_DAY: Final = 24
+
 TEMPERATURE: Final = 0.05
 """Difference in score at which one channel is tried e times as often as another."""
 
 POLICY: Final = "epsilon-1"
 """Name of this way to choose, of rows that may be tried upon; to be changed with any of the numbers above."""
+
+BANDS: Final = 4
+"""Parts of the local day whose odds are kept of rows that tried something: six hours each, from midnight."""
+
+SOON: Final = 3
+"""Hours from the anchor that count as sending at once."""
 
 GREEDY: Final = "greedy-1"
 """Name of taking the best, with propensity 1."""
@@ -132,6 +142,34 @@ def candidates_of(choice: Choice, named: IntArray) -> list[tuple[str, ...]]:
     for place, nth in zip(row.tolist(), count(0, len(CHANNELS)), strict=False):
         found[place] = tuple(texts[nth : nth + len(CHANNELS)])
     return found
+
+
+def tried_of(choice: Choice, named: IntArray, clock_hour: ClockArray) -> list[Tried | None]:
+    """By row, the odds of what it tried by channel and by hours; None where the best was taken without trying.
+
+    `clock_hour` [B, H]: the local hour of each of the board's. One row in twenty has it: some 60 bytes each.
+    """
+    row = np.flatnonzero(choice.explored)
+    found: list[Tried | None] = [None] * len(choice.lead)
+    if not row.size:
+        return found
+    masked, clock = choice.masked[row], clock_hour[row]
+    channels = channel_chances(masked.max(2), choice.lead[row], named[row])
+    hours = (channels[:, :, None] * hour_chances(masked)).sum(1)
+    quarter = clock * BANDS // _HOURS_OF_DAY
+    bands = np.stack([(hours * (quarter == nth)).sum(1) for nth in range(BANDS)], axis=1)
+    taken = choice.hour[row, choice.taken[row].argmax(1)]
+    band, soon = quarter[np.arange(len(row)), taken], hours[:, :SOON].sum(1, keepdims=True)
+    kept = zip(_kept(channels), _kept(bands), _kept(soon), strict=True)
+    for nth, (by_channel, by_band, (at_once,)) in enumerate(kept):
+        was_soon = bool(taken[nth] < SOON)
+        found[int(row[nth])] = Tried(tuple(by_channel), tuple(by_band), at_once, int(band[nth]), was_soon)
+    return found
+
+
+def _kept(odds: ChanceArray) -> list[list[float]]:
+    kept: list[list[float]] = np.round(odds, _DIGITS).tolist()
+    return kept
 
 
 def _is_settled(lead: IntArray, named: IntArray) -> BoolArray:

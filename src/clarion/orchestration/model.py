@@ -71,6 +71,20 @@ Alternative: TypeAlias = tuple[int, int, float]
 """A cell that was open and not taken: channel index, start of the hour (UTC ms), score."""
 
 
+class Tried(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What a row that tried something else had a chance of, so that it can be said what other policies would bring.
+
+    Odds under trying alone, whether or not it would have been tried: `channels` by channel; `bands` by quarter of the
+    local day, from midnight; `soon`: of the first `explore.SOON` hours. What was taken: the band, and whether soon.
+    """
+
+    channels: tuple[float, ...]
+    bands: tuple[float, ...]
+    soon: float
+    band: int
+    was_soon: bool
+
+
 class Decision(msgspec.Struct, frozen=True, gc=False):
     """What was decided for one draft, and why. `choices`: best first, empty where everything is blocked.
 
@@ -81,8 +95,9 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     unmasked cells not taken, best first. `model`, `policy`: which model scored, and how it was chosen by the scores;
     `propensity`: how probable the choice was by then. `explored`: something else than the best was tried; `candidates`:
     the cells that had a chance (`explore.read_candidates`), () where nothing but the best had one. `holdout`: mask of
-    the features from which the user is held out. `ruleset`: the version of the rulebook; `jurisdictions`: whose laws
-    had a say. `ml_fallback`: the model had less to go by than it should have had.
+    the features from which the user is held out. `tried`: what might have been tried instead, of a row that tries.
+    `ruleset`: the version of the rulebook; `jurisdictions`: whose laws had a say. `ml_fallback`: the model had less to
+    go by than it should have had.
     """
 
     status: str
@@ -102,6 +117,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     explored: bool = False
     holdout: int = 0
     candidates: tuple[str, ...] = ()
+    tried: Tried | None = None
 
 
 class Submission(msgspec.Struct, frozen=True):

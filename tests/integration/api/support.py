@@ -93,7 +93,7 @@ class Api:
         tenant_id = make_ids(1, self.gateway.region.clock.now_ms())
         tenant = Tenant(tenant_id, f"t-{format_id(tenant_id)}", rate_per_s=rate_per_s, rate_burst=rate_burst)
         await self.tenants.create(TenantSeed(tenant, DEFAULT_CATEGORIES, sandbox_providers(tenant_id)))
-        await PostgresMlSettings(self.gateway.region.pools).put(tenant_id, STEADY)
+        await PostgresMlSettings(self.gateway.region.pools).put(tenant_id, STEADY, "test")
         key = await self.key(tenant_id)
         return Caller(tenant_id, key, self.client(key))
 

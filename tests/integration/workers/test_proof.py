@@ -52,7 +52,7 @@ def in_four_days(worker: Worker) -> int:
 
 
 async def test_a_lift_is_found_and_shown_to_the_tenant_alone(worker: Worker, caller: Caller, other: Caller):
-    assert (await caller.call("GET /ml/lift")).json() == {"features": []}
+    assert (await caller.call("GET /ml/lift")).json() == {"features": [], "policies": None}
     await send(worker, caller, held_out=20, treated=60)
     await prove_tenant(worker.region, caller.tenant_id, in_four_days(worker))
     channel, send_time = (await caller.call("GET /ml/lift")).json()["features"]
@@ -64,7 +64,7 @@ async def test_a_lift_is_found_and_shown_to_the_tenant_alone(worker: Worker, cal
     assert send_time["lift"]["low"] < 0.4 < send_time["lift"]["high"]
     assert (send_time["lift"]["users_held_out"], send_time["lift"]["users_treated"]) == (300, 900)
     assert channel["lift"]["verdict"] == "too little", "nobody is held out from it"
-    assert (await other.call("GET /ml/lift")).json() == {"features": []}
+    assert (await other.call("GET /ml/lift")).json() == {"features": [], "policies": None}
 
 
 async def test_nothing_planted_is_no_lift(worker: Worker, caller: Caller):

@@ -167,6 +167,12 @@ class LearningMetrics:
             ["of"],
             registry=registry,
         )
+        self.returns = Counter(
+            "clarion_ml_returns_to_baseline",
+            "Features that were switched off at a tenant because they harmed",
+            ["feature"],
+            registry=registry,
+        )
 
     def refused_artefact(self, tenant_id: bytes, name: str, reason: str) -> None:
         """Count, and tell, a model that was not taken up."""

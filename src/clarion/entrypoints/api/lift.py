@@ -10,6 +10,7 @@ from clarion.adapters.postgres.ml_proofs import PostgresProofs
 from clarion.entrypoints.api.replies import Reply, json_reply
 from clarion.entrypoints.api.routing import Call, Route, Spec, route
 from clarion.intelligence.training.lift import Lift
+from clarion.intelligence.training.policies import PolicyReport, PolicyValue
 from clarion.intelligence.training.proof import Proof
 from clarion.orchestration.rows import format_time
 
@@ -27,10 +28,25 @@ class LiftView(msgspec.Struct, frozen=True):
     returned: bool
 
 
+class PoliciesView(msgspec.Struct, frozen=True):
+    """What other policies would bring in answers per message, by messages that tried something with known odds.
+
+    Messages from `from` to `to` (ISO 8601 UTC) count: `decisions`, of which `tried` tried something.
+    """
+
+    from_: str = msgspec.field(name="from")
+    to: str
+    decisions: int
+    users: int
+    tried: int
+    policies: list[PolicyValue]
+
+
 class LiftReport(msgspec.Struct, frozen=True):
-    """The latest finding of each feature; empty until the first look at the tenant."""
+    """The latest finding of each feature, and of policies; empty, and None, until the first look at the tenant."""
 
     features: list[LiftView]
+    policies: PoliciesView | None
 
 
 _EXAMPLE: Final = {
@@ -52,6 +68,42 @@ _EXAMPLE: Final = {
     "returned": False,
 }
 
+_POLICIES: Final = {
+    "from": "2026-10-23T02:00:00.000Z",
+    "to": "2026-11-20T02:00:00.000Z",
+    "decisions": 181204,
+    "users": 40000,
+    "tried": 9031,
+    "policies": [
+        {
+            "policy": "always email",
+            "estimate": {
+                "ips": 0.1208,
+                "ips_se": 0.0049,
+                "snips": 0.1211,
+                "snips_se": 0.0048,
+                "dr": 0.1211,
+                "dr_se": 0.0048,
+                "ess": 4718.2,
+                "clipped": 0.0,
+                "rows": 9031,
+            },
+            "low": 0.1076,
+            "high": 0.1346,
+            "reach": 1.0,
+            "reason": "",
+        },
+        {
+            "policy": "always sms",
+            "estimate": None,
+            "low": None,
+            "high": None,
+            "reach": 0.0312,
+            "reason": "too little: 41 effective decisions, and 500 are needed",
+        },
+    ],
+}
+
 
 @route(
     "GET /api/v1/ml/lift",
@@ -60,7 +112,7 @@ _EXAMPLE: Final = {
         scope="ml:read",
         rate="read",
         answers={200: LiftReport},
-        examples={"answer": {"features": [_EXAMPLE]}},
+        examples={"answer": {"features": [_EXAMPLE], "policies": _POLICIES}},
     ),
 )
 async def show_lift(call: Call) -> Reply:
@@ -69,8 +121,20 @@ async def show_lift(call: Call) -> Reply:
     Measured every day on four weeks, with an interval that may be looked at every day. A feature that surely harms is
     switched off in the settings.
     """
-    found = await PostgresProofs(call.services.gateway.region.pools).latest(call.tenant_id)
-    return json_reply(LiftReport([_view(proof) for proof in found]))
+    proofs = PostgresProofs(call.services.gateway.region.pools)
+    found, policies = await proofs.latest(call.tenant_id), await proofs.policies(call.tenant_id)
+    return json_reply(LiftReport([_view(proof) for proof in found], policies and _view_policies(*policies)))
+
+
+def _view_policies(from_ms: int, to_ms: int, report: PolicyReport) -> PoliciesView:
+    return PoliciesView(
+        format_time(from_ms),
+        format_time(to_ms),
+        report.decisions,
+        report.users,
+        report.tried,
+        report.policies,
+    )
 
 
 def _view(proof: Proof) -> LiftView:

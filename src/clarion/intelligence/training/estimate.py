@@ -20,6 +20,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from clarion.kernel.local_time import IntArray
+
 FloatArray = npt.NDArray[np.float64]
 
 CLIP: Final = 20.0
@@ -35,6 +37,7 @@ class Logged:
 
     `reward` [N]; `propensity` [N]: of what was done, in (0, 1]; `target` [N]: odds that the other policy does the same;
     `expected` [N]: what a model expects of what was done, and `value` [N] of the other policy (zeros: no model).
+    `users` [N]: whose they are, where one has several: errors are then as wide as users differ (None: each is alone).
     """
 
     reward: FloatArray
@@ -42,6 +45,7 @@ class Logged:
     target: FloatArray
     expected: FloatArray
     value: FloatArray
+    users: IntArray | None = None
 
 
 class Estimate(msgspec.Struct, frozen=True):
@@ -81,11 +85,12 @@ def estimate(logged: Logged, clip: float = CLIP) -> Estimate:
     doubly = logged.value + weight * (logged.reward - logged.expected)
     return Estimate(
         ips=float(weighted.mean()),
-        ips_se=_se(weighted),
+        ips_se=_se(weighted, logged.users),
         snips=snips,
-        snips_se=float(np.sqrt(np.square(weight * (logged.reward - snips)).sum())) / total,
+        snips_se=float(np.sqrt(np.square(_by_user(weight * (logged.reward - snips), logged.users)).sum()))
+        / total,
         dr=float(doubly.mean()),
-        dr_se=_se(doubly),
+        dr_se=_se(doubly, logged.users),
         ess=total**2 / max(float(np.square(weight).sum()), np.finfo(np.float64).tiny),
         clipped=float((raw > clip).mean()),
         rows=rows,
@@ -99,8 +104,19 @@ def difference(logged: Logged, clip: float = CLIP) -> tuple[float, float]:
     """
     weight = np.minimum(logged.target / logged.propensity, clip)
     gain = logged.value + weight * (logged.reward - logged.expected) - logged.reward
-    return float(gain.mean()), _se(gain)
+    return float(gain.mean()), _se(gain, logged.users)
 
 
-def _se(values: FloatArray) -> float:
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("inf")
+def _se(values: FloatArray, users: IntArray | None) -> float:
+    """Standard error of the mean of values that hang together by user."""
+    apart = _by_user(values - values.mean(), users)
+    if len(apart) < 2:  # noqa: PLR2004  one user says nothing of how users differ
+        return float("inf")
+    return float(np.sqrt(np.square(apart).sum() * len(apart) / (len(apart) - 1))) / len(values)
+
+
+def _by_user(values: FloatArray, users: IntArray | None) -> FloatArray:
+    """The sum of each user's values."""
+    if users is None:
+        return values
+    return np.bincount(np.unique(users, return_inverse=True)[1], values)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 import numpy as np
@@ -20,22 +20,61 @@ from clarion.kernel.local_time import DAY_MS, IntArray
 from clarion.tenancy.model import FeatureSwitches, MlSettings
 
 WINDOW_MS: Final = 28 * DAY_MS
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+
+LEAST_KNOWN: Final = 0.2
+"""Share of the users of whom something is known from before, below which nothing is made of it."""
+
 ATTRIBUTION_MS: Final = 3 * DAY_MS
 """An answer later than this after the sending is none, and messages younger than this are not looked at yet."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
-    """What came of messages, by user: `sent` [N], `answered` [N] of them, and `holdout` [N], a mask of features."""
+    """What came of messages, by user: `sent` [N], `answered` [N] of them, and `holdout` [N], a mask of features.
+
+    `before` [N]: share of her messages that she answered before anybody was held out; None: there is no such time.
+    """
 
     sent: IntArray
     answered: IntArray
     holdout: IntArray
+    before: FloatArray | None = None
 
     @property
-    def rate(self) -> npt.NDArray[np.float64]:
+    def rate(self) -> FloatArray:
         """Share of her messages that each user answered."""
         return self.answered / np.maximum(self.sent, 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What came of messages, by user in the order of numbers: `users` [N], `sent` [N], `answered` [N] of them."""
+
+    users: IntArray
+    sent: IntArray
+    answered: IntArray
+
+    @property
+    def rate(self) -> FloatArray:
+        """Share of her messages that each user answered."""
+        return self.answered / np.maximum(self.sent, 1)
+
+
+def rates_before(users: IntArray, answers: IntArray) -> FloatArray | None:
+    """Shares of messages that users (sorted) answered in a time before; of whom nothing is known, the mean of the rest.
+
+    `answers` [M, 3]: user (sorted), sent, answered. None where fewer than `LEAST_KNOWN` of the users are among them:
+    what is known of so few takes off next to no noise.
+    """
+    known = np.isin(users, answers[:, 0])
+    if not users.size or known.mean() < LEAST_KNOWN:
+        return None
+    mine = answers[np.searchsorted(answers[:, 0], users[known])]
+    rates = np.zeros(len(users))
+    rates[known] = mine[:, 2] / np.maximum(mine[:, 1], 1)
+    rates[~known] = rates[known].mean()
+    return rates
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -91,7 +130,7 @@ def prove(
     found: list[Proof] = []
     for place, feature in enumerate(features):
         treated = (outcomes.holdout >> place & 1) == 0
-        lift = measure_lift(outcomes.rate, treated, z=LOOKED_AT)
+        lift = measure_lift(outcomes.rate, treated, outcomes.before, LOOKED_AT)
         harms = lift.verdict == "harm" and getattr(settings.enabled, feature)
         found.append(Proof(feature, *window, lift, harms))
     return found

@@ -1,7 +1,7 @@
 -- name: outcomes
 -- By user, how many messages that had a choice were sent to her in a span ($2 to $3), and how many of them she answered soon ($4 ms).
 -- Of users whose holdout did not change in it.
-SELECT count(*) AS sent, count(*) FILTER (WHERE m.answered) AS answered, min(m.holdout) AS holdout
+SELECT m.user_id, count(*) AS sent, count(*) FILTER (WHERE m.answered) AS answered, min(m.holdout) AS holdout
 FROM (
     SELECT n.user_id, n.notification_id,
            min((n.decision -> 'decision' ->> 'holdout')::int) AS holdout,
@@ -15,6 +15,53 @@ FROM (
 ) m
 GROUP BY m.user_id
 HAVING min(m.holdout) = max(m.holdout)
+ORDER BY m.user_id
+
+-- name: begin
+-- When the first user of a tenant was held out, as it was found the first time that somebody looked; null: none is yet.
+UPDATE ml_proof_turns SET held_out_from = coalesce(held_out_from, (
+    SELECT min(n.created_at) FROM notifications n WHERE n.tenant_id = $1 AND NOT n.is_test AND n.decision -> 'decision' ->> 'holdout' <> '0'))
+WHERE tenant_id = $1 RETURNING held_out_from
+
+-- name: answers
+-- By user, how many messages were sent to her in a span ($2 to $3) that were not decided before it, and how many she answered soon ($4 ms).
+SELECT m.user_id, count(*) AS sent, count(*) FILTER (WHERE m.answered) AS answered
+FROM (
+    SELECT n.user_id, n.notification_id,
+           bool_or(coalesce(n.engaged_at >= n.sent_at AND n.engaged_at < n.sent_at + $4::bigint * interval '1 ms', false)) AS answered
+    FROM notifications n
+    WHERE n.tenant_id = $1 AND n.sent_at >= $2 AND n.sent_at < $3 AND n.created_at >= $2 AND n.created_at < $3 AND NOT n.is_test
+          AND n.decision ->> 'category_class' <> 'transactional'
+    GROUP BY n.user_id, n.notification_id
+) m
+GROUP BY m.user_id
+ORDER BY m.user_id
+
+-- name: decisions
+-- The latest $5 messages of a span ($2 to $3) that might have tried something, of users who are not held out, and what came of each within $4 ms.
+SELECT m.user_id, m.answered, (m.made ->> 'propensity')::float8 AS propensity, (m.made ->> 'explored')::boolean AS explored,
+       coalesce((m.made -> 'scores' ->> (m.made -> 'choices' -> 0 ->> 'channel')::int)::float8, 0) AS score,
+       (m.made -> 'choices' -> 0 ->> 'channel')::int AS channel, m.made ->> 'tried' AS tried
+FROM (
+    SELECT n.user_id, min(n.sent_at) AS sent_at, (array_agg(n.decision -> 'decision' ORDER BY n.created_at, n.global_id))[1] AS made,
+           bool_or(coalesce(n.engaged_at >= n.sent_at AND n.engaged_at < n.sent_at + $4::bigint * interval '1 ms', false)) AS answered
+    FROM notifications n
+    WHERE n.tenant_id = $1 AND n.sent_at >= $2 AND n.sent_at < $3 AND NOT n.is_test
+          AND n.created_at >= $2 - interval '14 days' AND n.created_at < $3
+    GROUP BY n.user_id, n.notification_id
+) m
+WHERE m.made ->> 'policy' LIKE 'epsilon-%' AND m.made ->> 'holdout' = '0' AND jsonb_array_length(m.made -> 'choices') > 0
+      AND ((m.made ->> 'explored')::boolean = (jsonb_typeof(m.made -> 'tried') = 'array'))
+ORDER BY m.sent_at DESC LIMIT $5
+
+-- name: keep_policies
+-- What other policies would bring, over what was found last.
+INSERT INTO ml_estimates (tenant_id, from_at, to_at, report) VALUES ($1, $2, $3, $4)
+ON CONFLICT (tenant_id) DO UPDATE SET from_at = excluded.from_at, to_at = excluded.to_at, report = excluded.report
+
+-- name: policies
+-- What other policies would bring, as it was found last.
+SELECT from_at, to_at, report FROM ml_estimates WHERE tenant_id = $1
 
 -- name: latest
 -- The latest proof of each feature of a tenant.
