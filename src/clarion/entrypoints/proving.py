@@ -5,16 +5,31 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import structlog
 
 from clarion.adapters.postgres.audit import PostgresAuditLog
+from clarion.adapters.postgres.ml_experiments import PostgresExperiments
 from clarion.adapters.postgres.ml_proofs import PostgresProofs
 from clarion.adapters.postgres.ml_settings import SYSTEM, PostgresMlSettings
 from clarion.compliance.audit import Act, recorded
+from clarion.intelligence.serving.assignment import assign, shares_of
 from clarion.intelligence.serving.holdout import FEATURES
+from clarion.intelligence.training.ab import ExperimentResult, Observed, analyse
 from clarion.intelligence.training.policies import value_policies
-from clarion.intelligence.training.proof import Outcomes, Proof, prove, return_to_baseline, window_of
+from clarion.intelligence.training.proof import (
+    ATTRIBUTION_MS,
+    WAIT_MS,
+    WINDOW_MS,
+    Outcomes,
+    Proof,
+    prove,
+    rates_before,
+    return_to_baseline,
+    window_of,
+)
 from clarion.kernel.errors import Conflict, Transient
+from clarion.tenancy.model import Experiment
 
 if TYPE_CHECKING:
     from clarion.bootstrap import Region
@@ -29,7 +44,7 @@ _log = structlog.get_logger("trainer")
 async def prove_tenant(region: Region, tenant_id: bytes, now_ms: int) -> list[Proof]:
     """Measure what features brought a tenant until an instant (UTC ms), keep it, and switch off what surely harms.
 
-    Beside it, what other policies would bring. Settings are written before the proof is kept, so that dying in between
+    Beside it, what other policies would bring, and what the tenant's experiments show. Settings are written before the proof is kept, so that dying in between
     leaves a feature off. Raises Transient.
     """
     proofs = PostgresProofs(region.pools)
@@ -38,6 +53,27 @@ async def prove_tenant(region: Region, tenant_id: bytes, now_ms: int) -> list[Pr
     await proofs.keep(tenant_id, found)
     decisions = await proofs.decisions(tenant_id, *window)
     await proofs.keep_policies(tenant_id, window, await asyncio.to_thread(value_policies, decisions))
+    await measure_experiments(region, tenant_id, now_ms)
+    return found
+
+
+async def measure_experiments(region: Region, tenant_id: bytes, now_ms: int) -> list[ExperimentResult]:
+    """Measure the tenant's experiments whose result may change yet, as of an instant (UTC ms). Raises Transient."""
+    store, proofs = PostgresExperiments(region.pools), PostgresProofs(region.pools)
+    found: list[ExperimentResult] = []
+    for record in await store.unsettled(tenant_id):
+        # By when it was decided: by when it was sent, the arm that waits longer would miss the latest of its messages.
+        closed_ms = now_ms - WAIT_MS - ATTRIBUTION_MS
+        end_ms = closed_ms if record.stopped_ms is None else min(closed_ms, record.stopped_ms)
+        answers = await proofs.answers(tenant_id, record.started_ms, end_ms)
+        before = await proofs.answers(tenant_id, record.started_ms - WINDOW_MS, record.started_ms)
+        arms = record.plan.arms
+        rates = rates_before(answers.users, np.stack([before.users, before.sent, before.answered], axis=1))
+        arm = assign(Experiment(record.experiment_id, arms), answers.users)
+        names, shares = [one.name for one in arms], shares_of(arms)
+        result = analyse(Observed(arm, answers.rate, rates), names, shares, record.plan.least_effect)
+        await store.keep(tenant_id, record.experiment_id, result, now_ms)
+        found.append(result)
     return found
 
 

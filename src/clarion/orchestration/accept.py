@@ -24,7 +24,13 @@ from clarion.orchestration.decide import decide
 from clarion.orchestration.draft import Checked, cap_requests, check_request, with_caps_used
 from clarion.orchestration.errors import ChunkOvertaken, KeyInUse, KeyMismatch
 from clarion.orchestration.funds import Funds, NoFunds, Spender, limits_of
-from clarion.orchestration.learning import Learner, find_holdouts, find_lots, find_subjects
+from clarion.orchestration.learning import (
+    Learner,
+    find_holdouts,
+    find_lots,
+    find_subjects,
+    put_into_arms,
+)
 from clarion.orchestration.model import (
     AcceptGroup,
     Candidate,
@@ -300,6 +306,7 @@ async def _decide(plans: Sequence[_Plan], ports: AcceptPorts, now_ms: int) -> No
         Learner(plan.ask.tenant_id, plan.config.tenant.ml, plan.ask.is_test, checked.draft, checked.card)
         for plan, _, checked in places
     ]
+    learners = put_into_arms(learners, [plan.config.tenant.experiment for plan, _, _ in places])
     holdouts = find_holdouts(learners)
     predictor = await ports.forecasts.prepare(find_subjects(learners, holdouts))
     lots = find_lots(learners, holdouts, idents)

@@ -15,9 +15,10 @@ import numpy as np
 from clarion.audience.model import Card
 from clarion.contracts.work import URGENT_PRIORITY
 from clarion.intelligence.serving import EVERY_FEATURE, Subject, held_out, switched_off
+from clarion.intelligence.serving.assignment import assign, settings_in
 from clarion.orchestration.lots import Lots, draw_lots
 from clarion.orchestration.model import Draft
-from clarion.tenancy.model import MlSettings
+from clarion.tenancy.model import Experiment, MlSettings
 
 
 class Learner(NamedTuple):
@@ -41,6 +42,23 @@ def find_holdouts(rows: Sequence[Learner]) -> list[int]:
         user_ids = np.array([rows[place].card.user_id for place in places])
         masks[places] = held_out(tenant_id, user_ids, rows[places[0]].settings)
     return masks.tolist()
+
+
+def put_into_arms(rows: Sequence[Learner], experiments: Sequence[Experiment | None]) -> list[Learner]:
+    """The rows, each by the settings of its user's arm where its tenant runs an experiment (else None)."""
+    found = list(rows)
+    by_experiment: defaultdict[bytes, list[int]] = defaultdict(list)
+    for place, (row, experiment) in enumerate(zip(rows, experiments, strict=True)):
+        if experiment is not None and not row.is_test:
+            by_experiment[experiment.experiment_id].append(place)
+    for places in by_experiment.values():
+        experiment, settings = experiments[places[0]], rows[places[0]].settings
+        if experiment is not None:
+            arms = assign(experiment, np.array([rows[place].card.user_id for place in places]))
+            by_arm = [settings_in(arm, settings) for arm in experiment.arms]
+            for place, arm in zip(places, arms.tolist(), strict=True):
+                found[place] = rows[place]._replace(settings=by_arm[arm])
+    return found
 
 
 def find_subjects(rows: Sequence[Learner], holdouts: Sequence[int]) -> list[Subject]:

@@ -132,6 +132,28 @@ class MlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 DEFAULT_ML: Final = MlSettings()
 """Of a tenant that has chosen nothing."""
 
+LearnedFeature: TypeAlias = Literal["send_time", "channel"]
+
+
+class Arm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One way to treat users in an experiment: the settings, and what differs from them.
+
+    `share`: of the users, by weight against the other arms'. `exploration`: instead of the settings' own (None: as
+    those). `without`: features that use nothing that was learned of these users. No arm switches on what is off.
+    """
+
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+    share: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    exploration: Share | None = None
+    without: tuple[LearnedFeature, ...] = ()
+
+
+class Experiment(msgspec.Struct, frozen=True):
+    """An experiment that runs. The first arm is what the others are compared with."""
+
+    experiment_id: bytes
+    arms: tuple[Arm, ...]
+
 
 class Tenant(msgspec.Struct, frozen=True):
     """What every stage needs to know of a tenant. `timezone` serves users whose own is unknown.
@@ -156,6 +178,7 @@ class Tenant(msgspec.Struct, frozen=True):
     language: str = ""
     compliance: ComplianceSettings = DEFAULT_COMPLIANCE
     ml: MlSettings = DEFAULT_ML
+    experiment: Experiment | None = None
 
 
 def environment_of(*, is_test: bool) -> Environment:

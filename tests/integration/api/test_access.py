@@ -128,6 +128,7 @@ async def prepared(caller: Caller) -> dict[str, str]:
         "version": "1",
         "user_id": "ada",
         "name": "mine",
+        "experiment_id": "0198a4d2-7c00-7000-8000-000000000000",
         "notification_id": (await caller.notify())["notification_id"],
         "key_id": key["key_id"],
     }

@@ -64,7 +64,7 @@ class PostgresProofs:
         return rates_before(users, _integers(await connection.fetch(self._sql["answers"], *span), 3))
 
     async def answers(self, tenant_id: bytes, from_ms: int, to_ms: int) -> Answers:
-        """What came of messages that were decided and sent from one instant to another, by user. Raises Transient."""
+        """What came of messages that were decided from one instant to another, and sent, by user. Raises Transient."""
         async with self._pools.pipeline() as connection:
             rows = await connection.fetch(self._sql["answers"], tenant_id, from_ms, to_ms, ATTRIBUTION_MS)
         columns = _integers(rows, 3)

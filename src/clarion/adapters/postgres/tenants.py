@@ -14,11 +14,13 @@ from clarion.kernel.errors import NotFound, Permanent
 from clarion.tenancy.config import ProviderConfig, TemplateInfo, TenantConfig
 from clarion.tenancy.model import (
     Ambiguity,
+    Arm,
     Caps,
     Category,
     CategoryClass,
     CategoryWords,
     ComplianceSettings,
+    Experiment,
     MlSettings,
     QuietHours,
     Tenant,
@@ -88,6 +90,7 @@ _spending = msgspec.json.Decoder(Spending)
 _routing = msgspec.json.Decoder(dict[str, RoutingPolicy])
 _compliance = msgspec.json.Decoder(ComplianceSettings)
 _ml = msgspec.json.Decoder(MlSettings)
+_arms = msgspec.json.Decoder(tuple[Arm, ...])
 
 
 class PostgresTenants:
@@ -286,6 +289,9 @@ def _tenant(tenant_id: bytes, record: asyncpg.Record) -> Tenant:
         language=record["language"],
         compliance=_compliance.decode(record["compliance"]),
         ml=_ml.decode(record["ml"]),
+        experiment=None
+        if record["arms"] is None
+        else Experiment(record["experiment_id"], _arms.decode(record["arms"])),
     )
 
 

@@ -24,6 +24,7 @@ from clarion.entrypoints.api import (
     devices,
     erasures,
     events,
+    experiments,
     exports,
     journey_insight,
     journey_migrations,
@@ -128,6 +129,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *ml_settings.ROUTES,
     *models.ROUTES,
     *lift.ROUTES,
+    *experiments.ROUTES,
     *system.ROUTES,
 )
 

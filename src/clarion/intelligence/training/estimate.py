@@ -119,4 +119,5 @@ def _by_user(values: FloatArray, users: IntArray | None) -> FloatArray:
     """The sum of each user's values."""
     if users is None:
         return values
-    return np.bincount(np.unique(users, return_inverse=True)[1], values)
+    _, which = np.unique(users, return_inverse=True)
+    return np.bincount(which, values).astype(np.float64)

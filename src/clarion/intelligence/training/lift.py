@@ -59,7 +59,7 @@ def measure_lift(
 
     `before` [N]: the same of her from before she was assigned, for CUPED. What came after would take the lift off, too.
     """
-    adjusted, reduced = _adjust(outcome, before)
+    adjusted, reduced = adjust(outcome, before)
     one, other = adjusted[treated], adjusted[~treated]
     enough = min(len(one), len(other)) >= LEAST_USERS
     difference = _mean(one) - _mean(other)
@@ -84,7 +84,8 @@ def measure_lift(
     )
 
 
-def _adjust(outcome: FloatArray, before: FloatArray | None) -> tuple[FloatArray, float]:
+def adjust(outcome: FloatArray, before: FloatArray | None) -> tuple[FloatArray, float]:
+    """An outcome [N] less what `before` [N] foretold of it (CUPED), and the share of its variance that was."""
     if before is None or len(outcome) < 2 or not before.var():  # noqa: PLR2004  no variance of one
         return outcome, 0.0
     theta = float(np.cov(outcome, before)[0, 1] / before.var(ddof=1))

@@ -22,6 +22,9 @@ from clarion.tenancy.model import FeatureSwitches, MlSettings
 WINDOW_MS: Final = 28 * DAY_MS
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
+WAIT_MS: Final = 3 * DAY_MS
+"""What is decided is sent within this: the hours that a decision weighs (`orchestration.horizon`)."""
+
 LEAST_KNOWN: Final = 0.2
 """Share of the users of whom something is known from before, below which nothing is made of it."""
 

@@ -24,13 +24,13 @@ UPDATE ml_proof_turns SET held_out_from = coalesce(held_out_from, (
 WHERE tenant_id = $1 RETURNING held_out_from
 
 -- name: answers
--- By user, how many messages were sent to her in a span ($2 to $3) that were not decided before it, and how many she answered soon ($4 ms).
+-- By user, how many messages were decided in a span ($2 to $3) and sent to her by now, and how many of them she answered soon ($4 ms).
 SELECT m.user_id, count(*) AS sent, count(*) FILTER (WHERE m.answered) AS answered
 FROM (
     SELECT n.user_id, n.notification_id,
            bool_or(coalesce(n.engaged_at >= n.sent_at AND n.engaged_at < n.sent_at + $4::bigint * interval '1 ms', false)) AS answered
     FROM notifications n
-    WHERE n.tenant_id = $1 AND n.sent_at >= $2 AND n.sent_at < $3 AND n.created_at >= $2 AND n.created_at < $3 AND NOT n.is_test
+    WHERE n.tenant_id = $1 AND n.created_at >= $2 AND n.created_at < $3 AND n.sent_at IS NOT NULL AND NOT n.is_test
           AND n.decision ->> 'category_class' <> 'transactional'
     GROUP BY n.user_id, n.notification_id
 ) m

@@ -73,7 +73,7 @@ UPDATE tenant_settings s SET config_version = config_version + 1 FROM gone WHERE
 -- name: load_config
 -- All that a tenant set, in one round trip and as of one instant. Of templates the live version, without content.
 SELECT s.name, s.timezone, s.country, s.quiet_hours, s.rate_per_s, s.rate_burst, s.daily_quota, s.tracking, s.public_url, s.language, s.spending, s.routing,
-       s.compliance, s.ml, s.config_version,
+       s.compliance, s.ml, s.config_version, e.experiment_id, e.plan -> 'arms' AS arms,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(c.name, c.class, c.ttl_s, c.on_ambiguity, c.caps, c.channels, c.max_channels,
                                                     c.tracking, c.fallback, c.words)
                                   ORDER BY c.name), '[]')
@@ -84,7 +84,7 @@ SELECT s.name, s.timezone, s.country, s.quiet_hours, s.rate_per_s, s.rate_burst,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(p.name, p.kind, p.channel, p.settings, encode(p.credentials, 'base64'), p.cost,
                                                     p.weight, p.enabled, p.version, p.quota, p.regions) ORDER BY p.name), '[]')
         FROM providers p WHERE p.tenant_id = s.tenant_id) AS providers
-FROM tenant_settings s
+FROM tenant_settings s LEFT JOIN ml_experiments e ON e.tenant_id = s.tenant_id AND e.stopped_at IS NULL
 WHERE s.tenant_id = $1
 
 -- name: config_version
