@@ -20,6 +20,7 @@ from clarion.adapters.eventlog.streams import StreamsEventLog
 from clarion.adapters.globaldb.provider_health import GlobalProviderHealth
 from clarion.adapters.globaldb.store import close_global_pool, open_global_pool
 from clarion.adapters.models.asking import forecasting
+from clarion.adapters.models.opening import OpenedTrees
 from clarion.adapters.postgres.accept import PostgresAcceptStore
 from clarion.adapters.postgres.api_keys import PostgresApiKeys
 from clarion.adapters.postgres.broadcast_chunks import PostgresBroadcastChunks
@@ -315,8 +316,15 @@ def _build_region(
         blocks=ValkeyBlocks(valkey),
         features=features,
         models=models,
-        forecasts=LearnedForecasts(features, models, clock, metrics.learning.fell_back),
+        forecasts=_forecasts(metrics, features, models, clock),
     )
+
+
+def _forecasts(
+    metrics: Metrics, features: ValkeyFeatures, models: CurrentModels, clock: StoreClock
+) -> LearnedForecasts:
+    trees = OpenedTrees(metrics.learning.refused_trees)
+    return LearnedForecasts(features, models, clock, metrics.learning.fell_back, trees)
 
 
 def _accept_ports(region: Region, queue: WorkSink) -> AcceptPorts:

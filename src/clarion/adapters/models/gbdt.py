@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from clarion.intelligence.training.challenger import INPUTS
+from clarion.intelligence.models.trees import INPUTS
 from clarion.kernel.errors import Permanent
 
 FloatArray = npt.NDArray[np.float32]
@@ -18,26 +18,30 @@ BoolArray = npt.NDArray[np.bool_]
 ROUNDS: Final = 120
 SETTINGS: Final[dict[str, Any]] = {
     "objective": "binary",
-    "num_leaves": 15,
+    "num_leaves": 8,
     "learning_rate": 0.05,
-    "min_data_in_leaf": 50,
+    "min_data_in_leaf": 100,
     "feature_fraction": 0.7,
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
-    "lambda_l2": 10.0,
+    "lambda_l2": 100.0,
     "num_threads": 1,
     "deterministic": True,
     "force_row_wise": True,
     "seed": 2026,
     "verbosity": -1,
 }
-"""Small trees and much shrinkage: the formulas' word is among the inputs, and there is little to add to it."""
+"""Small trees and much shrinkage: they begin at the formulas' word, and there is little to add to it.
+
+On made-up sends (3 000, 52 columns) with nothing to find they lose 2 to 5 thousandths of log score; with 15 leaves, 50
+sends in each and a penalty of 10 it was 17. Of a planted effect of 0.5 they find two thirds; those found nothing.
+"""
 
 _NAME: Final = "inputs"
 
 
 class OnnxTrees:
-    """`intelligence.training.challenger.Trees` of an ONNX artefact. One thread: others have work to do too."""
+    """`intelligence.models.trees.Trees` of an ONNX artefact. One thread: others have work to do too."""
 
     def __init__(self, artefact: bytes) -> None:
         """Raises Permanent where the artefact is truncated, foreign, or has other inputs."""
@@ -65,11 +69,15 @@ class OnnxTrees:
 class LightGbm:
     """`intelligence.training.challenger.Grower`."""
 
-    def grow(self, inputs: FloatArray, answered: BoolArray) -> bytes:
-        """Trees of `ROUNDS` rounds as ONNX; the same rows give the same bytes. See `Grower.grow`."""
+    def grow(self, inputs: FloatArray, answered: BoolArray, expected: DoubleArray) -> bytes:
+        """Trees of `ROUNDS` rounds as ONNX; the same rows give the same bytes. See `Grower.grow`.
+
+        They begin at what was expected (`init_score`), which is not part of what is exported: they say what is added.
+        """
         gbm, tools = _load("lightgbm"), _load("onnxmltools")
         types = _load("onnxmltools.convert.common.data_types")
-        data = gbm.Dataset(inputs, label=answered.astype(np.int8), free_raw_data=True)
+        begun = np.log(expected / (1 - expected))
+        data = gbm.Dataset(inputs, label=answered.astype(np.int8), init_score=begun, free_raw_data=True)
         booster = gbm.train(SETTINGS, data, num_boost_round=ROUNDS)
         shape = [(_NAME, types.FloatTensorType([None, inputs.shape[1]]))]
         graph = tools.convert_lightgbm(booster, name=_NAME, initial_types=shape, zipmap=False)

@@ -179,6 +179,11 @@ class LearningMetrics:
         self.bad_artefacts.inc()
         _log.error("model_not_taken", tenant_id=tenant_id.hex(), model=name, reason=reason)
 
+    def refused_trees(self, reason: str) -> None:
+        """Count, and tell, trees of a model that could not be opened: the formulas alone go on."""
+        self.bad_artefacts.inc()
+        _log.error("trees_not_opened", reason=reason)
+
     def heard(self, signs: int, behind_s: float) -> None:
         """Count signs that were folded; `behind_s`: how old the latest of them was by then."""
         self.signs.inc(signs)

@@ -48,13 +48,13 @@ async def _train(options: TrainOptions) -> None:
         await refresh_models(region)
         for name, tenant_id in await _tenants(region, settings.region, options.tenant):
             typer.echo(f"{name}: reading its history", err=True)
-            outcome = await train_tenant(region, tenant_id)
+            outcome = await train_tenant(region, tenant_id, may_grow=options.challenger)
             _tell(name, outcome, as_json=options.json)
             if options.cards is not None and outcome.model is not None:
                 _write(options.cards, f"{name}-{outcome.model.name}", write_card(name, outcome.model))
             if options.challenger:
                 found, importances = await challenge_tenant(region, tenant_id)
-                typer.echo(f"{name}: trees: {found.reason}", err=options.json)
+                typer.echo(f"{name}: trees, grown now: {found.reason}", err=True)
                 if options.cards is not None and importances:
                     _write(options.cards, f"{name}-features", write_report(importances))
 

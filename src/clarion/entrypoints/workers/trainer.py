@@ -12,7 +12,7 @@ import structlog
 from clarion.adapters.postgres.ml_models import PostgresTrainings, PostgresWatches
 from clarion.adapters.postgres.ml_proofs import PostgresProofs
 from clarion.entrypoints.proving import prove_tenant
-from clarion.entrypoints.training import read_history, train_tenant
+from clarion.entrypoints.training import grows_today, read_history, train_tenant
 from clarion.entrypoints.workers.lane import run_lane
 from clarion.intelligence.training.pipeline import DRIFT_DAYS, find_drift
 from clarion.kernel.errors import ClarionError, Transient
@@ -65,7 +65,8 @@ async def _train(worker: Worker, schedule: Schedule, tenant_id: bytes) -> None:
     learning = worker.metrics.learning
     began_ms, began_s = worker.clock.now_ms(), time.monotonic()
     try:
-        outcome = await train_tenant(worker.region, tenant_id)
+        may_grow = grows_today(tenant_id, began_ms)
+        outcome = await train_tenant(worker.region, tenant_id, may_grow=may_grow)
     except Transient:
         await schedule.put_off(tenant_id, 0, "a store was away")
         raise

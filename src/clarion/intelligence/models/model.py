@@ -134,11 +134,24 @@ class ClusterParameters(msgspec.Struct, frozen=True):
     strength: float = 0.0
 
 
+class GrownTrees(msgspec.Struct, frozen=True):
+    """Trees that were surely better than the formulas alone on time they had not seen. See `models.trees`.
+
+    `artefact`: ONNX. `grown_ms`: UTC. `serves`: they proved it again on what came after they were grown; until then
+    they are in shadow, and nobody is told by them.
+    """
+
+    name: str
+    grown_ms: int
+    artefact: bytes
+    serves: bool = False
+
+
 class TenantModel(msgspec.Struct, frozen=True):
     """What serves a tenant. `name`: as decisions quote it, for example `eb-7`.
 
     `trained_ms`, `from_ms`, `to_ms`: when it was fitted, and on what time (0: never, it is the defaults). `records`:
-    layout of the feature records that it reads. `challenger`: name of the promoted re-ranker's artefact, "" for none.
+    layout of the feature records that it reads. `trees`: what adds to the formulas, or may one day; None: nothing.
     """
 
     layout: int = ARTEFACT
@@ -152,7 +165,7 @@ class TenantModel(msgspec.Struct, frozen=True):
     fatigue: FatigueParameters = FatigueParameters()
     engagement: EngagementParameters = EngagementParameters()
     churn: ChurnParameters = ChurnParameters()
-    challenger: str = ""
+    trees: GrownTrees | None = None
     clusters: ClusterParameters = ClusterParameters()
 
 

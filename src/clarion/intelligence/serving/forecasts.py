@@ -14,11 +14,13 @@ import numpy as np
 
 from clarion.compliance.quiet_hours import BoolArray
 from clarion.intelligence.features import FeatureStore, RecordArray, empty_records
+from clarion.intelligence.models.trees import TreesSource
 from clarion.intelligence.serving.holdout import EVERY_FEATURE
 from clarion.intelligence.serving.patience import Breaker, wait_within
 from clarion.intelligence.serving.ports import Forecast, ModelSource, Predictor, Question, Subject
 from clarion.intelligence.serving.predict import LearnedPredictor
 from clarion.intelligence.serving.prior import NeutralPrior
+from clarion.intelligence.serving.rerank import Reranker
 from clarion.kernel.clock import Clock
 from clarion.kernel.local_time import IntArray
 
@@ -42,9 +44,16 @@ class LearnedForecasts:
     """`Forecasts` by what was learned. `tell`: called with each fall-back."""
 
     def __init__(
-        self, store: FeatureStore, models: ModelSource, clock: Clock, tell: Callable[[Why], None]
+        self,
+        store: FeatureStore,
+        models: ModelSource,
+        clock: Clock,
+        tell: Callable[[Why], None],
+        trees: TreesSource | None = None,
     ) -> None:
+        """`trees`: opens those that tenants' models have; None: none serve."""
         self._store = store
+        self._reranker = None if trees is None else Reranker(trees, clock, tell)
         self._models = models
         self._clock = clock
         self._tell = tell
@@ -65,7 +74,10 @@ class LearnedForecasts:
             models = [self._models.current(subject.tenant_id) for subject in known]
             with np.errstate(all="ignore"):  # what comes of odd numbers is seen in the forecast
                 predictor = LearnedPredictor(known, records, models, now_ms, missed)
-            return Careful(self._flagged(predictor, known, now_ms), self._tell)
+            best: Predictor = self._flagged(predictor, known, now_ms)
+            if self._reranker is not None:
+                best = await self._reranker.rerank(best, (known, records), models, now_ms)
+            return Careful(best, self._tell)
         except Exception:  # noqa: BLE001  whatever is wrong with a model, the message goes out
             self._tell("nonsense")
             return FlaggedPrior()

@@ -7,19 +7,20 @@ others; so what it finds is confirmed by growing anew without the column. Both l
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from clarion.intelligence.training.challenger import INPUTS, BoolArray, DoubleArray, FloatArray, Grower, Trees
+from clarion.intelligence.models.trees import INPUTS, Trees
+from clarion.intelligence.training.challenger import FloatArray, Grower, Table, with_trees
 
 SHUFFLES: Final = 3
 CONFIRMED: Final = 8
 """The most important columns that are confirmed by leaving each out: each costs a growing."""
 
 SEED: Final = 2026
-_LEAST: Final = 1e-4
 
 
 class Importance(msgspec.Struct, frozen=True):
@@ -30,15 +31,10 @@ class Importance(msgspec.Struct, frozen=True):
     dropped: float | None = None
 
 
-def discover(
-    grower: Grower,
-    seen: tuple[FloatArray, BoolArray],
-    later: tuple[FloatArray, BoolArray],
-    most: int = CONFIRMED,
-) -> list[Importance]:
-    """Every column by its importance on `later` rows, of trees grown on `seen` ones; the greatest first."""
-    trees = grower.open(grower.grow(*seen))
-    base = _score(trees, *later)
+def discover(grower: Grower, seen: Table, later: Table, most: int = CONFIRMED) -> list[Importance]:
+    """Every column by its importance on `later` sends, of trees grown on `seen` ones; the greatest first."""
+    trees = _grown(grower, seen)
+    base = _score(trees, later)
     chance = np.random.default_rng(SEED)
     losses = [base - _shuffled(trees, later, column, chance) for column in range(len(INPUTS))]
     order = sorted(range(len(INPUTS)), key=lambda column: -losses[column])
@@ -46,8 +42,8 @@ def discover(
     for place, column in enumerate(order):
         dropped = None
         if place < most:
-            without = grower.open(grower.grow(_blank(seen[0], column), seen[1]))
-            dropped = base - _score(without, _blank(later[0], column), later[1])
+            without = _grown(grower, replace(seen, inputs=_blank(seen.inputs, column)))
+            dropped = base - _score(without, replace(later, inputs=_blank(later.inputs, column)))
         found.append(Importance(INPUTS[column], losses[column], dropped))
     return found
 
@@ -65,20 +61,21 @@ def _lines(found: Sequence[Importance]) -> Iterator[str]:
         yield f"| `{one.name}` | {one.shuffled:+.5f} | {dropped} |"
 
 
-def _score(trees: Trees, inputs: FloatArray, answered: BoolArray) -> float:
-    chance: DoubleArray = np.clip(trees.expect(inputs), _LEAST, 1 - _LEAST)
-    return float(np.log(np.where(answered, chance, 1 - chance)).mean())
+def _grown(grower: Grower, seen: Table) -> Trees:
+    return grower.open(grower.grow(seen.inputs, seen.answered, seen.expected))
 
 
-def _shuffled(
-    trees: Trees, later: tuple[FloatArray, BoolArray], column: int, chance: np.random.Generator
-) -> float:
-    inputs, answered = later
+def _score(trees: Trees, later: Table) -> float:
+    chance = with_trees(later, trees)
+    return float(np.log(np.where(later.answered, chance, 1 - chance)).mean())
+
+
+def _shuffled(trees: Trees, later: Table, column: int, chance: np.random.Generator) -> float:
     scores: list[float] = []
     for _ in range(SHUFFLES):
-        mixed = inputs.copy()
+        mixed = later.inputs.copy()
         mixed[:, column] = chance.permutation(mixed[:, column])
-        scores.append(_score(trees, mixed, answered))
+        scores.append(_score(trees, replace(later, inputs=mixed)))
     return float(np.mean(scores))
 
 

@@ -1,0 +1,48 @@
+"""Trees that serve, opened beside the decisions that ask for them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from typing import Final
+
+from clarion.adapters.models.gbdt import OnnxTrees
+from clarion.kernel.errors import Permanent
+
+KEPT: Final = 256
+"""Trees that are held open, of the tenants that were asked about last: some 300 kB each."""
+
+
+class OpenedTrees:
+    """`intelligence.models.trees.TreesSource`: opened in a thread, once, and kept. Not for several threads."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        """`tell`: called with why, once for each artefact that cannot be opened."""
+        self._tell = tell
+        self._opened: OrderedDict[bytes, OnnxTrees | None] = OrderedDict()
+        self._opening: set[bytes] = set()
+        self._thread = ThreadPoolExecutor(1, "open-trees")
+
+    def opened(self, grown: bytes) -> OnnxTrees | None:
+        """The trees of an artefact; see `TreesSource.opened`. The first call begins to open them."""
+        # An artefact is its own key: a bytes object is hashed once, and models keep theirs.
+        if grown in self._opened:
+            self._opened.move_to_end(grown)
+            return self._opened[grown]
+        if grown not in self._opening:
+            self._opening.add(grown)
+            self._thread.submit(self._open, grown)
+        return None
+
+    def _open(self, grown: bytes) -> None:
+        trees: OnnxTrees | None = None
+        try:
+            trees = OnnxTrees(grown)
+        except Permanent as error:
+            self._tell(f"{error.detail} (sha256 {sha256(grown).hexdigest()[:12]})")
+        self._opened[grown] = trees
+        if len(self._opened) > KEPT:
+            self._opened.popitem(last=False)
+        self._opening.discard(grown)
