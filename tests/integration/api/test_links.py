@@ -121,6 +121,11 @@ async def test_an_open_by_a_machine_proves_the_delivery_only(
     answer = await reader.get(reader.link(LinkKind.OPEN), headers)
     assert (answer.status, answer.headers["content-type"], answer.body[:6]) == (200, "image/gif", b"GIF89a")
     await folded(reader, status=status)
+    async with reader.api.gateway.region.pools.pipeline() as connection:
+        answered = await connection.fetchval(
+            "SELECT engaged_at IS NOT NULL FROM notifications WHERE tenant_id = $1", reader.caller.tenant_id
+        )
+    assert answered is (status == "engaged"), "by this alone lift and experiments say who answered"
 
 
 async def test_a_probe_is_answered_like_a_visit_and_counted_as_a_machines(reader: Reader):

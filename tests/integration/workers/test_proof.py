@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+import msgspec
 import pytest
 
 from clarion.adapters.postgres.ml_proofs import PostgresProofs
+from clarion.adapters.postgres.ml_settings import PostgresMlSettings
 from clarion.bootstrap import Worker
 from clarion.entrypoints.proving import prove_tenant
 from clarion.entrypoints.workers.trainer import prove_due
 from clarion.kernel.local_time import DAY_MS
+from clarion.testing.waiting import eventually
 from tests.integration.api.support import Caller
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -106,3 +109,96 @@ async def test_one_process_looks_once_a_day(worker: Worker, caller: Caller):
     assert await proofs.take(caller.tenant_id, DAY_MS) is True
     assert await proofs.take(caller.tenant_id, DAY_MS) is False
     assert await prove_due(worker, asyncio.Event()) > 0
+
+
+def returns(worker: Worker) -> float:
+    """How often send times were switched off in this process, as it is scraped."""
+    samples = [sample for metric in worker.metrics.learning.returns.collect() for sample in metric.samples]
+    return sum(
+        sample.value
+        for sample in samples
+        if sample.labels == {"feature": "send_time"} and "total" in sample.name
+    )
+
+
+async def test_a_return_is_written_down_and_the_settings_from_before_can_be_put_back(
+    worker: Worker, caller: Caller
+):
+    await send(worker, caller, held_out=60, treated=20)
+    before = await caller.call("GET /ml/settings")
+    counted = returns(worker)
+    await prove_tenant(worker.region, caller.tenant_id, in_four_days(worker))
+    assert returns(worker) == counted + 1
+    (act,) = (await caller.call("GET /compliance/audit?operation=return_to_baseline")).json()["acts"]
+    assert (act["actor"], act["target"], act["outcome"]) == ("system", "ml/settings", "done")
+    latest = (await caller.call("GET /ml/settings/history")).json()["settings"][0]
+    assert latest["settings"] == before.json()
+    assert (f'"{latest["version"]}"', latest["replaced_by"]) == (before.headers["etag"], "system")
+    assert (await caller.call("PUT /ml/settings", latest["settings"])).json() == before.json()
+
+
+async def test_what_a_person_writes_meanwhile_is_never_lost(worker: Worker, caller: Caller):
+    await send(worker, caller, held_out=60, treated=20)
+    store = PostgresMlSettings(worker.region.pools)
+    settings, _ = await store.current(caller.tenant_id)
+    hers = msgspec.structs.replace(settings, exploration=0.31)
+    async with worker.region.pools.pipeline() as connection, connection.transaction():
+        # She is writing: the lane has read what was before, and waits for her to have done.
+        await connection.execute(
+            "UPDATE tenant_settings SET ml = $2, ml_version = ml_version + 1 WHERE tenant_id = $1",
+            caller.tenant_id,
+            msgspec.json.encode(hers),
+        )
+        lane = asyncio.create_task(prove_tenant(worker.region, caller.tenant_id, in_four_days(worker)))
+        await _waits_for_a_lock(worker)
+    assert [proof.feature for proof in await lane if proof.returned] == ["send_time"]
+    written = (await caller.call("GET /ml/settings")).json()
+    assert (written["exploration"], written["enabled"]["send_time"]) == (0.31, False)
+
+
+async def _waits_for_a_lock(worker: Worker) -> None:
+    waiting = """SELECT count(*) FROM pg_stat_activity
+                 WHERE wait_event_type = 'Lock' AND query LIKE '%ml_settings_history%' AND pid <> pg_backend_pid()"""
+    async with worker.region.pools.pipeline() as connection:
+        await eventually(lambda: connection.fetchval(waiting), within_s=10, every_s=0.01)
+
+
+async def test_who_has_not_seen_the_latest_settings_does_not_write_over_them(caller: Caller):
+    seen = (await caller.call("GET /ml/settings")).headers["etag"]
+    put, body = "PUT /api/v1/ml/settings", {"exploration": 0.1}
+    first = await caller.client.request(put, body, headers={"if-match": seen})
+    assert first.status == 200
+    assert first.headers["etag"] != seen
+    assert (await caller.client.request(put, {}, headers={"if-match": seen})).status == 409
+    assert (await caller.client.request(put, {}, headers={"if-match": '"x"'})).status == 400
+    assert (await caller.call("GET /ml/settings")).json()["exploration"] == 0.1
+    assert (await caller.client.request(put, {}, headers={"if-match": "*"})).status == 200
+
+
+_BEFORE: Final = """
+UPDATE notifications n SET decision = jsonb_set(n.decision, '{decision,holdout}', '0'),
+    engaged_at = CASE WHEN n.user_id % 100 < 30 THEN n.sent_at + interval '1 minute' END
+WHERE n.tenant_id = $1
+"""
+
+
+async def test_what_was_known_before_anybody_was_held_out_takes_off_noise(worker: Worker, caller: Caller):
+    await send(worker, caller, held_out=0, treated=0)
+    async with worker.region.pools.pipeline() as connection:
+        await connection.execute(_BEFORE, caller.tenant_id)
+    await send(worker, caller, held_out=20, treated=40)
+    assert await PostgresProofs(worker.region.pools).take(caller.tenant_id, DAY_MS)
+    await prove_tenant(worker.region, caller.tenant_id, in_four_days(worker))
+    channel, send_time = (await caller.call("GET /ml/lift")).json()["features"]
+    assert (send_time["lift"]["users_held_out"], send_time["lift"]["users_treated"]) == (300, 900)
+    assert send_time["lift"]["low"] < 0.2 < send_time["lift"]["high"]
+    assert send_time["lift"]["reduced"] > 0.3
+    assert channel["lift"]["reduced"] == send_time["lift"]["reduced"]
+
+
+async def test_without_a_time_before_nothing_is_taken_off(worker: Worker, caller: Caller):
+    await send(worker, caller, held_out=20, treated=40)
+    await PostgresProofs(worker.region.pools).take(caller.tenant_id, DAY_MS)
+    await prove_tenant(worker.region, caller.tenant_id, in_four_days(worker))
+    shown = (await caller.call("GET /ml/lift")).json()["features"]
+    assert [feature["lift"]["reduced"] for feature in shown] == [0.0, 0.0]

@@ -82,7 +82,9 @@ class PostgresProofs:
     async def since(self, tenant_id: bytes) -> int:
         """UTC ms; see `Proofs.since`."""
         async with self._pools.pipeline() as connection:
-            return int(await connection.fetchval(self._sql["since"], tenant_id) or 0)
+            begun_ms = await connection.fetchval(self._sql["begin"], tenant_id)
+            returned_ms = await connection.fetchval(self._sql["since"], tenant_id)
+        return max(begun_ms or 0, returned_ms or 0)
 
     async def keep(self, tenant_id: bytes, proofs: list[Proof]) -> None:
         """In one statement; see `Proofs.keep`."""

@@ -105,7 +105,10 @@ class Proofs(Protocol):
         ...
 
     async def since(self, tenant_id: bytes) -> int:
-        """When a feature of the tenant was last returned to its baseline (UTC ms; 0: never). Raises Transient."""
+        """When a feature of the tenant was last returned to its baseline, or the first user was held out.
+
+        UTC ms, the later of both; 0: neither was. Raises Transient.
+        """
         ...
 
     async def keep(self, tenant_id: bytes, proofs: list[Proof]) -> None:
@@ -118,7 +121,7 @@ class Proofs(Protocol):
 
 
 def window_of(now_ms: int, since_ms: int) -> tuple[int, int]:
-    """From when to when (UTC ms) messages are looked at: nothing from before the last return is held against it."""
+    """From when to when (UTC ms) messages are looked at: nothing from before `since_ms` is held against it."""
     to_ms = now_ms - ATTRIBUTION_MS
     return min(max(to_ms - WINDOW_MS, since_ms), to_ms), to_ms
 
