@@ -12,7 +12,7 @@ import numpy as np
 
 from clarion.adapters.models.gbdt import LightGbm
 from clarion.adapters.models.growing import SeparateGrower
-from clarion.adapters.postgres.ml_models import PostgresModels
+from clarion.adapters.postgres.ml_models import KEPT, PostgresModels
 from clarion.entrypoints.featuring import history_of
 from clarion.intelligence.features.signs import Signs, joined
 from clarion.intelligence.models import TenantModel
@@ -62,7 +62,10 @@ async def train_tenant(region: Region, tenant_id: bytes, *, may_grow: bool = Fal
     now_ms = region.clock.now_ms()
     signs, share = await read_history(region, tenant_id, now_ms)
     incumbent = region.models.current(tenant_id)
-    fitted = await asyncio.to_thread(fit_and_judge, signs, incumbent, now_ms)
+    chosen = any(
+        model.held for model in await registry.models(tenant_id, KEPT) if model.name == incumbent.name
+    )
+    fitted = await asyncio.to_thread(fit_and_judge, signs, incumbent, now_ms, chosen=chosen)
     seconds = time.monotonic() - began
     if fitted is None:
         return Outcome(None, "too little history to fit anything: the defaults serve", len(signs), seconds)

@@ -85,6 +85,19 @@ async def test_an_older_version_can_serve_again(worker: Worker, night_owls: Call
     assert (await other.call("GET /ml/models")).json() == {"models": [], "serving": ""}
 
 
+async def test_what_a_person_chose_stays_until_something_is_surely_better(worker: Worker, night_owls: Caller):
+    for _ in range(2):
+        await train_tenant(worker.region, night_owls.tenant_id)
+    chosen = await night_owls.call("POST /ml/models/eb-1/promote", {"reason": "weekends"})
+    assert chosen.status == 200, chosen.body
+    await refresh_models(worker.region)
+    nightly = await train_tenant(worker.region, night_owls.tenant_id)
+    assert nightly.model is not None
+    assert nightly.model.status == "refused"
+    assert "not surely better than eb-1, which somebody chose" in nightly.reason
+    assert (await night_owls.call("GET /ml/models")).json()["serving"] == "eb-1"
+
+
 async def test_who_asks_is_served_by_the_role_and_by_one_process(worker: Worker, night_owls: Caller):
     schedule, tenant_id = PostgresTrainings(worker.region.pools), night_owls.tenant_id
     asked = await night_owls.call("POST /ml/train")
@@ -164,9 +177,8 @@ async def test_what_serves_is_read_once_and_though_it_was_seen_after_a_later_one
     for one in (caller, other):
         await registry.add(one.tenant_id, model, DEFAULTS.name, Metrics())
     async with worker.region.pools.pipeline() as connection, connection.transaction():
-        await connection.fetchval(
-            make_live, caller.tenant_id, "eb-1", "begins to serve first, and is seen last"
-        )
+        first = (caller.tenant_id, "eb-1", "begins to serve first, and is seen last", False)
+        await connection.fetchval(make_live, *first)
         await registry.promote(other.tenant_id, "eb-1", "seen first")
         await refresh_models(worker.region)
         assert worker.region.models.current(other.tenant_id).name == "eb-1"

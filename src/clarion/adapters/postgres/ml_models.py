@@ -91,12 +91,12 @@ class PostgresModels:
             model.trained_ms,
         )
 
-    async def promote(self, tenant_id: bytes, name: str, reason: str) -> None:
+    async def promote(self, tenant_id: bytes, name: str, reason: str, *, held: bool = False) -> None:
         """Let it serve; see `Registry.promote`."""
         async with self._pools.pipeline() as connection, connection.transaction():
             await connection.execute(self._sql["hold_models"], tenant_id)
             await connection.execute(self._sql["retire_live"], tenant_id)
-            if await connection.fetchval(self._sql["make_live"], tenant_id, name, reason) is None:
+            if await connection.fetchval(self._sql["make_live"], tenant_id, name, reason, held) is None:
                 raise NotFound(f"there is no model {name}")
 
     async def refuse(self, tenant_id: bytes, name: str, reason: str) -> None:
@@ -229,4 +229,5 @@ def _registered(row: asyncpg.Record) -> Registered:
         checksum=row["checksum"],
         created_ms=row["created_at"],
         live_ms=row["live_at"] or 0,
+        held=row["held"],
     )

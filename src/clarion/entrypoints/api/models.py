@@ -151,12 +151,13 @@ async def show_model(call: Call) -> Reply:
 async def promote_model(call: Call) -> Reply:
     """Have a version serve, whatever it is: back to an older one, or a refused one after all. Takes seconds to be so.
 
-    The next training compares with it. To use no model at all, switch the features off in the settings.
+    It stays until a training finds one that is surely better, or for the week after which no model is used that was not
+    fitted anew. To use no model at all, switch the features off in the settings.
     """
     await _find(call)
     given = await call.read(_PROMOTION)
     registry = PostgresModels(call.services.gateway.region.pools)
-    await registry.promote(call.tenant_id, call.param("name"), given.reason or "promoted by hand")
+    await registry.promote(call.tenant_id, call.param("name"), given.reason or "promoted by hand", held=True)
     return json_reply(_view(await _find(call)))
 
 

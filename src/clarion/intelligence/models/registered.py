@@ -43,7 +43,10 @@ class Metrics(msgspec.Struct, frozen=True):
 
 
 class Registered(msgspec.Struct, frozen=True):
-    """A version of a tenant's model. Times are UTC ms (`live_ms` 0: it never served); `checksum` is SHA-256."""
+    """A version of a tenant's model. Times are UTC ms (`live_ms` 0: it never served); `checksum` is SHA-256.
+
+    `held`: when it last began to serve, a person had chosen it.
+    """
 
     name: str
     number: int
@@ -56,6 +59,7 @@ class Registered(msgspec.Struct, frozen=True):
     checksum: bytes
     created_ms: int
     live_ms: int = 0
+    held: bool = False
 
 
 def checksum_of(artefact: bytes) -> bytes:

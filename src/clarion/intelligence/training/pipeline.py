@@ -55,9 +55,12 @@ class Fitted(NamedTuple):
     reason: str
 
 
-def fit_and_judge(signs: Signs, incumbent: TenantModel, now_ms: int) -> Fitted | None:
+def fit_and_judge(
+    signs: Signs, incumbent: TenantModel, now_ms: int, *, chosen: bool = False
+) -> Fitted | None:
     """A candidate of a tenant's history (in the order of time), judged; None where there is too little to fit.
 
+    `chosen`: a person chose the incumbent, and the candidate has to be surely better to take its place.
     Pure; it takes seconds, so run it beside the event loop. Nothing of the time on which it is judged was fitted on.
     """
     users = len(np.unique(signs.user_id))
@@ -79,7 +82,7 @@ def fit_and_judge(signs: Signs, incumbent: TenantModel, now_ms: int) -> Fitted |
     )
     kinds = {cluster.name: cluster.meaning for cluster in served.clusters.clusters}
     metrics = Metrics(found.figures, found.coverage, users, len(signs), clusters=kinds)
-    return Fitted(served, metrics, *_choose(found, incumbent))
+    return Fitted(served, metrics, *_choose(found, incumbent, chosen=chosen))
 
 
 def _fit_rest(model: TenantModel, signs: Signs, cuts: Sequence[Cut], held: Cut) -> TenantModel:
@@ -94,8 +97,11 @@ def _fit_rest(model: TenantModel, signs: Signs, cuts: Sequence[Cut], held: Cut) 
     )
 
 
-def _choose(found: Compared, incumbent: TenantModel) -> tuple[Choice, str]:
-    match judge(found.figures):
+def _choose(found: Compared, incumbent: TenantModel, *, chosen: bool) -> tuple[Choice, str]:
+    verdict = judge(found.figures)
+    if chosen and verdict in {"no worse", "too little"}:
+        return "refuse", f"not surely better than {incumbent.name}, which somebody chose"
+    match verdict:
         case "worse":
             worst = min(found.figures.items(), key=lambda named: named[1].high)
             return "refuse", f"worse than {incumbent.name}: {_told(*worst)}"

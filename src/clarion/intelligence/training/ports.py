@@ -35,8 +35,11 @@ class Registry(Protocol):
         """Keep a fitted model as a shadow, under the next free name (`eb-7`). Raises Transient."""
         ...
 
-    async def promote(self, tenant_id: bytes, name: str, reason: str) -> None:
-        """Let a version serve, whatever its status, and retire the one before it. Raises NotFound, Transient."""
+    async def promote(self, tenant_id: bytes, name: str, reason: str, *, held: bool = False) -> None:
+        """Let a version serve, whatever its status, and retire the one before it. Raises NotFound, Transient.
+
+        `held`: a person chose it, and training does not take it back unless another one is surely better.
+        """
         ...
 
     async def refuse(self, tenant_id: bytes, name: str, reason: str) -> None:

@@ -1,11 +1,11 @@
 -- name: list_models
 -- A tenant's models, the latest first.
-SELECT name, number, status, parent, reason, from_at, to_at, metrics, checksum, created_at, live_at
+SELECT name, number, status, parent, reason, from_at, to_at, metrics, checksum, created_at, live_at, held
 FROM ml_models WHERE tenant_id = $1 ORDER BY number DESC LIMIT $2
 
 -- name: find_model
 -- One of them, with its artefact.
-SELECT name, number, status, parent, reason, from_at, to_at, metrics, checksum, created_at, live_at, artefact
+SELECT name, number, status, parent, reason, from_at, to_at, metrics, checksum, created_at, live_at, held, artefact
 FROM ml_models WHERE tenant_id = $1 AND name = $2
 
 -- name: find_live
@@ -35,7 +35,7 @@ UPDATE ml_models SET status = 'retired' WHERE tenant_id = $1 AND status = 'live'
 
 -- name: make_live
 -- What serves from now on; nothing where there is no such model.
-UPDATE ml_models SET status = 'live', reason = $3, live_at = clock_timestamp() WHERE tenant_id = $1 AND name = $2 RETURNING name
+UPDATE ml_models SET status = 'live', reason = $3, live_at = clock_timestamp(), held = $4 WHERE tenant_id = $1 AND name = $2 RETURNING name
 
 -- name: settle_model
 -- What became of one that does not serve.
