@@ -47,6 +47,7 @@ NAMES: Final = (
     "inference",
     "send_time",
     "channels",
+    "trees",
     "lift",
 )
 MODULES: Final = {"import": "import_users"}
