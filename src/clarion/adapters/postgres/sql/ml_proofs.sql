@@ -38,21 +38,27 @@ GROUP BY m.user_id
 ORDER BY m.user_id
 
 -- name: decisions
--- The latest $5 messages of a span ($2 to $3) that might have tried something, of users who are not held out, and what came of each within $4 ms.
-SELECT m.user_id, m.answered, (m.made ->> 'propensity')::float8 AS propensity, (m.made ->> 'explored')::boolean AS explored,
+-- The latest $5 messages of a span ($2 to $3) that might have tried something, of users who are not held out, and whether each was answered
+-- within $4 ms, by itself or by what was sent after it in its place. What was decided before odds were kept has no `tried`, not even null.
+SELECT m.user_id, (m.made ->> 'propensity')::float8 AS propensity, (m.made ->> 'explored')::boolean AS explored,
        coalesce((m.made -> 'scores' ->> (m.made -> 'choices' -> 0 ->> 'channel')::int)::float8, 0) AS score,
-       (m.made -> 'choices' -> 0 ->> 'channel')::int AS channel, m.made ->> 'tried' AS tried
+       (m.made -> 'choices' -> 0 ->> 'channel')::int AS channel, m.made ->> 'tried' AS tried,
+       m.notification_id IN (
+           SELECT a.notification_id FROM notifications a
+           WHERE a.tenant_id = $1 AND a.sent_at >= $2 AND NOT a.is_test
+                 AND a.engaged_at >= a.sent_at AND a.engaged_at < a.sent_at + $4::bigint * interval '1 ms'
+                 AND a.created_at >= $2 - interval '14 days'
+       ) AS answered
 FROM (
-    SELECT n.user_id, min(n.sent_at) AS sent_at, (array_agg(n.decision -> 'decision' ORDER BY n.created_at, n.global_id))[1] AS made,
-           bool_or(coalesce(n.engaged_at >= n.sent_at AND n.engaged_at < n.sent_at + $4::bigint * interval '1 ms', false)) AS answered
+    SELECT n.user_id, n.notification_id, n.decision -> 'decision' AS made
     FROM notifications n
     WHERE n.tenant_id = $1 AND n.sent_at >= $2 AND n.sent_at < $3 AND NOT n.is_test
           AND n.created_at >= $2 - interval '14 days' AND n.created_at < $3
-    GROUP BY n.user_id, n.notification_id
+          AND n.decision -> 'decision' ->> 'policy' LIKE 'epsilon-%' AND n.decision -> 'decision' ->> 'holdout' = '0'
+          AND jsonb_array_length(n.decision -> 'decision' -> 'choices') > 0
+          AND (n.decision -> 'decision' ->> 'explored')::boolean = (jsonb_typeof(n.decision -> 'decision' -> 'tried') = 'array')
+    ORDER BY n.sent_at DESC LIMIT $5
 ) m
-WHERE m.made ->> 'policy' LIKE 'epsilon-%' AND m.made ->> 'holdout' = '0' AND jsonb_array_length(m.made -> 'choices') > 0
-      AND ((m.made ->> 'explored')::boolean = (jsonb_typeof(m.made -> 'tried') = 'array'))
-ORDER BY m.sent_at DESC LIMIT $5
 
 -- name: keep_policies
 -- What other policies would bring, over what was found last.
