@@ -44,8 +44,8 @@ _log = structlog.get_logger("trainer")
 async def prove_tenant(region: Region, tenant_id: bytes, now_ms: int) -> list[Proof]:
     """Measure what features brought a tenant until an instant (UTC ms), keep it, and switch off what surely harms.
 
-    Beside it, what other policies would bring, and what the tenant's experiments show. Settings are written before the proof is kept, so that dying in between
-    leaves a feature off. Raises Transient.
+    Beside it, what other policies would bring, and what the tenant's experiments show. Settings are written before the
+    proof is kept, so that dying in between leaves a feature off. Raises Transient.
     """
     proofs = PostgresProofs(region.pools)
     window = window_of(now_ms, await proofs.since(tenant_id))
