@@ -41,7 +41,8 @@ class SendTimeParameters(msgspec.Struct, frozen=True):
     hour, where answers are counted by sends. `set_mass`, `set_mass_known`: predicted mass of the hours that in truth
     hold 70 %, of somebody unknown and of somebody wholly known. `elasticity`: how much of what presence says of an hour
     holds of answers to what is sent in it, on the logarithm of the odds (1: all of it). `answered`: share of sends that
-    are answered, of somebody unknown. `reach_h`: how far from its hour (one sigma) what is sent is met.
+    are answered, of somebody unknown. `reach_h`: how far from its hour (one sigma) what is sent is met. `regions`: the
+    curves of somebody unknown by part of the world (`send_time.region_of`), none for those of the population.
     """
 
     curves: tuple[tuple[float, ...], ...] = (_WORKDAY, _WEEKEND)
@@ -57,6 +58,7 @@ class SendTimeParameters(msgspec.Struct, frozen=True):
     answered: float = 0.12
     set_mass_known: float = 0.66
     reach_h: float = 1.0
+    regions: tuple[tuple[tuple[float, ...], ...], ...] = ()
 
 
 class ChannelParameters(msgspec.Struct, frozen=True):

@@ -29,6 +29,14 @@ BoolArray = npt.NDArray[np.bool_]
 HOURS: Final = 24
 DAY_TYPES: Final = 2
 
+_WEST_AHEAD_H: Final = -3
+_EAST_AHEAD_H: Final = 4
+REGIONS: Final = 3
+"""Parts of the world by how far clocks are ahead of UTC: the Americas, Europe with Africa, and Asia with Oceania."""
+
+_LATEST_AHEAD_H: Final = 13
+"""Of 24 differences of clocks, those above are behind UTC: Hawaii's -10 is also 14, which hardly anybody has."""
+
 _LEAST: Final = np.float32(1e-3)
 """Nothing is impossible: the least that a curve says of an hour."""
 
@@ -96,6 +104,20 @@ def _population(given: tuple[tuple[float, ...], ...]) -> FloatArray:
 def population_curves(parameters: SendTimeParameters) -> FloatArray:
     """The curves of somebody unknown, [2, 24], mean 1; read-only."""
     return _population(parameters.curves)
+
+
+def region_of(ahead_h: IntArray) -> IntArray:
+    """The part of the world, 0 to `REGIONS` - 1, whose clocks are so many hours ahead of UTC (modulo 24)."""
+    turned = np.asarray(ahead_h, np.int64) % HOURS
+    ahead = np.where(turned > _LATEST_AHEAD_H, turned - HOURS, turned)
+    return (ahead >= _WEST_AHEAD_H).astype(np.int64) + (ahead >= _EAST_AHEAD_H)
+
+
+def region_curves(parameters: SendTimeParameters) -> FloatArray:
+    """The curves of somebody unknown by part of the world, [REGIONS, 2, 24], mean 1."""
+    if not parameters.regions:
+        return np.broadcast_to(population_curves(parameters), (REGIONS, DAY_TYPES, HOURS))
+    return np.stack([_population(curves) for curves in parameters.regions])
 
 
 def certainty(counted: FloatArray, parameters: SendTimeParameters) -> FloatArray:

@@ -30,7 +30,8 @@ class Learned:
 
     `user_id` [S], and `order` [S] which sorts it; `hours` [S, CELLS]: what a local hour multiplies odds by; `odds`
     [S, C]: of a channel at an average hour, and `named` [S, C]: of one that the user named as hers; `tired` [S, C] and
-    `confidence` [S] as `Forecast` has them; `model` [S]: index of the model; `fallback` [S].
+    `confidence` [S] as `Forecast` has them; `model` [S]: index of the model; `fallback` [S]; `stranger` [S]: nothing is
+    known of her, and she is not held out, so that her hours are those of her part of the world.
     """
 
     user_id: IntArray
@@ -42,6 +43,7 @@ class Learned:
     confidence: FloatArray
     model: IntArray
     fallback: BoolArray
+    stranger: BoolArray
 
     def rows_of(self, user_id: IntArray) -> IntArray:
         """The rows of users. Raises KeyError for one of whom nothing was learned."""
@@ -76,6 +78,7 @@ def learn(
         hidden, order = merged, np.arange(len(numbers))
         records, model, fallback = records[first], model[first], fallback[first]
     users = len(numbers)
+    unknown = (records["as_of_ms"] == 0) | fallback
     learned = Learned(
         user_id=numbers,
         order=order,
@@ -86,8 +89,8 @@ def learn(
         confidence=np.empty(users, np.float32),
         model=model,
         fallback=fallback,
+        stranger=unknown & ((hidden & SEND_TIME) == 0),
     )
-    unknown = (records["as_of_ms"] == 0) | fallback
     for place, by in enumerate(fitted):
         mine = model == place
         known, strangers = np.flatnonzero(mine & ~unknown), np.flatnonzero(mine & unknown)
@@ -98,6 +101,12 @@ def learn(
         if strangers.size:
             _learn_strangers(learned, strangers, by, now_ms)
     return learned
+
+
+def hours_of_regions(by: TenantModel) -> FloatArray:
+    """What a local hour multiplies odds by, of somebody unknown in each part of the world, [REGIONS, CELLS]."""
+    times = send_time.reached(send_time.region_curves(by.send_time), by.send_time)
+    return (times ** np.float32(by.send_time.elasticity)).reshape(-1, CELLS)
 
 
 def _learn_strangers(learned: Learned, rows: IntArray, by: TenantModel, now_ms: int) -> None:

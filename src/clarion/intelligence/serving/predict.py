@@ -18,9 +18,9 @@ from clarion.compliance.quiet_hours import BoolArray
 from clarion.contracts.channels import CHANNELS
 from clarion.intelligence.features.record import RecordArray
 from clarion.intelligence.models import TenantModel, send_time
-from clarion.intelligence.serving.learned import CELLS, learn
+from clarion.intelligence.serving.learned import CELLS, hours_of_regions, learn
 from clarion.intelligence.serving.ports import FloatArray, Forecast, Question, Subject
-from clarion.kernel.local_time import IntArray
+from clarion.kernel.local_time import HOUR_MS, IntArray
 
 _C: Final = len(CHANNELS)
 _SATURDAY: Final = 5
@@ -61,6 +61,11 @@ class LearnedPredictor:
             now_ms,
         )
 
+        self._hours, self._first_region = self._learned.hours.ravel(), len(self._learned.user_id)
+        if self._learned.stranger.any() and any(model.send_time.regions for model in self._models):
+            regions = [hours_of_regions(model) for model in self._models]
+            self._hours = np.concatenate([self._learned.hours, *regions]).ravel()
+
     def predict(self, question: Question) -> Forecast:
         """The forecast for a batch of decisions about the subjects, and no others.
 
@@ -85,15 +90,24 @@ class LearnedPredictor:
         odds = np.where(
             question.preferred[:, None] == np.arange(_C), self._learned.named[row], self._learned.odds[row]
         )
+        curve = self._curves_of(question, row)
         for start in range(0, rows, _ROWS_AT_ONCE):
             part = slice(start, start + _ROWS_AT_ONCE)
-            at = cell[part] + row[part, None] * CELLS
-            times = self._learned.hours.ravel().take(at)
+            at = cell[part] + curve[part, None] * CELLS
+            times = self._hours.take(at)
             cells = np.multiply(odds[part, :, None], times[:, None, :], out=found[part])
             self._add_offsets(cells, row[part], question.class_[part], cell[part])
             cells /= 1 + cells
             np.clip(cells, _LEAST, 1 - _LEAST, out=cells)
         return found
+
+    def _curves_of(self, question: Question, row: IntArray) -> IntArray:
+        """The rows of `_hours` that are each row's: her own, or those of her part of the world."""
+        if len(self._hours) == self._learned.hours.size:
+            return row
+        ahead_h = question.hour[:, 0].astype(np.int64) - question.at_ms[:, 0] // HOUR_MS
+        of_region = self._first_region + self._learned.model[row] * send_time.REGIONS
+        return np.where(self._learned.stranger[row], of_region + send_time.region_of(ahead_h), row)
 
     def _add_offsets(self, cells: FloatArray, row: IntArray, class_: IntArray, cell: IntArray) -> None:
         """Multiply odds [B, C, H] by what their models say of hours by channel and class of message."""

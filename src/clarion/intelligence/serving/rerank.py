@@ -128,7 +128,7 @@ class RerankedPredictor:
         self._inner = inner
         self._user_id = user_id[order]
         self._times = np.exp(added[order]).astype(np.float32)
-        self._answered: BoolArray = np.isfinite(added[order]).all(axis=1)
+        self._answered: BoolArray = np.asarray(np.isfinite(added[order]).all(axis=1))
         self._names = [names[place] for place in order.tolist()]
 
     def predict(self, question: Question) -> Forecast:

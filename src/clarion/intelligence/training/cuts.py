@@ -156,11 +156,11 @@ def count_presence(row: IntArray, future: Signs, rows: int) -> FloatArray:
     hour = ((future.at_ms + future.offset_ms) // HOUR_MS)[personal]
     row = row[personal]
     _, first = np.unique(np.stack((row, hour)), axis=1, return_index=True)
-    at = row[first] * 48 + _day_type(hour[first]) * 24 + hour[first] % 24
+    at = row[first] * 48 + day_type_of(hour[first]) * 24 + hour[first] % 24
     return np.bincount(at, minlength=rows * 48).reshape(-1, 2, 24).astype(np.float32)
 
 
-def _day_type(local_hour: IntArray) -> IntArray:
+def day_type_of(local_hour: IntArray) -> IntArray:
     """0 from Monday to Friday, of local hours since 1970."""
     weekday: IntArray = (local_hour // 24 + _MONDAY) % 7
     return (weekday >= _SATURDAY).astype(np.int64)
@@ -184,4 +184,4 @@ def _sends(row: IntArray, future: Signs) -> Sends:
     answered[hits] = True
     at = chosen[sends]
     hour = (future.at_ms[at] + future.offset_ms[at]) // HOUR_MS
-    return Sends(row[at], future.channel[at], _day_type(hour), hour % 24, answered)
+    return Sends(row[at], future.channel[at], day_type_of(hour), hour % 24, answered)

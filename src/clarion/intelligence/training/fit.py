@@ -12,6 +12,7 @@ from clarion.intelligence.models import TenantModel
 from clarion.intelligence.training.cuts import Cut
 from clarion.intelligence.training.fit_answers import fit_answers
 from clarion.intelligence.training.fit_channel import fit_channel, refresh_rates
+from clarion.intelligence.training.fit_regions import fit_regions
 from clarion.intelligence.training.fit_send_time import fit_send_time, refresh_curves
 from clarion.intelligence.training.fit_sets import fit_sets, rank_weeks
 
@@ -32,6 +33,11 @@ def fit_likely_hours(model: TenantModel, signs: Signs, until_ms: int) -> TenantM
     """The same model, with sets of hours that held 70 % of what people did in the weeks before `until_ms`."""
     ranks = rank_weeks(signs, model.send_time, until_ms)
     return msgspec.structs.replace(model, send_time=fit_sets(ranks, model.send_time))
+
+
+def refresh_regions(model: TenantModel, signs: Signs, now_ms: int) -> TenantModel:
+    """The same model, with what is expected of strangers by part of the world as of `now_ms`."""
+    return msgspec.structs.replace(model, send_time=fit_regions(signs, model.send_time, now_ms))
 
 
 def refresh_population(model: TenantModel, records: RecordArray, now_ms: int) -> TenantModel:

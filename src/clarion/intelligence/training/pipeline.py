@@ -25,6 +25,7 @@ from clarion.intelligence.training.fit import (
     fit_likely_hours,
     fit_times_and_channels,
     refresh_population,
+    refresh_regions,
 )
 from clarion.intelligence.training.fit_churn import churn_cuts, fit_churn
 from clarion.intelligence.training.fit_clusters import fit_clusters
@@ -73,8 +74,9 @@ def fit_and_judge(
     found = compare_models(candidate, refresh_population(incumbent, held.records, held.at_ms), held)
     memory = Memory()
     memory.take(signs)
+    fresh = refresh_regions(refresh_population(candidate, memory.records, now_ms), signs, now_ms)
     served = msgspec.structs.replace(
-        fit_likely_hours(refresh_population(candidate, memory.records, now_ms), signs, now_ms),
+        fit_likely_hours(fresh, signs, now_ms),
         clusters=fit_clusters(memory.records, incumbent.clusters, now_ms),
         trained_ms=now_ms,
         from_ms=first_ms,

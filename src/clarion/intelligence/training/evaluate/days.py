@@ -23,7 +23,7 @@ from clarion.intelligence.training.evaluate.walk import (
     walk_days,
 )
 from clarion.intelligence.training.evaluate.windows import best_window, fixed_window
-from clarion.intelligence.training.fit import refresh_population
+from clarion.intelligence.training.fit import refresh_population, refresh_regions
 from clarion.intelligence.training.fit_sets import Ranks, fit_sets, no_ranks, rank_hours, rank_weeks
 from clarion.kernel.local_time import HOUR_MS, IntArray
 
@@ -31,6 +31,9 @@ BoolArray = npt.NDArray[np.bool_]
 
 WINDOWS_H: Final = (3, 6)
 """Lengths of the windows in which strangers are awaited."""
+
+REGIONS_DAYS: Final = 28
+"""Days after which the curves of parts of the world are taken anew: it takes all of history each time."""
 
 _HOURS: Final = 24
 _MONDAY: Final = 3
@@ -153,6 +156,8 @@ def judge_days(activity: Activity, model: TenantModel, from_ms: int, tell: Tell)
     for nth, (day_ms, today) in enumerate(walk_days(activity, memory, from_ms, end_ms)):
         if nth % REFRESH_DAYS == 0:
             model = _refreshed(model, memory, ranks, day_ms)
+        if nth % REGIONS_DAYS == 0:
+            model = refresh_regions(model, activity.signs(np.arange(activity.before(day_ms))), day_ms)
             tell("days", (day_ms - from_ms) / (end_ms - from_ms))
         judged = activity.judged[activity.person[today]]
         if judged.any():
@@ -239,13 +244,14 @@ def _judge_surfaces(days: Days, activity: Activity, places: IntArray, known: tup
 def _judge_strangers(days: Days, people: IntArray, past: _Past, model: TenantModel) -> None:
     row, local = past.first.of(people)
     day_type, hour = _day_type(local), local % _HOURS
-    curves = send_time.population_curves(model.send_time)
+    curves = send_time.region_curves(model.send_time)
+    region = send_time.region_of(past.first.offset_h[people])[row]
     days.first_person.add(people[row])
     answers: Mapping[str, Column] = days.first_inside
     for length in WINDOWS_H:
-        by_type = np.stack([best_window(curve, length) for curve in curves])
+        windows = np.stack([[best_window(curve, length) for curve in by_type] for by_type in curves])
         at_utc = best_window(past.utc, length)
-        answers[f"model {length}"].add(by_type[day_type, hour])
+        answers[f"model {length}"].add(windows[region, day_type, hour])
         answers[f"random {length}"].add(np.full(len(row), length / _HOURS))
         answers[f"global UTC {length}"].add(at_utc[(hour - past.first.offset_h[people][row]) % _HOURS])
         answers[f"09:00 {length}"].add(fixed_window(_NINE, length)[hour])
