@@ -20,7 +20,7 @@ from clarion.contracts.channels import CHANNEL_INDEX
 from clarion.contracts.commands import FallbackStep
 from clarion.contracts.work import WorkItem, delivery_id_for
 from clarion.delivery.ports import Reservations
-from clarion.intelligence.serving import EVERY_FEATURE, Forecasts, Subject
+from clarion.intelligence.serving import EVERY_FEATURE, Forecasts, Subject, switched_off
 from clarion.kernel.clock import Clock
 from clarion.kernel.errors import NotFound, Transient
 from clarion.orchestration.chains import ChainState, Leg, Look, Over, Take, judge
@@ -144,11 +144,12 @@ class FallbackPorts(msgspec.Struct, frozen=True):
 
 
 class _Step(msgspec.Struct, frozen=True):
-    """A chain that goes on to a channel, and what that is decided on."""
+    """A chain that goes on to a channel, and what that is decided on. `hidden`: as of a `Subject`."""
 
     chain: Waiting
     number: int
     candidate: Candidate
+    hidden: int
 
     @property
     def channel(self) -> str:
@@ -208,7 +209,7 @@ async def _move_on(chains: Sequence[Waiting], ports: FallbackPorts) -> None:
 
 async def _decide(steps: Sequence[_Step], ports: FallbackPorts, now_ms: int) -> list[Decision]:
     # One channel, and now: nothing is chosen, and nothing has to be known for it.
-    subjects = [Subject(s.chain.tenant_id, s.candidate.card.user_id, EVERY_FEATURE) for s in steps]
+    subjects = [Subject(s.chain.tenant_id, s.candidate.card.user_id, s.hidden) for s in steps]
     predictor = await ports.forecasts.prepare(subjects)
     return decide([step.candidate for step in steps], predictor, Limits(), now_ms)
 
@@ -229,7 +230,7 @@ async def _prepare(
         for (chain, number), card in zip(mine, cards, strict=True):
             candidate = card and _candidate(chain, number, config, card)
             if candidate:
-                steps.append(_Step(chain, number, candidate))
+                steps.append(_Step(chain, number, candidate, EVERY_FEATURE | switched_off(config.tenant.ml)))
             else:
                 moves.append(Move(chain, number, 0, "cancelled"))
     return await _with_caps_used(steps, ports)
@@ -274,7 +275,7 @@ async def _with_caps_used(steps: list[_Step], ports: FallbackPorts) -> list[_Ste
         draft = msgspec.structs.replace(
             step.candidate.draft, caps_used=counts or step.candidate.draft.caps_used
         )
-        counted.append(_Step(step.chain, step.number, Candidate(draft, step.candidate.card)))
+        counted.append(msgspec.structs.replace(step, candidate=Candidate(draft, step.candidate.card)))
     return counted
 
 

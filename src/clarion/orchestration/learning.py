@@ -67,7 +67,7 @@ def find_subjects(rows: Sequence[Learner], holdouts: Sequence[int]) -> list[Subj
         Subject(
             row.tenant_id,
             row.card.user_id,
-            holdout | switched_off(row.settings) if leaves_choice(row.draft, row.card) else EVERY_FEATURE,
+            switched_off(row.settings) | (holdout if leaves_choice(row.draft, row.card) else EVERY_FEATURE),
         )
         for row, holdout in zip(rows, holdouts, strict=True)
     ]
@@ -75,7 +75,7 @@ def find_subjects(rows: Sequence[Learner], holdouts: Sequence[int]) -> list[Subj
 
 def find_lots(rows: Sequence[Learner], holdouts: Sequence[int], idents: Sequence[bytes]) -> Lots:
     """What chance has for each row, by the id of its notification."""
-    rate = [0.0 if row.is_test else row.settings.exploration for row in rows]
+    rate = [0.0 if row.is_test or row.settings.off else row.settings.exploration for row in rows]
     return draw_lots(b"".join(idents), rate, holdouts)
 
 

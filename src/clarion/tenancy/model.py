@@ -122,11 +122,16 @@ class FeatureSwitches(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a tenant's decisions learn. `exploration`: share of the messages that may wait which try something else."""
+    """How a tenant's decisions learn. `exploration`: share of the messages that may wait which try something else.
+
+    `off`: nothing that was fitted decides anything, no user's history is used and nothing is tried, whatever the rest
+    says; the rest is as it was once it is on again.
+    """
 
     exploration: Share = 0.05
     holdout: HoldoutShares = HoldoutShares()
     enabled: FeatureSwitches = FeatureSwitches()
+    off: bool = False
 
 
 DEFAULT_ML: Final = MlSettings()

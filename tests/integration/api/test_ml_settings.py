@@ -13,7 +13,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ON = {"send_time": True, "channel": True}
 CAUTIOUS = {"exploration": 0.0, "holdout": {"send_time": 0.0, "channel": 0.0}, "enabled": ON}
-BOLD = {"exploration": 0.5, "holdout": {"send_time": 0.5, "channel": 0.0}, "enabled": ON}
+BOLD = {"exploration": 0.5, "holdout": {"send_time": 0.5, "channel": 0.0}, "enabled": ON, "off": False}
 MESSAGES = 40
 
 
@@ -53,6 +53,7 @@ async def test_what_is_left_out_is_as_without_a_choice(caller: Caller):
         "exploration": 0.05,
         "holdout": shares,
         "enabled": {"send_time": True, "channel": False},
+        "off": False,
     }
 
 

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 import pytest
 import pytest_asyncio
 
-from clarion.adapters.postgres.ml_models import PostgresModels, PostgresTrainings
+from clarion.adapters.postgres.ml_models import PostgresModels, PostgresTrainings, PostgresWatches
 from clarion.adapters.postgres.queries import load_queries
-from clarion.bootstrap import Worker
+from clarion.bootstrap import Region, Worker
+from clarion.entrypoints.cli.ml_switch import SwitchOptions, switch_tenant
 from clarion.entrypoints.training import challenge_tenant, refresh_models, train_tenant
+from clarion.entrypoints.training_turns import retry_after_ms, take_turn, train_in_turn, turns_of
 from clarion.entrypoints.workers.trainer import train_due, watch_drift
 from clarion.intelligence.models import DEFAULTS
 from clarion.intelligence.models.registered import Metrics
+from clarion.kernel.clock import StoreClock
+from clarion.kernel.errors import Conflict
 from clarion.kernel.local_time import DAY_MS, HOUR_MS
-from tests.integration.api.support import Caller
+from clarion.testing.waiting import eventually
+from tests.integration.api.support import Api, Caller
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -103,23 +109,95 @@ async def test_who_asks_is_served_by_the_role_and_by_one_process(worker: Worker,
     asked = await night_owls.call("POST /ml/train")
     assert asked.status == 202, asked.body
     assert asked.json()["requested"] is True
-    assert await schedule.take(tenant_id, DAY_MS, HOUR_MS) is True
-    assert await schedule.take(tenant_id, DAY_MS, HOUR_MS) is False, "somebody has it"
+    yesterday_ms = worker.clock.now_ms() - DAY_MS
+    assert await schedule.take(tenant_id, yesterday_ms, HOUR_MS) is True
+    assert await schedule.take(tenant_id, yesterday_ms, HOUR_MS) is False, "somebody has it"
     assert (await night_owls.call("GET /ml/train")).json()["running"] is True
     await schedule.end(tenant_id, worker.clock.now_ms() + 1_000, "done")
     shown = (await night_owls.call("GET /ml/train")).json()
     assert (shown["requested"], shown["running"], shown["outcome"]) == (False, False, "done")
-    assert await schedule.take(tenant_id, DAY_MS, HOUR_MS) is False, "it was done today"
-    assert await schedule.take(tenant_id, 0, HOUR_MS) is True, "it is due again"
+    assert await schedule.take(tenant_id, yesterday_ms, HOUR_MS) is False, "it was done today"
+    assert await schedule.take(tenant_id, worker.clock.now_ms() + 1_000, HOUR_MS) is True, "it is due again"
 
 
 async def test_a_request_that_comes_during_a_training_is_not_lost(worker: Worker, night_owls: Caller):
     schedule, tenant_id = PostgresTrainings(worker.region.pools), night_owls.tenant_id
     began_ms = worker.clock.now_ms() - 1_000
-    assert await schedule.take(tenant_id, DAY_MS, HOUR_MS)
+    yesterday_ms = worker.clock.now_ms() - DAY_MS
+    assert await schedule.take(tenant_id, yesterday_ms, HOUR_MS)
     await schedule.ask(tenant_id)
     await schedule.end(tenant_id, began_ms, "done")
-    assert await schedule.take(tenant_id, DAY_MS, HOUR_MS) is True
+    assert await schedule.take(tenant_id, yesterday_ms, HOUR_MS) is True
+
+
+async def test_who_trains_a_tenant_is_told_to_whom_it_is_not_left(worker: Worker, night_owls: Caller):
+    role, shell = turns_of(worker.region, "the trainer role"), turns_of(worker.region, "clarion train")
+    tenant_id = night_owls.tenant_id
+    await take_turn(role, tenant_id, wait=False)
+    with pytest.raises(Conflict, match=r"the trainer role on \S+, process \d+ trains its models now"):
+        await take_turn(shell, tenant_id, wait=False)
+    assert not await shell.renew(tenant_id, HOUR_MS)
+    await shell.end(tenant_id, 0, "it was not the shell's to end")
+    assert (await role.show(tenant_id)).running
+    waiting = asyncio.create_task(take_turn(shell, tenant_id, wait=True))
+    assert (await train_in_turn(worker.region, role, tenant_id)).model is not None
+    await waiting
+    assert (await role.show(tenant_id)).holder.startswith("clarion train on")
+
+
+class NoTime(StoreClock):
+    """A clock whose instants no store can have."""
+
+    def now_ms(self) -> int:
+        """After the end of time."""
+        raise OverflowError
+
+
+def out_of_time(region: Region) -> Region:
+    """The region, as one sees it whose clock fails once a training has begun."""
+    return msgspec.structs.replace(region, clock=NoTime())
+
+
+async def test_a_training_that_fails_is_tried_again_later_each_time_and_says_so(
+    worker: Worker, night_owls: Caller
+):
+    role, tenant_id = turns_of(worker.region, "the trainer role"), night_owls.tenant_id
+    await train_tenant(worker.region, tenant_id)
+    for failures in (1, 2):
+        await take_turn(role, tenant_id, wait=False)
+        with pytest.raises(OverflowError):
+            await train_in_turn(out_of_time(worker.region), role, tenant_id)
+        stands = (await night_owls.call("GET /ml/train")).json()
+        assert (stands["failures"], stands["outcome"]) == (failures, "failed: OverflowError")
+        retry_ms = (await role.show(tenant_id)).retry_ms
+        wanted_ms = worker.clock.now_ms() + retry_after_ms(failures - 1)
+        assert abs(retry_ms - wanted_ms) < 5_000
+    assert await role.due([tenant_id], worker.clock.now_ms()) == [], "not yet"
+    await night_owls.call("POST /ml/train")
+    assert await role.due([tenant_id], worker.clock.now_ms()) == [tenant_id], "somebody asked"
+    await take_turn(role, tenant_id, wait=False)
+    await train_in_turn(worker.region, role, tenant_id)
+    stands = (await night_owls.call("GET /ml/train")).json()
+    assert (stands["failures"], stands["retry_at"]) == (0, None)
+
+
+async def test_a_look_for_drift_that_did_not_end_is_done_again(worker: Worker, caller: Caller):
+    watch, mine = PostgresWatches(worker.region.pools), [caller.tenant_id]
+    assert await watch.take(caller.tenant_id, DAY_MS, 0), "who dies at once has had it for no time"
+    assert await watch.due(mine, DAY_MS) == mine
+    assert await watch.take(caller.tenant_id, DAY_MS, HOUR_MS)
+    assert await watch.due(mine, DAY_MS) == []
+    await watch.end(caller.tenant_id)
+    assert await watch.due(mine, DAY_MS) == []
+    assert await watch.due(mine, 0) == mine
+
+
+async def test_models_of_tenants_that_are_gone_are_not_the_oldest(worker: Worker, night_owls: Caller):
+    await train_tenant(worker.region, night_owls.tenant_id)
+    await refresh_models(worker.region)
+    models = worker.region.models
+    assert models.oldest_ms([night_owls.tenant_id]) == models.current(night_owls.tenant_id).trained_ms
+    assert models.oldest_ms([b"g" * 16]) == models.oldest_ms([]) == 0
 
 
 async def test_a_tenant_of_whom_nothing_is_known_is_told_so(worker: Worker, other: Caller):
@@ -186,3 +264,39 @@ async def test_what_serves_is_read_once_and_though_it_was_seen_after_a_later_one
     await refresh_models(worker.region)
     assert worker.region.models.current(caller.tenant_id).name == "eb-1"
     assert await unseen(worker, caller) == await unseen(worker, other) == []
+
+
+async def decided(caller: Caller) -> dict[str, Any]:
+    """What is decided of a message whose hour is the model's to choose."""
+    content = {"data": {"subject": "Hello", "body": "Hello"}, "optimization": {"send_time": "optimal"}}
+    sent = await caller.call("POST /notifications", {"user_id": "owl-0", "category": "service", **content})
+    assert sent.status == 201, sent.body
+    trace = await caller.call(f"GET /notifications/{sent.json()['notification_id']}/trace")
+    return trace.json()["decision"]
+
+
+async def test_one_switch_takes_models_out_of_all_decisions_and_puts_them_back(
+    api: Api, worker: Worker, night_owls: Caller
+):
+    region = api.gateway.region
+    await train_tenant(worker.region, night_owls.tenant_id)
+    await refresh_models(region)
+    mine = {"exploration": 0.5, "enabled": {"channel": False}, "holdout": {"send_time": 0, "channel": 0}}
+    assert (await night_owls.call("PUT /ml/settings", mine)).status == 200
+    assert (await decided(night_owls))["model"] == "eb-1"
+    switch = SwitchOptions(data=Path(), tenant="", off=True, reason="it writes to everybody at night")
+    assert (await switch_tenant(region.pools, night_owls.tenant_id, switch)) is True
+    assert (await switch_tenant(region.pools, night_owls.tenant_id, switch)) is False, "it is off already"
+
+    async def is_off() -> bool:
+        return (await decided(night_owls))["model"] == DEFAULTS.name
+
+    await eventually(is_off, within_s=3)
+    found = [await decided(night_owls) for _ in range(20)]
+    assert not any(one["ml_fallback"] or one["explored"] for one in found), "chosen, and nothing is tried"
+    shown = (await night_owls.call("GET /ml/settings")).json()
+    assert (shown["off"], shown["exploration"], shown["enabled"]["channel"]) == (True, 0.5, False)
+    (act, *_) = (await night_owls.call("GET /compliance/audit?operation=put_ml_settings")).json()["acts"]
+    assert (act["actor"][:9], act["reason"]) == ("operator:", switch.reason)
+    assert (await night_owls.call("PUT /ml/settings", {**shown, "off": False})).status == 200
+    assert (await decided(night_owls))["model"] == "eb-1"

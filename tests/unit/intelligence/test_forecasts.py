@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -18,7 +19,7 @@ from clarion.intelligence.models import (
     SendTimeParameters,
     TenantModel,
 )
-from clarion.intelligence.serving import EVERY_FEATURE, Forecast, NeutralPrior, Question, Subject
+from clarion.intelligence.serving import EVERY_FEATURE, NO_MODEL, Forecast, NeutralPrior, Question, Subject
 from clarion.intelligence.serving.forecasts import (
     DEADLINE_S,
     PATIENCE,
@@ -147,6 +148,14 @@ async def test_a_feature_from_which_a_user_is_hidden_does_not_know_her():
     forecast = await Trial().ask(ADA._replace(hidden=1), BOB._replace(hidden=2), CEM)
     assert knows_hour(forecast) == [False, True, True]
     assert knows_channel(forecast) == [True, False, True]
+
+
+async def test_where_models_are_off_the_defaults_answer_unflagged_and_nothing_is_read():
+    trial = Trial(msgspec.structs.replace(DEFAULTS, name="eb-1", trained_ms=NOW))
+    forecast = await trial.ask(ADA._replace(hidden=EVERY_FEATURE | NO_MODEL), BOB)
+    assert list(forecast.models) == [DEFAULTS.name, "eb-1"]
+    assert trial.store.reads == [[2]]
+    assert not forecast.fallback.any()
 
 
 async def test_a_user_of_two_rows_is_hidden_from_what_both_hide():

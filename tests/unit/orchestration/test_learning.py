@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clarion.intelligence.serving import EVERY_FEATURE
+from clarion.intelligence.serving import EVERY_FEATURE, NO_MODEL
 from clarion.kernel.ids import make_ids, split_ids
 from clarion.orchestration.learning import (
     Learner,
@@ -76,3 +76,12 @@ def test_lots_follow_from_the_notifications_id():
     assert first.rate.tolist() == [0.2, 0.2]
     assert first.holdout.tolist() == [1, 0]
     assert (first.whether[1], first.which[1]) == (again.whether[0], again.which[0])
+
+
+def test_what_is_off_altogether_uses_no_model_and_tries_nothing():
+    off = MlSettings(exploration=0.5, off=True)
+    rows = [learner(user_id=1, settings=off), learner(user_id=2, settings=off, requested=1)]
+    subjects = find_subjects(rows, [0, 0])
+    assert {subject.hidden for subject in subjects} == {EVERY_FEATURE | NO_MODEL}
+    idents = split_ids(make_ids(2, NOW))
+    assert find_lots(rows, [0, 0], idents).rate.tolist() == [0, 0]

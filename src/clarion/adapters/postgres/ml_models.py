@@ -154,10 +154,14 @@ async def following_models(pools: Pools, models: Followed) -> AsyncGenerator[Non
 
 
 class PostgresTrainings:
-    """`intelligence.training.ports.Schedule`, on the database's clock."""
+    """`intelligence.training.ports.Schedule`; leases are on the database's clock.
 
-    def __init__(self, pools: Pools) -> None:
+    `holder`: who trains, as others are told of it; one name for one process.
+    """
+
+    def __init__(self, pools: Pools, holder: str = "") -> None:
         self._pools = pools
+        self._holder = holder
         self._sql = load_queries("ml_models")
 
     async def ask(self, tenant_id: bytes) -> None:
@@ -165,26 +169,37 @@ class PostgresTrainings:
         async with self._pools.pipeline() as connection:
             await connection.execute(self._sql["ask_training"], tenant_id)
 
-    async def due(self, tenant_ids: Sequence[bytes], every_ms: int) -> list[bytes]:
+    async def due(self, tenant_ids: Sequence[bytes], before_ms: int) -> list[bytes]:
         """Those that are due, in one query; see `Schedule.due`."""
         async with self._pools.pipeline() as connection:
-            rows = await connection.fetch(self._sql["due_trainings"], tenant_ids, every_ms)
+            rows = await connection.fetch(self._sql["due_trainings"], tenant_ids, before_ms)
         return [row["tenant_id"] for row in rows]
 
-    async def take(self, tenant_id: bytes, every_ms: int, lease_ms: int) -> bool:
+    async def take(self, tenant_id: bytes, before_ms: int | None, lease_ms: int) -> bool:
         """Whether it is the caller's; see `Schedule.take`."""
         async with self._pools.pipeline() as connection:
-            return bool(await connection.fetchval(self._sql["take_training"], tenant_id, every_ms, lease_ms))
+            return bool(
+                await connection.fetchval(
+                    self._sql["take_training"], tenant_id, before_ms, lease_ms, self._holder
+                )
+            )
+
+    async def renew(self, tenant_id: bytes, lease_ms: int) -> bool:
+        """Whether it still is the caller's; see `Schedule.renew`."""
+        async with self._pools.pipeline() as connection:
+            return bool(
+                await connection.fetchval(self._sql["renew_lease"], tenant_id, lease_ms, self._holder)
+            )
 
     async def end(self, tenant_id: bytes, began_ms: int, outcome: str) -> None:
         """It is done; see `Schedule.end`."""
         async with self._pools.pipeline() as connection:
-            await connection.execute(self._sql["end_training"], tenant_id, began_ms, outcome)
+            await connection.execute(self._sql["end_training"], tenant_id, began_ms, outcome, self._holder)
 
     async def put_off(self, tenant_id: bytes, for_ms: int, outcome: str) -> None:
         """Not before a while; see `Schedule.put_off`."""
         async with self._pools.pipeline() as connection:
-            await connection.execute(self._sql["drop_lease"], tenant_id, for_ms, outcome)
+            await connection.execute(self._sql["put_off_training"], tenant_id, for_ms, outcome, self._holder)
 
     async def show(self, tenant_id: bytes) -> Training:
         """How it stands; see `Schedule.show`."""
@@ -193,7 +208,13 @@ class PostgresTrainings:
         if row is None:
             return Training()
         return Training(
-            row["asked_at"] is not None, bool(row["is_running"]), row["ended_at"] or 0, row["outcome"]
+            asked=row["asked_at"] is not None,
+            running=row["is_running"],
+            ended_ms=row["ended_at"] or 0,
+            outcome=row["outcome"],
+            holder=row["holder"],
+            failures=row["failures"],
+            retry_ms=row["retry_at"] or 0,
         )
 
 
@@ -210,10 +231,15 @@ class PostgresWatches:
             rows = await connection.fetch(self._sql["due_watches"], tenant_ids, every_ms)
         return [row["tenant_id"] for row in rows]
 
-    async def take(self, tenant_id: bytes, every_ms: int) -> bool:
+    async def take(self, tenant_id: bytes, every_ms: int, lease_ms: int) -> bool:
         """Whether it is the caller's; see `Watch.take`."""
         async with self._pools.pipeline() as connection:
-            return bool(await connection.fetchval(self._sql["take_watch"], tenant_id, every_ms))
+            return bool(await connection.fetchval(self._sql["take_watch"], tenant_id, every_ms, lease_ms))
+
+    async def end(self, tenant_id: bytes) -> None:
+        """She has looked; see `Watch.end`."""
+        async with self._pools.pipeline() as connection:
+            await connection.execute(self._sql["end_watch"], tenant_id)
 
 
 def _registered(row: asyncpg.Record) -> Registered:

@@ -37,6 +37,7 @@ _EXAMPLE: Final = {
     "exploration": 0.05,
     "holdout": {"send_time": 0.1, "channel": 0.05},
     "enabled": {"send_time": True, "channel": True},
+    "off": False,
 }
 
 
@@ -55,7 +56,8 @@ async def put_ml_settings(call: Call) -> Reply:
 
     `exploration`: share of the messages that may wait which try another open hour or channel. `holdout`: share of the
     users, by feature, on whom nothing is used that was learned of them; a larger share keeps those of a smaller one.
-    `enabled`: a feature that is off gives everybody what suits the population. What is decided from now on heeds it.
+    `enabled`: a feature that is off gives everybody what suits the population. `off`: no model decides
+    anything, whatever the rest says. What is decided from now on heeds it.
     With `If-Match: "VERSION"`, as `ETag` told it, only that version is written over; another one answers 409.
     """
     chosen = await call.read(_BODY)

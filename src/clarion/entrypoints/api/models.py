@@ -53,12 +53,17 @@ class Promotion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TrainingView(msgspec.Struct, frozen=True):
-    """How a tenant's training stands. `requested`: one is to come; `outcome`: what came of the last one."""
+    """How a tenant's training stands. `requested`: one is to come; `outcome`: what came of the last one.
+
+    `failures`: how many failed in a row; `retry_at`: when it is tried again by itself, null where none failed.
+    """
 
     requested: bool
     running: bool
     last_ended_at: str | None
     outcome: str
+    failures: int
+    retry_at: str | None
 
 
 _PROMOTION: Final = JsonBody(Promotion)
@@ -85,7 +90,14 @@ _EXAMPLE: Final = {
     },
     "checksum": "9f64a747e1b97f131fabb6b447296c9b6f0201e79fb3c5356e6c77e89b6a806a",
 }
-_TRAINING: Final = {"requested": True, "running": False, "last_ended_at": None, "outcome": ""}
+_TRAINING: Final = {
+    "requested": True,
+    "running": False,
+    "last_ended_at": None,
+    "outcome": "",
+    "failures": 0,
+    "retry_at": None,
+}
 
 
 def _view(model: Registered) -> ModelView:
@@ -203,6 +215,8 @@ async def _training(call: Call) -> TrainingView:
         stands.running,
         format_time(stands.ended_ms) if stands.ended_ms else None,
         stands.outcome,
+        stands.failures,
+        format_time(stands.retry_ms) if stands.retry_ms else None,
     )
 
 

@@ -315,18 +315,27 @@ def mcp(
     _exit(run_mcp(McpOptions(data, allow_sending)))
 
 
+class TrainWords(msgspec.Struct, frozen=True):
+    """What `clarion train` was called with."""
+
+    data: DataOption = DEFAULT_DATA
+    tenant: Annotated[str, typer.Option(help="Name of a tenant; all of them by default.")] = ""
+    cards: Annotated[Path | None, typer.Option(help="Write a card of each model into this folder.")] = None
+    challenger: ChallengerOption = False
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait where another process trains the same tenant.")
+    ] = False
+    json: JsonOption = False
+
+
 @app.command()
-def train(
-    data: DataOption = DEFAULT_DATA,
-    tenant: Annotated[str, typer.Option(help="Name of a tenant; all of them by default.")] = "",
-    cards: Annotated[Path | None, typer.Option(help="Write a card of each model into this folder.")] = None,
-    challenger: ChallengerOption = False,  # noqa: FBT002  typer makes a flag of it
-    json: JsonOption = False,  # noqa: FBT002  typer makes a flag of it
-) -> None:
+@taking(TrainWords)
+def train(words: TrainWords) -> None:
     """Fit the models of send times and channels now; the trainer role does it every day."""
     from clarion.entrypoints.cli.train import TrainOptions, run_train
 
-    _exit(run_train(TrainOptions(data, tenant, cards, challenger, json)))
+    where = (words.data, words.tenant, words.cards)
+    _exit(run_train(TrainOptions(*where, words.challenger, words.wait, words.json)))
 
 
 @app.command()

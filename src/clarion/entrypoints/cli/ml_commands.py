@@ -84,6 +84,33 @@ def rebuild(
     raise typer.Exit(rebuild_features(RebuildOptions(data, tenant, everybody, json)))
 
 
+TenantOption = Annotated[str, typer.Option("--tenant", help="Name of a tenant; all of them by default.")]
+
+
+@app.command()
+def off(
+    data: DataOption = DEFAULT_DATA,
+    tenant: TenantOption = "",
+    reason: Annotated[str, typer.Option(help="Why, for the audit log.")] = "",
+) -> None:
+    """Let no model decide anything, of one tenant or all: at once in all processes, and until `clarion ml on`."""
+    from clarion.entrypoints.cli.ml_switch import SwitchOptions, switch_models
+
+    raise typer.Exit(switch_models(SwitchOptions(data=data, tenant=tenant, off=True, reason=reason)))
+
+
+@app.command()
+def on(
+    data: DataOption = DEFAULT_DATA,
+    tenant: TenantOption = "",
+    reason: Annotated[str, typer.Option(help="Why, for the audit log.")] = "",
+) -> None:
+    """Let models decide again, as the settings said before `clarion ml off`."""
+    from clarion.entrypoints.cli.ml_switch import SwitchOptions, switch_models
+
+    raise typer.Exit(switch_models(SwitchOptions(data=data, tenant=tenant, off=False, reason=reason)))
+
+
 class FeastWords(msgspec.Struct, frozen=True):
     """What `clarion ml feast` was called with."""
 

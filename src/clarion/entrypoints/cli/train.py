@@ -11,18 +11,24 @@ import typer
 
 from clarion.bootstrap import Region, open_region
 from clarion.entrypoints.cli.instance import borrowed_settings, find_tenant
-from clarion.entrypoints.training import Outcome, challenge_tenant, refresh_models, train_tenant
+from clarion.entrypoints.training import Outcome, challenge_tenant, refresh_models
+from clarion.entrypoints.training_turns import take_turn, train_in_turn, turns_of
 from clarion.intelligence.training.card import write_card
 from clarion.intelligence.training.discovery import write_report
+from clarion.kernel.errors import Conflict
 
 
 class TrainOptions(msgspec.Struct, frozen=True):
-    """Whose models (`tenant` "": all tenants'), where model cards go (None: nowhere), and whether trees try too."""
+    """Whose models (`tenant` "": all tenants'), where model cards go (None: nowhere), and whether trees try too.
+
+    `wait`: wait for a training of the same tenant to end that another process does, instead of leaving the tenant out.
+    """
 
     data: Path
     tenant: str = ""
     cards: Path | None = None
     challenger: bool = False
+    wait: bool = False
     json: bool = False
 
 
@@ -38,17 +44,27 @@ class Trained(msgspec.Struct, frozen=True):
 
 
 def run_train(options: TrainOptions) -> int:
-    """Train, tell of each tenant, and write cards; 0. Raises NotFound on an unknown tenant, Transient."""
-    asyncio.run(_train(options))
-    return 0
+    """Train, tell of each tenant, and write cards; 1 where another process trains one of them, and none waits.
+
+    Raises NotFound on an unknown tenant, Transient.
+    """
+    return asyncio.run(_train(options))
 
 
-async def _train(options: TrainOptions) -> None:
+async def _train(options: TrainOptions) -> int:
+    code = 0
     async with borrowed_settings(options.data) as settings, open_region(settings, "train") as region:
         await refresh_models(region)
+        schedule = turns_of(region, "clarion train")
         for name, tenant_id in await _tenants(region, settings.region, options.tenant):
+            try:
+                await take_turn(schedule, tenant_id, wait=options.wait)
+            except Conflict as error:
+                typer.echo(f"{name}: {error.detail}", err=True)
+                code = 1
+                continue
             typer.echo(f"{name}: reading its history", err=True)
-            outcome = await train_tenant(region, tenant_id, may_grow=options.challenger)
+            outcome = await train_in_turn(region, schedule, tenant_id, may_grow=options.challenger)
             _tell(name, outcome, as_json=options.json)
             if options.cards is not None and outcome.model is not None:
                 _write(options.cards, f"{name}-{outcome.model.name}", write_card(name, outcome.model))
@@ -57,6 +73,7 @@ async def _train(options: TrainOptions) -> None:
                 typer.echo(f"{name}: trees, grown now: {found.reason}", err=True)
                 if options.cards is not None and importances:
                     _write(options.cards, f"{name}-features", write_report(importances))
+    return code
 
 
 async def _tenants(region: Region, home: str, named: str) -> list[tuple[str, bytes]]:

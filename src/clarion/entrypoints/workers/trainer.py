@@ -9,28 +9,31 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from clarion.adapters.postgres.ml_models import PostgresTrainings, PostgresWatches
+from clarion.adapters.postgres.ml_models import PostgresWatches
 from clarion.adapters.postgres.ml_proofs import PostgresProofs
 from clarion.entrypoints.proving import prove_tenant
-from clarion.entrypoints.training import grows_today, read_history, train_tenant
+from clarion.entrypoints.training import grows_today, read_history
+from clarion.entrypoints.training_turns import LEASE_MS, train_in_turn, turns_of
 from clarion.entrypoints.workers.lane import run_lane
 from clarion.intelligence.training.pipeline import DRIFT_DAYS, find_drift
-from clarion.kernel.errors import ClarionError, Transient
+from clarion.kernel.errors import Transient
 from clarion.kernel.local_time import DAY_MS, HOUR_MS, MINUTE_MS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clarion.bootstrap import Worker
     from clarion.intelligence.training.ports import Schedule
 
+ROLE: Final = "the trainer role"
 TRAIN_EVERY_MS: Final = DAY_MS
 """A model is at most this old, and a little; two days where a night failed. From seven on it is not used."""
 
 WATCH_EVERY_MS: Final = 6 * HOUR_MS
 PROVE_EVERY_MS: Final = DAY_MS
-LEASE_MS: Final = 30 * MINUTE_MS
-"""Longer than any training takes. A process that dies over one leaves the tenant to others after that."""
+WATCH_LEASE_MS: Final = 10 * MINUTE_MS
+"""Longer than any look takes. A process that dies over one, or whose look fails, leaves the tenant to others then."""
 
-RETRY_MS: Final = HOUR_MS
 LOOK_EVERY_S: Final = 10.0
 PROVE_LOOK_EVERY_S: Final = 600.0
 """A tenant costs a query at each look."""
@@ -49,38 +52,42 @@ async def run_trainer(worker: Worker, stop: asyncio.Event) -> None:
 
 async def train_due(worker: Worker, stop: asyncio.Event) -> float:
     """Train every tenant that is due, one after another; the seconds to the next look."""
-    schedule, learning = PostgresTrainings(worker.region.pools), worker.metrics.learning
-    oldest_ms = worker.region.models.oldest_ms()
+    learning, tenant_ids = worker.metrics.learning, await _tenants(worker)
+    oldest_ms = worker.region.models.oldest_ms(tenant_ids)
     learning.oldest_model.set((worker.clock.now_ms() - oldest_ms) / 1000 if oldest_ms else 0)
-    for tenant_id in await schedule.due(await _tenants(worker), TRAIN_EVERY_MS):
-        if stop.is_set():
-            break
-        if await schedule.take(tenant_id, TRAIN_EVERY_MS, LEASE_MS):
-            await _train(worker, schedule, tenant_id)
+    await train_those_due(worker, tenant_ids, stop)
     return LOOK_EVERY_S
 
 
+async def train_those_due(worker: Worker, tenant_ids: Sequence[bytes], stop: asyncio.Event) -> None:
+    """Train those of these tenants that are due. Raises Transient."""
+    schedule = turns_of(worker.region, ROLE)
+    before_ms = worker.clock.now_ms() - TRAIN_EVERY_MS
+    for tenant_id in await schedule.due(tenant_ids, before_ms):
+        if stop.is_set():
+            break
+        if await schedule.take(tenant_id, before_ms, LEASE_MS):
+            await _train(worker, schedule, tenant_id)
+
+
 async def _train(worker: Worker, schedule: Schedule, tenant_id: bytes) -> None:
-    """Train one tenant that is taken, and give it back. Raises Transient."""
+    """Train one tenant that is taken. Raises Transient."""
     learning = worker.metrics.learning
-    began_ms, began_s = worker.clock.now_ms(), time.monotonic()
+    began_s = time.monotonic()
     try:
-        may_grow = grows_today(tenant_id, began_ms)
-        outcome = await train_tenant(worker.region, tenant_id, may_grow=may_grow)
+        may_grow = grows_today(tenant_id, worker.clock.now_ms())
+        outcome = await train_in_turn(worker.region, schedule, tenant_id, may_grow=may_grow)
     except Transient:
-        await schedule.put_off(tenant_id, 0, "a store was away")
+        learning.trainings.labels("failed").inc()
         raise
     except Exception as error:  # noqa: BLE001  one tenant's odd history must not keep the others' models old
-        detail = error.detail if isinstance(error, ClarionError) else type(error).__name__
         learning.trainings.labels("failed").inc()
         _log.error("training_failed", tenant_id=tenant_id.hex(), exc_info=error)
-        await schedule.put_off(tenant_id, RETRY_MS, f"failed: {detail}")
         return
     model = outcome.model
     status = model.status if model else "too_little"
     learning.trainings.labels(status).inc()
     learning.training_seconds.observe(time.monotonic() - began_s)
-    await schedule.end(tenant_id, began_ms, outcome.reason)
     _log.info(
         "trained",
         tenant_id=tenant_id.hex(),
@@ -92,23 +99,37 @@ async def _train(worker: Worker, schedule: Schedule, tenant_id: bytes) -> None:
 
 
 async def watch_drift(worker: Worker, stop: asyncio.Event) -> float:
-    """Look for drift at every tenant whose turn it is, and have its model fitted where there is; as `train_due`."""
-    schedule, watch = PostgresTrainings(worker.region.pools), PostgresWatches(worker.region.pools)
+    """Look for drift at every tenant whose turn it is, and have its model fitted where there is; as `train_due`.
+
+    A turn is over once somebody has looked: who dies before, or fails, leaves it to others ten minutes later.
+    """
+    watch = PostgresWatches(worker.region.pools)
     for tenant_id in await watch.due(await _tenants(worker), WATCH_EVERY_MS):
         if stop.is_set():
             break
-        if not await watch.take(tenant_id, WATCH_EVERY_MS):
+        if not await watch.take(tenant_id, WATCH_EVERY_MS, WATCH_LEASE_MS):
             continue
-        now_ms = worker.clock.now_ms()
-        signs, _ = await read_history(worker.region, tenant_id, now_ms, DRIFT_DAYS)
-        found = await asyncio.to_thread(find_drift, signs, now_ms)
-        drifted = [name for name, stability in found.items() if stability.alarm]
-        for name in drifted:
-            worker.metrics.learning.drift.labels(name).inc()
-            _log.warning("drift", tenant_id=tenant_id.hex(), of=name, psi=round(found[name].psi, 3))
-        if drifted:
-            await schedule.ask(tenant_id)
+        try:
+            await _look_for_drift(worker, tenant_id)
+        except Transient:
+            raise
+        except Exception as error:  # noqa: BLE001  one tenant's odd history must not keep the others from being looked at
+            _log.error("watch_failed", tenant_id=tenant_id.hex(), exc_info=error)
+            continue
+        await watch.end(tenant_id)
     return LOOK_EVERY_S
+
+
+async def _look_for_drift(worker: Worker, tenant_id: bytes) -> None:
+    learning, now_ms = worker.metrics.learning, worker.clock.now_ms()
+    signs, _ = await read_history(worker.region, tenant_id, now_ms, DRIFT_DAYS)
+    found = await asyncio.to_thread(find_drift, signs, now_ms)
+    drifted = [name for name, stability in found.items() if stability.alarm]
+    for name in drifted:
+        learning.drift.labels(name).inc()
+        _log.warning("drift", tenant_id=tenant_id.hex(), of=name, psi=round(found[name].psi, 3))
+    if drifted:
+        await turns_of(worker.region, ROLE).ask(tenant_id)
 
 
 async def prove_due(worker: Worker, stop: asyncio.Event) -> float:

@@ -6,6 +6,7 @@ from clarion.intelligence.serving.forecasts import LearnedForecasts
 from clarion.intelligence.serving.holdout import (
     EVERY_FEATURE,
     FEATURES,
+    NO_MODEL,
     held_out,
     names_of_features,
     switched_off,
@@ -27,6 +28,7 @@ __all__ = [
     "CLASSES",
     "EVERY_FEATURE",
     "FEATURES",
+    "NO_MODEL",
     "FloatArray",
     "Forecast",
     "Forecasts",

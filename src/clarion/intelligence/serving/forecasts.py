@@ -14,8 +14,9 @@ import numpy as np
 
 from clarion.compliance.quiet_hours import BoolArray
 from clarion.intelligence.features import FeatureStore, RecordArray, empty_records
+from clarion.intelligence.models import DEFAULTS
 from clarion.intelligence.models.trees import TreesSource
-from clarion.intelligence.serving.holdout import EVERY_FEATURE
+from clarion.intelligence.serving.holdout import EVERY_FEATURE, NO_MODEL
 from clarion.intelligence.serving.patience import Breaker, wait_within
 from clarion.intelligence.serving.ports import Forecast, ModelSource, Predictor, Question, Subject
 from clarion.intelligence.serving.predict import LearnedPredictor
@@ -62,7 +63,7 @@ class LearnedForecasts:
     async def prepare(self, subjects: Sequence[Subject]) -> Predictor:
         """A predictor for these users; see `Forecasts.prepare`. Users who are hidden altogether are not read."""
         known = _merge(subjects)
-        wanted = [i for i, subject in enumerate(known) if subject.hidden != EVERY_FEATURE]
+        wanted = [i for i, subject in enumerate(known) if subject.hidden & EVERY_FEATURE != EVERY_FEATURE]
         records = empty_records([subject.user_id for subject in known])
         missed = np.zeros(len(known), np.bool_)
         if wanted:
@@ -71,7 +72,10 @@ class LearnedForecasts:
             missed[wanted[len(found) :]] = True
         try:
             now_ms = self._clock.now_ms()
-            models = [self._models.current(subject.tenant_id) for subject in known]
+            models = [
+                DEFAULTS if subject.hidden & NO_MODEL else self._models.current(subject.tenant_id)
+                for subject in known
+            ]
             with np.errstate(all="ignore"):  # what comes of odd numbers is seen in the forecast
                 predictor = LearnedPredictor(known, records, models, now_ms, missed)
             best: Predictor = self._flagged(predictor, known, now_ms)
@@ -85,7 +89,9 @@ class LearnedForecasts:
     def _flagged(self, predictor: Predictor, known: Sequence[Subject], now_ms: int) -> Predictor:
         """The predictor; it says so of users whose tenant's model is too old, and was not used."""
         stale = {
-            tenant for tenant in {one.tenant_id for one in known} if self._models.is_stale(tenant, now_ms)
+            tenant
+            for tenant in {one.tenant_id for one in known if not one.hidden & NO_MODEL}
+            if self._models.is_stale(tenant, now_ms)
         }
         if not stale:
             return predictor

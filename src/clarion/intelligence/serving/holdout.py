@@ -27,6 +27,9 @@ SEND_TIME, CHANNEL = 1, 2
 
 EVERY_FEATURE: Final = SEND_TIME | CHANNEL
 
+NO_MODEL: Final = 1 << 30
+"""Beside the features in a mask of what is hidden: not even the tenant's population was learned. Never stored."""
+
 
 def held_out(tenant_id: bytes, user_ids: IntArray, settings: MlSettings) -> IntArray:
     """By user of the tenant, the mask of the features from which she is held out; in the shape of `user_ids`."""
@@ -39,8 +42,10 @@ def held_out(tenant_id: bytes, user_ids: IntArray, settings: MlSettings) -> IntA
 
 
 def switched_off(settings: MlSettings) -> int:
-    """Mask of the features that the tenant does not use: to them, everybody is a stranger."""
+    """Mask of the features that the tenant does not use: everybody is a stranger to them. All off: also `NO_MODEL`."""
     on = settings.enabled
+    if settings.off:
+        return EVERY_FEATURE | NO_MODEL
     return SEND_TIME * (not on.send_time) | CHANNEL * (not on.channel)
 
 

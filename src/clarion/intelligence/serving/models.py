@@ -62,9 +62,13 @@ class CurrentModels:
         model = self._models.get(tenant_id)
         return model is not None and now_ms - model.trained_ms > STALE_MS
 
-    def oldest_ms(self) -> int:
-        """When the oldest model in force was trained, UTC ms; 0 where there is none."""
-        return min((model.trained_ms for model in self._models.values()), default=0)
+    def oldest_ms(self, tenant_ids: Iterable[bytes]) -> int:
+        """When the oldest model of these tenants was trained, UTC ms; 0 where there is none.
+
+        Models of others, of a tenant that was deleted since, are here until the process ends and are nobody's.
+        """
+        found = (self._models.get(tenant_id) for tenant_id in tenant_ids)
+        return min((model.trained_ms for model in found if model is not None), default=0)
 
     def seen(self) -> Seen:
         """What was told already, whole or damaged: the next look is for anything else."""

@@ -12,12 +12,19 @@ from clarion.intelligence.models.registered import Metrics, Registered
 
 
 class Training(msgspec.Struct, frozen=True):
-    """How a tenant's training stands. `asked`: one is to come. `ended_ms`: the last one's end, 0: there was none."""
+    """How a tenant's training stands. `asked`: one is to come. `ended_ms`: the last one's end, 0: there was none.
+
+    `failures`: how many failed in a row; `retry_ms`: when it is tried again, 0 where none failed. `holder`: who trains
+    while it is `running`, in words. Times are UTC ms.
+    """
 
     asked: bool = False
     running: bool = False
     ended_ms: int = 0
     outcome: str = ""
+    holder: str = ""
+    failures: int = 0
+    retry_ms: int = 0
 
 
 class Registry(Protocol):
@@ -54,20 +61,30 @@ class Schedule(Protocol):
         """Have a tenant's models fitted soon. Raises Transient."""
         ...
 
-    async def due(self, tenant_ids: Sequence[bytes], every_ms: int) -> list[bytes]:
-        """Those of these tenants that are due, in order; `take` decides who has them. Raises Transient."""
+    async def due(self, tenant_ids: Sequence[bytes], before_ms: int) -> list[bytes]:
+        """Those of these tenants that are due, in order; `take` decides who has them. Raises Transient.
+
+        Due is who was asked for, and whose last training ended before `before_ms`, UTC.
+        """
         ...
 
-    async def take(self, tenant_id: bytes, every_ms: int, lease_ms: int) -> bool:
-        """Whether it is due and nobody else has it: then it is the caller's for `lease_ms`. Raises Transient."""
+    async def take(self, tenant_id: bytes, before_ms: int | None, lease_ms: int) -> bool:
+        """Whether it is due and nobody else has it: then it is the caller's for `lease_ms`. Raises Transient.
+
+        Without `before_ms` it is due whenever nobody has it, though it failed a minute ago.
+        """
+        ...
+
+    async def renew(self, tenant_id: bytes, lease_ms: int) -> bool:
+        """Whether it still is the caller's: then for `lease_ms` from now. Raises Transient."""
         ...
 
     async def end(self, tenant_id: bytes, began_ms: int, outcome: str) -> None:
-        """It is done; what was asked for since `began_ms` stays due. Raises Transient."""
+        """It is done; what was asked for since `began_ms` stays due. Not where it is another's. Raises Transient."""
         ...
 
     async def put_off(self, tenant_id: bytes, for_ms: int, outcome: str) -> None:
-        """It failed; nobody tries again for a while. Raises Transient."""
+        """It failed once more; nobody tries again for a while, unless asked to. As `end`. Raises Transient."""
         ...
 
     async def show(self, tenant_id: bytes) -> Training:
@@ -79,9 +96,13 @@ class Watch(Protocol):
     """Whose users are to be looked at for drift."""
 
     async def due(self, tenant_ids: Sequence[bytes], every_ms: int) -> list[bytes]:
-        """Those of these tenants at whom nobody looked for so long, in order. Raises Transient."""
+        """Those of these tenants at whom nobody looked for so long, nor looks now, in order. Raises Transient."""
         ...
 
-    async def take(self, tenant_id: bytes, every_ms: int) -> bool:
-        """Whether it still is time to look; if so, it is the caller's to do. Raises Transient."""
+    async def take(self, tenant_id: bytes, every_ms: int, lease_ms: int) -> bool:
+        """Whether it still is time to look; if so, it is the caller's for `lease_ms`. Raises Transient."""
+        ...
+
+    async def end(self, tenant_id: bytes) -> None:
+        """She has looked. Without it the tenant is somebody's again when the lease ends. Raises Transient."""
         ...

@@ -47,49 +47,69 @@ DELETE FROM ml_models WHERE tenant_id = $1 AND status IN ('refused', 'retired')
 AND number <= (SELECT max(number) FROM ml_models WHERE tenant_id = $1) - $2
 
 -- name: ask_training
--- A tenant's models are to be fitted now.
+-- A tenant's models are to be fitted now, though it failed lately.
 INSERT INTO ml_trainings AS t (tenant_id, asked_at) VALUES ($1, clock_timestamp())
-ON CONFLICT (tenant_id) DO UPDATE SET asked_at = clock_timestamp()
+ON CONFLICT (tenant_id) DO UPDATE SET asked_at = clock_timestamp(), retry_at = NULL
 
 -- name: due_trainings
 -- Which of these tenants are due, in one look: `take_training` decides who has them.
 SELECT d.tenant_id FROM unnest($1::uuid[]) WITH ORDINALITY AS d (tenant_id, place)
 LEFT JOIN ml_trainings t USING (tenant_id)
 WHERE (t.leased_until IS NULL OR t.leased_until < clock_timestamp())
-AND (t.asked_at IS NOT NULL OR t.ended_at IS NULL OR t.ended_at < clock_timestamp() - $2::bigint * interval '1 ms')
-ORDER BY d.place
-
--- name: due_watches
--- On which of these tenants nobody had an eye for a while.
-SELECT d.tenant_id FROM unnest($1::uuid[]) WITH ORDINALITY AS d (tenant_id, place)
-LEFT JOIN ml_trainings t USING (tenant_id)
-WHERE t.watched_at IS NULL OR t.watched_at < clock_timestamp() - $2::bigint * interval '1 ms'
+AND (t.retry_at IS NULL OR t.retry_at < clock_timestamp())
+AND (t.asked_at IS NOT NULL OR t.ended_at IS NULL OR t.ended_at < $2)
 ORDER BY d.place
 
 -- name: take_training
--- A tenant whose models are due: it was asked for, or the last time is long ago. Nobody else takes it until the lease ends.
-INSERT INTO ml_trainings AS t (tenant_id, leased_until) VALUES ($1, clock_timestamp() + $3::bigint * interval '1 ms')
-ON CONFLICT (tenant_id) DO UPDATE SET leased_until = clock_timestamp() + $3::bigint * interval '1 ms'
+-- A tenant whose models are due: it was asked for, or the last one ended before $2, and if it failed, that was long enough ago ($2 of
+-- null: it is due whatever was). It is $4's until the lease ends, and nobody else's.
+INSERT INTO ml_trainings AS t (tenant_id, leased_until, holder) VALUES ($1, clock_timestamp() + $3::bigint * interval '1 ms', $4)
+ON CONFLICT (tenant_id) DO UPDATE SET leased_until = clock_timestamp() + $3::bigint * interval '1 ms', holder = $4
 WHERE (t.leased_until IS NULL OR t.leased_until < clock_timestamp())
-AND (t.asked_at IS NOT NULL OR t.ended_at IS NULL OR t.ended_at < clock_timestamp() - $2::bigint * interval '1 ms')
+AND ($2::timestamptz IS NULL OR (
+    (t.retry_at IS NULL OR t.retry_at < clock_timestamp())
+    AND (t.asked_at IS NOT NULL OR t.ended_at IS NULL OR t.ended_at < $2)
+))
 RETURNING true
 
--- name: end_training
--- It is over.
-UPDATE ml_trainings SET asked_at = CASE WHEN asked_at <= $2 THEN NULL ELSE asked_at END, leased_until = NULL, ended_at = clock_timestamp(), outcome = $3
-WHERE tenant_id = $1
+-- name: renew_lease
+-- It is still $3's, for a while more; nothing where it is another's by now.
+UPDATE ml_trainings SET leased_until = clock_timestamp() + $2::bigint * interval '1 ms'
+WHERE tenant_id = $1 AND holder = $3 AND leased_until IS NOT NULL RETURNING true
 
--- name: drop_lease
--- It failed, and may be tried again after a while.
-UPDATE ml_trainings SET leased_until = clock_timestamp() + $2::bigint * interval '1 ms', outcome = $3 WHERE tenant_id = $1
+-- name: end_training
+-- It is over. Who lost the lease meanwhile ends nothing.
+UPDATE ml_trainings SET asked_at = CASE WHEN asked_at <= $2 THEN NULL ELSE asked_at END, leased_until = NULL, ended_at = clock_timestamp(),
+    outcome = $3, failures = 0, retry_at = NULL, holder = ''
+WHERE tenant_id = $1 AND holder = $4
+
+-- name: put_off_training
+-- It failed, and is tried again after a while.
+UPDATE ml_trainings SET leased_until = NULL, retry_at = clock_timestamp() + $2::bigint * interval '1 ms', outcome = $3, failures = failures + 1,
+    holder = ''
+WHERE tenant_id = $1 AND holder = $4
 
 -- name: find_training
 -- How it stands.
-SELECT asked_at, leased_until > clock_timestamp() AS is_running, ended_at, outcome FROM ml_trainings WHERE tenant_id = $1
+SELECT asked_at, coalesce(leased_until > clock_timestamp(), false) AS is_running, ended_at, outcome, holder, failures, retry_at
+FROM ml_trainings WHERE tenant_id = $1
+
+-- name: due_watches
+-- On which of these tenants nobody had an eye for a while, nor has now.
+SELECT d.tenant_id FROM unnest($1::uuid[]) WITH ORDINALITY AS d (tenant_id, place)
+LEFT JOIN ml_trainings t USING (tenant_id)
+WHERE (t.watched_at IS NULL OR t.watched_at < clock_timestamp() - $2::bigint * interval '1 ms')
+AND (t.watch_leased_until IS NULL OR t.watch_leased_until < clock_timestamp())
+ORDER BY d.place
 
 -- name: take_watch
--- A tenant on which nobody had an eye for drift for a while.
-INSERT INTO ml_trainings AS t (tenant_id, watched_at) VALUES ($1, clock_timestamp())
-ON CONFLICT (tenant_id) DO UPDATE SET watched_at = clock_timestamp()
-WHERE t.watched_at IS NULL OR t.watched_at < clock_timestamp() - $2::bigint * interval '1 ms'
+-- A tenant on which nobody had an eye for drift for a while, nor has now.
+INSERT INTO ml_trainings AS t (tenant_id, watch_leased_until) VALUES ($1, clock_timestamp() + $3::bigint * interval '1 ms')
+ON CONFLICT (tenant_id) DO UPDATE SET watch_leased_until = clock_timestamp() + $3::bigint * interval '1 ms'
+WHERE (t.watched_at IS NULL OR t.watched_at < clock_timestamp() - $2::bigint * interval '1 ms')
+AND (t.watch_leased_until IS NULL OR t.watch_leased_until < clock_timestamp())
 RETURNING true
+
+-- name: end_watch
+-- Somebody has looked.
+UPDATE ml_trainings SET watched_at = clock_timestamp(), watch_leased_until = NULL WHERE tenant_id = $1
