@@ -17,7 +17,7 @@ from clarion.bootstrap import Region, Worker
 from clarion.entrypoints.cli.ml_switch import SwitchOptions, switch_tenant
 from clarion.entrypoints.training import challenge_tenant, refresh_models, train_tenant
 from clarion.entrypoints.training_turns import retry_after_ms, take_turn, train_in_turn, turns_of
-from clarion.entrypoints.workers.trainer import train_due, watch_drift
+from clarion.entrypoints.workers.trainer import train_due, train_those_due, watch_drift
 from clarion.intelligence.models import DEFAULTS
 from clarion.intelligence.models.registered import Metrics
 from clarion.kernel.clock import StoreClock
@@ -300,3 +300,33 @@ async def test_one_switch_takes_models_out_of_all_decisions_and_puts_them_back(
     assert (act["actor"][:9], act["reason"]) == ("operator:", switch.reason)
     assert (await night_owls.call("PUT /ml/settings", {**shown, "off": False})).status == 200
     assert (await decided(night_owls))["model"] == "eb-1"
+
+
+def gauge(worker: Worker, name: str, **labels: str) -> float:
+    """A value as it is scraped."""
+    shown = ",".join(f'{key}="{value}"' for key, value in labels.items())
+    line = f"{name}{{{shown}}} " if labels else f"{name} "
+    (found,) = [one for one in worker.metrics.render().decode().splitlines() if one.startswith(line)]
+    return float(found.removeprefix(line))
+
+
+async def test_what_the_trainer_sees_of_the_worst_tenant_is_scraped(
+    worker: Worker, night_owls: Caller, other: Caller
+):
+    stop = asyncio.Event()
+    await train_those_due(worker, [night_owls.tenant_id, other.tenant_id], stop)
+    (shown,) = (await night_owls.call("GET /ml/models")).json()["models"]
+    if shown["coverage"] is not None:
+        assert gauge(worker, "clarion_ml_calibration_error") >= abs(shown["coverage"] - 0.7) - 1e-9
+    await watch_drift(worker, stop)
+    assert gauge(worker, "clarion_ml_drift_psi", of="hours") >= 0
+    learning = worker.metrics.learning
+    learning.saw_psi(b"worst", "channels", 4.0)
+    learning.saw_psi(b"other", "channels", 1.0)
+    assert gauge(worker, "clarion_ml_drift_psi", of="channels") == 4
+    learning.saw_psi(b"worst", "channels", 0.5)
+    assert gauge(worker, "clarion_ml_drift_psi", of="channels") == 1
+    learning.keep_tenants({b"worst"})
+    assert gauge(worker, "clarion_ml_drift_psi", of="channels") == 0.5
+    learning.keep_tenants(())
+    assert gauge(worker, "clarion_ml_drift_psi", of="channels") == 0

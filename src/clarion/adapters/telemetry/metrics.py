@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import structlog
@@ -167,12 +167,44 @@ class LearningMetrics:
             ["of"],
             registry=registry,
         )
+        self.psi = Gauge(
+            "clarion_ml_drift_psi",
+            "Stability index of the tenant that changed most, as this process saw it last",
+            ["of"],
+            registry=registry,
+        )
+        self.calibration = Gauge(
+            "clarion_ml_calibration_error",
+            "How far the 70 % sets of newest models are from 70 %, at the worst tenant that this process trained",
+            registry=registry,
+        )
+        self._psi: dict[str, dict[bytes, float]] = {}
+        self._errors: dict[bytes, float] = {}
         self.returns = Counter(
             "clarion_ml_returns_to_baseline",
             "Features that were switched off at a tenant because they harmed",
             ["feature"],
             registry=registry,
         )
+
+    def saw_psi(self, tenant_id: bytes, of: str, psi: float) -> None:
+        """Take note of a tenant's stability index. Tenants are no label: there are any number of them."""
+        seen = self._psi.setdefault(of, {})
+        seen[tenant_id] = psi
+        self.psi.labels(of).set(max(seen.values()))
+
+    def saw_coverage(self, tenant_id: bytes, error: float) -> None:
+        """Take note of how far from its promise a tenant's newest model is."""
+        self._errors[tenant_id] = error
+        self.calibration.set(max(self._errors.values()))
+
+    def keep_tenants(self, tenant_ids: Collection[bytes]) -> None:
+        """Forget what was seen of others: tenants that were deleted are nobody's worst case."""
+        for of, seen in self._psi.items():
+            kept = self._psi[of] = {one: psi for one, psi in seen.items() if one in tenant_ids}
+            self.psi.labels(of).set(max(kept.values(), default=0))
+        self._errors = {one: error for one, error in self._errors.items() if one in tenant_ids}
+        self.calibration.set(max(self._errors.values(), default=0))
 
     def refused_artefact(self, tenant_id: bytes, name: str, reason: str) -> None:
         """Count, and tell, a model that was not taken up."""

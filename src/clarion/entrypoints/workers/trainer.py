@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -34,6 +35,9 @@ PROVE_EVERY_MS: Final = DAY_MS
 WATCH_LEASE_MS: Final = 10 * MINUTE_MS
 """Longer than any look takes. A process that dies over one, or whose look fails, leaves the tenant to others then."""
 
+PROMISED: Final = 0.70
+"""Share of what comes that a set of hours is to hold."""
+
 LOOK_EVERY_S: Final = 10.0
 PROVE_LOOK_EVERY_S: Final = 600.0
 """A tenant costs a query at each look."""
@@ -53,6 +57,7 @@ async def run_trainer(worker: Worker, stop: asyncio.Event) -> None:
 async def train_due(worker: Worker, stop: asyncio.Event) -> float:
     """Train every tenant that is due, one after another; the seconds to the next look."""
     learning, tenant_ids = worker.metrics.learning, await _tenants(worker)
+    learning.keep_tenants(set(tenant_ids))
     oldest_ms = worker.region.models.oldest_ms(tenant_ids)
     learning.oldest_model.set((worker.clock.now_ms() - oldest_ms) / 1000 if oldest_ms else 0)
     await train_those_due(worker, tenant_ids, stop)
@@ -88,6 +93,8 @@ async def _train(worker: Worker, schedule: Schedule, tenant_id: bytes) -> None:
     status = model.status if model else "too_little"
     learning.trainings.labels(status).inc()
     learning.training_seconds.observe(time.monotonic() - began_s)
+    if model is not None and model.metrics.coverage is not None:
+        learning.saw_coverage(tenant_id, abs(model.metrics.coverage - PROMISED))
     _log.info(
         "trained",
         tenant_id=tenant_id.hex(),
@@ -124,6 +131,9 @@ async def _look_for_drift(worker: Worker, tenant_id: bytes) -> None:
     learning, now_ms = worker.metrics.learning, worker.clock.now_ms()
     signs, _ = await read_history(worker.region, tenant_id, now_ms, DRIFT_DAYS)
     found = await asyncio.to_thread(find_drift, signs, now_ms)
+    for name, stability in found.items():
+        if math.isfinite(stability.psi):
+            learning.saw_psi(tenant_id, name, stability.psi)
     drifted = [name for name, stability in found.items() if stability.alarm]
     for name in drifted:
         learning.drift.labels(name).inc()
