@@ -20,6 +20,7 @@ END_MS = 1_799_971_200_000  # a midnight, UTC
 DAYS = 120
 FROM_MS = END_MS - DAYS * DAY_MS
 RATES = (0.2, 0.35, 0.1)
+TRANSACTIONAL, MARKETING = 0, 2
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,41 @@ def test_where_hours_do_not_matter_none_is_made_to():
     model, _ = fit(World(elasticity=0.0))
     assert model.send_time.elasticity <= 0.1
     assert np.abs(np.array(model.send_time.by_channel)).max() < 0.15
+
+
+def of_classes(*, told: bool = True) -> Signs:
+    """Mails of two classes, at four hours: those of marketing are answered twice as often at 20 h as at others."""
+    chance = np.random.default_rng(9)
+    count = 24_000
+    user, hour = chance.integers(0, 400, count), chance.choice((8, 12, 16, 20), count)
+    at_ms = FROM_MS + chance.integers(0, DAYS, count) * DAY_MS + hour * HOUR_MS
+    class_ = chance.choice((TRANSACTIONAL, MARKETING), count)
+    rate = np.where((class_ == MARKETING) & (hour == 20), 0.4, 0.2)
+    answers = chance.random(count) < rate
+    nothing = np.zeros(count, np.int64)
+    sent = _signs(user, SignKind.SENT, nothing, at_ms)
+    opens = _signs(user[answers], SignKind.OPENED, nothing[answers], at_ms[answers] + HOUR_MS)
+    if told:
+        sent, opens = (
+            dataclasses.replace(signs, class_=classes)
+            for signs, classes in ((sent, class_), (opens, class_[answers]))
+        )
+    return joined([sent, opens])
+
+
+def test_hours_of_a_class_of_messages_are_learned_where_it_is_told():
+    cuts = cuts_of(of_classes())
+    found = np.array(fit_times_and_channels(cuts, DEFAULTS, cuts[-1].records, END_MS).send_time.by_class)
+    evening = found[:, 20] - found[:, 8]
+    assert evening[MARKETING] - evening[TRANSACTIONAL] > 0.4, "0.98 was planted, and hours are shrunk"
+    assert not found[1].any(), "nothing of that class was sent"
+
+
+def test_without_classes_nothing_is_said_of_them():
+    cuts = cuts_of(of_classes(told=False))
+    found = fit_times_and_channels(cuts, DEFAULTS, cuts[-1].records, END_MS).send_time
+    assert not np.array(found.by_class).any()
+    assert np.array(found.by_channel).any()
 
 
 def test_from_sends_at_one_hour_nothing_is_learned_of_hours():

@@ -70,7 +70,7 @@ class LightGbm:
     """`intelligence.training.challenger.Grower`."""
 
     def grow(self, inputs: FloatArray, answered: BoolArray, expected: DoubleArray) -> bytes:
-        """Trees of `ROUNDS` rounds as ONNX; the same rows give the same bytes. See `Grower.grow`.
+        """Trees of `ROUNDS` rounds as ONNX; the same rows give the same answers. See `Grower.grow`.
 
         They begin at what was expected (`init_score`), which is not part of what is exported: they say what is added.
         """

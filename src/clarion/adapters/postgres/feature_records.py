@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from clarion.adapters.postgres.queries import load_queries
 from clarion.contracts.channels import CHANNEL_INDEX
@@ -12,11 +15,14 @@ from clarion.intelligence.features.hear import NO_CHANNEL, name_sign
 from clarion.intelligence.features.ports import Portrait
 from clarion.intelligence.features.signs import as_signs
 from clarion.intelligence.features.zones import Clocks, Home, at_home
+from clarion.intelligence.serving.ports import CLASSES
 
 if TYPE_CHECKING:
     import asyncpg
 
     from clarion.adapters.postgres.pools import Pools
+
+_CLASS_INDEX: Final[dict[str | None, int]] = {name: place for place, name in enumerate(CLASSES)}
 
 KEPT_DAYS: Final = 400
 """As long as the store keeps a record that nothing is added to."""
@@ -121,8 +127,10 @@ class PostgresHistory:
 
     def _signs(self, rows: Iterable[asyncpg.Record]) -> Signs:
         told: list[tuple[int, int, int, int, int]] = []
+        classes: list[int] = []
         homes: dict[int, Home] = {}
-        for user_id, kind, channel, at_ms, ident, *home in map(tuple, rows):
+        for user_id, kind, channel, at_ms, ident, class_, *home in map(tuple, rows):
+            classes.append(_CLASS_INDEX.get(class_, -1))
             told.append(
                 (
                     user_id,
@@ -134,7 +142,8 @@ class PostgresHistory:
             )
             if user_id not in homes:
                 homes[user_id] = Home(*home)
-        return at_home(as_signs(told), homes, self._clocks)
+        signs = replace(as_signs(told), class_=np.array(classes, np.int64))
+        return at_home(signs, homes, self._clocks)
 
 
 def _by_tenant(rows: Iterable[asyncpg.Record]) -> dict[bytes, list[int]]:

@@ -38,7 +38,8 @@ class Signs:
 
     `user_id` [N]; `kind` [N]: `SignKind`; `channel` [N]: index in `CHANNELS`, -1 where it was on none; `at_ms` [N];
     `offset_ms` [N]: what her clock was ahead of UTC at that instant; `ident` [N]: 64 bits of the event's id, the same
-    for a repeat (0: it has none, and every one counts).
+    for a repeat (0: it has none, and every one counts). `class_` [N]: of a message's category, index in
+    `serving.ports.CLASSES`, -1 where there is none; None: of none of them is it known.
     """
 
     user_id: IntArray
@@ -47,6 +48,7 @@ class Signs:
     at_ms: IntArray
     offset_ms: IntArray
     ident: HashArray
+    class_: IntArray | None = None
 
     def __len__(self) -> int:
         """How many."""
@@ -61,6 +63,7 @@ class Signs:
             self.at_ms[chosen],
             self.offset_ms[chosen],
             self.ident[chosen],
+            None if self.class_ is None else self.class_[chosen],
         )
 
 
@@ -81,6 +84,7 @@ def joined(portions: Sequence[Signs]) -> Signs:
     """Portions, one after another."""
     if not portions:
         return as_signs([])
+    classes = [one.class_ for one in portions if one.class_ is not None]
     return Signs(
         np.concatenate([one.user_id for one in portions]),
         np.concatenate([one.kind for one in portions]),
@@ -88,4 +92,5 @@ def joined(portions: Sequence[Signs]) -> Signs:
         np.concatenate([one.at_ms for one in portions]),
         np.concatenate([one.offset_ms for one in portions]),
         np.concatenate([one.ident for one in portions]),
+        np.concatenate(classes) if len(classes) == len(portions) else None,
     )

@@ -27,11 +27,20 @@ class Figure(msgspec.Struct, frozen=True):
     people: int
 
 
+class Band(msgspec.Struct, frozen=True):
+    """Hours to which about as much of a user's day was given: the mean, what they got, and their part of all hours."""
+
+    predicted: float
+    found: float
+    weight: float
+
+
 class Metrics(msgspec.Struct, frozen=True):
     """What a model was judged by. `figures` by name, each a mean over people of the newest time, which it had not seen.
 
     `coverage`: share of that time's hours inside the 70 % sets, None where there was too little. `users`, `signs`: what
     it was fitted on. `clusters`: the segments that were found among them, and what sets each apart, in words.
+    `calibration`: of its hours, () where there was too little.
     """
 
     figures: dict[str, Figure] = {}
@@ -40,6 +49,7 @@ class Metrics(msgspec.Struct, frozen=True):
     signs: int = 0
     seconds: float = 0.0
     clusters: dict[str, str] = {}
+    calibration: tuple[Band, ...] = ()
 
 
 class Registered(msgspec.Struct, frozen=True):

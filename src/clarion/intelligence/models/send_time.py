@@ -189,6 +189,15 @@ def likely_hours(by_type: FloatArray, certain: FloatArray, parameters: SendTimeP
     return hour_set(by_type, mass[:, None])
 
 
+def added_by_message(
+    parameters: SendTimeParameters, channel: IntArray, class_: IntArray, hour: IntArray
+) -> FloatArray:
+    """What a message's channel and class (-1: unknown) add to log odds at local hours, [N] each."""
+    by_channel = np.array(parameters.by_channel, np.float32)[channel, hour]
+    by_class = np.array(parameters.by_class, np.float32)[class_, hour]
+    return np.asarray(by_channel + np.where(class_ >= 0, by_class, 0), np.float32)
+
+
 def uncertainty(by_type: FloatArray) -> FloatArray:
     """How little is known of the hour, [B]: entropy of an average day's curve, 0 (one hour) to 1 (all alike)."""
     share = all_days(by_type) / HOURS

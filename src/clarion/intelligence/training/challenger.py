@@ -98,7 +98,8 @@ def table_of(cut: Cut, model: TenantModel) -> Table:
     rate = channel.rates(user, model.channel)[sends.row, sends.channel].astype(np.float64)
     curves = send_time.curves(cut.records, model.send_time, cut.at_ms)
     times = send_time.answer_odds(cut.records, curves, model.send_time, cut.at_ms)
-    odds = rate / (1 - rate) * times[sends.row, sends.day_type, sends.hour].astype(np.float64)
+    added = send_time.added_by_message(model.send_time, sends.channel, sends.class_, sends.hour)
+    odds = rate / (1 - rate) * times[sends.row, sends.day_type, sends.hour].astype(np.float64) * np.exp(added)
     expected = np.clip(odds / (1 + odds), _LEAST, 1 - _LEAST)
     inputs = inputs_of(cut.records, model.channel, cut.at_ms)[sends.row, sends.channel]
     person = cut.records["user_id"][sends.row].astype(np.int64)

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from clarion.intelligence.models import TenantModel, channel, send_time
-from clarion.intelligence.models.registered import Figure
+from clarion.intelligence.models.registered import Band, Figure
+from clarion.intelligence.training.calibration import bands_of
 from clarion.intelligence.training.cuts import Cut
 
 FloatArray = npt.NDArray[np.float64]
@@ -29,10 +30,14 @@ ANSWERS: Final = "log score of answers to sends"
 
 
 class Compared(NamedTuple):
-    """Figures by name, and the share of future hours inside the candidate's 70 % sets (None: too few people)."""
+    """Figures by name, and the share of future hours inside the candidate's 70 % sets (None: too few people).
+
+    `calibration`: of the candidate's hours, () with too few people.
+    """
 
     figures: dict[str, Figure]
     coverage: float | None
+    calibration: tuple[Band, ...] = ()
 
 
 def compare_models(candidate: TenantModel, incumbent: TenantModel, cut: Cut) -> Compared:
@@ -40,12 +45,14 @@ def compare_models(candidate: TenantModel, incumbent: TenantModel, cut: Cut) -> 
     figures: dict[str, Figure] = {}
     future = cut.presence
     there = np.flatnonzero(future.any(axis=(1, 2)))
-    coverage = None
+    coverage: float | None = None
+    calibration: tuple[Band, ...] = ()
     if len(there) >= LEAST_PEOPLE:
         told = [_hours_told(model, cut, there) for model in (candidate, incumbent)]
         figures[HOURS] = figure_of(told[0][0], told[1][0])
         figures[HIT] = figure_of(told[0][1], told[1][1])
         coverage = _coverage(candidate, cut, there)
+        calibration = bands_of(candidate, cut, there)
     met = np.flatnonzero(cut.touched.any(axis=1))
     if len(met) >= LEAST_PEOPLE:
         figures[CHANNELS_MET] = figure_of(
@@ -54,7 +61,7 @@ def compare_models(candidate: TenantModel, incumbent: TenantModel, cut: Cut) -> 
     asked = np.unique(cut.sends.row)
     if len(asked) >= LEAST_PEOPLE:
         figures[ANSWERS] = figure_of(*(_answers_told(model, cut, asked) for model in (candidate, incumbent)))
-    return Compared(figures, coverage)
+    return Compared(figures, coverage, calibration)
 
 
 def judge(figures: dict[str, Figure], names: tuple[str, ...] = (HOURS, CHANNELS_MET, ANSWERS)) -> Verdict:
@@ -106,7 +113,8 @@ def _answers_told(model: TenantModel, cut: Cut, rows: npt.NDArray[np.intp]) -> F
     rate = channel.rates(user, model.channel)[place, sends.channel].astype(np.float64)
     curves = send_time.curves(records, model.send_time, cut.at_ms)
     times = send_time.answer_odds(records, curves, model.send_time, cut.at_ms)
-    odds = rate / (1 - rate) * times[place, sends.day_type, sends.hour]
+    added = send_time.added_by_message(model.send_time, sends.channel, sends.class_, sends.hour)
+    odds = rate / (1 - rate) * times[place, sends.day_type, sends.hour] * np.exp(added)
     chance = np.clip(odds / (1 + odds), 1e-4, 1 - 1e-4)
     told = np.log(np.where(sends.answered, chance, 1 - chance))
     return np.bincount(place, weights=told) / np.bincount(place)

@@ -47,7 +47,8 @@ class Sends:
     """N sends of a cut's future.
 
     `row` [N]: of the cut's records; `channel` [N]; `day_type`, `hour` [N]: local, of the send; `answered` [N]: whether
-    an open or a click on the channel followed before the next send there, within 72 hours.
+    an open or a click on the channel followed before the next send there, within 72 hours. `class_` [N]: of the
+    message's category, -1 where it is not known.
     """
 
     row: IntArray
@@ -55,6 +56,7 @@ class Sends:
     day_type: IntArray
     hour: IntArray
     answered: BoolArray
+    class_: IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,4 +186,5 @@ def _sends(row: IntArray, future: Signs) -> Sends:
     answered[hits] = True
     at = chosen[sends]
     hour = (future.at_ms[at] + future.offset_ms[at]) // HOUR_MS
-    return Sends(row[at], future.channel[at], day_type_of(hour), hour % 24, answered)
+    class_ = np.full(len(at), -1, np.int64) if future.class_ is None else future.class_[at]
+    return Sends(row[at], future.channel[at], day_type_of(hour), hour % 24, answered, class_)

@@ -33,6 +33,7 @@ _GRIDS: Final = {
     "shrink_exposed": (4.0, 8.0, 12.0, 24.0, 48.0, 96.0),
 }
 _C: Final = len(CHANNELS)
+_GROUPS: Final = 3
 _H: Final = send_time.HOURS
 _NEWTON_STEPS: Final = 6
 _MOST_OFFSET: Final = 1.5
@@ -74,7 +75,12 @@ def fit_answers(
     best, _ = climb(score, _GRIDS, start)
     fitted = msgspec.structs.replace(fitted, **best)
     odds = np.concatenate([_odds(known, fitted) for known in outcomes])
-    return msgspec.structs.replace(fitted, by_channel=_offsets(odds, answered, channels, hours))
+    by_channel_hours = _offsets(odds, answered, channels, hours)
+    odds *= np.exp(by_channel_hours)[channels, hours]
+    classes = np.concatenate([known.cut.sends.class_ for known in outcomes])
+    told = np.flatnonzero(classes >= 0)
+    by_class = _offsets(odds[told], answered[told], classes[told], hours[told])
+    return msgspec.structs.replace(fitted, by_channel=_rows(by_channel_hours), by_class=_rows(by_class))
 
 
 def _outcomes(cut: Cut, fitted: SendTimeParameters, by_channel: ChannelParameters) -> _Outcomes:
@@ -109,11 +115,17 @@ def _levels(odds: DoubleArray, answered: npt.NDArray[np.bool_], group: IntArray,
 
 
 def _offsets(
-    odds: DoubleArray, answered: npt.NDArray[np.bool_], channels: IntArray, hours: IntArray
-) -> tuple[tuple[float, ...], ...]:
-    """What each channel's hours add to log odds, [C][24]: its level, and the hours' difference from it."""
-    level = _levels(odds, answered, channels, _C)
-    levelled = odds * np.exp(level)[channels]
-    by_hour = _levels(levelled, answered, channels * _H + hours, _C * _H).reshape(_C, _H)
-    found = np.clip(by_hour @ send_time.kernel(1.0) + level[:, None], -_MOST_OFFSET, _MOST_OFFSET)
-    return tuple(tuple(row) for row in found.round(4).tolist())
+    odds: DoubleArray, answered: npt.NDArray[np.bool_], group: IntArray, hours: IntArray
+) -> DoubleArray:
+    """What the hours of each group (channel or class, three of either) add to log odds, [3, 24].
+
+    Its level, and the hours' difference from it.
+    """
+    level = _levels(odds, answered, group, _GROUPS)
+    levelled = odds * np.exp(level)[group]
+    by_hour = _levels(levelled, answered, group * _H + hours, _GROUPS * _H).reshape(_GROUPS, _H)
+    return np.clip(by_hour @ send_time.kernel(1.0) + level[:, None], -_MOST_OFFSET, _MOST_OFFSET)
+
+
+def _rows(offsets: DoubleArray) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in offsets.round(4).tolist())

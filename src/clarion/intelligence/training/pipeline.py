@@ -83,7 +83,9 @@ def fit_and_judge(
         to_ms=now_ms,
     )
     kinds = {cluster.name: cluster.meaning for cluster in served.clusters.clusters}
-    metrics = Metrics(found.figures, found.coverage, users, len(signs), clusters=kinds)
+    metrics = Metrics(
+        *(found.figures, found.coverage, users, len(signs)), clusters=kinds, calibration=found.calibration
+    )
     return Fitted(served, metrics, *_choose(found, incumbent, chosen=chosen))
 
 

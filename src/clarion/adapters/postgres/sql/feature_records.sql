@@ -47,20 +47,21 @@ WHERE p.user_id = ANY ($1::bigint[])
 
 -- name: tell_history
 -- What happened to a tenant's users, in the order of time: sends (0), opens (1) and clicks (2), refusals (4), and what they did of their
--- own accord (5), as `SignKind` numbers them. Of an SMS an engagement is a click. `ident`: of the delivery or the event.
-SELECT h.user_id, h.kind, h.channel, h.at, h.ident, p.tenant_id, p.timezone, p.country, t.timezone AS tenant_timezone, t.country AS tenant_country
+-- own accord (5), as `SignKind` numbers them. Of an SMS an engagement is a click. `ident`: of the delivery or the event; `class`: of the
+-- category of a message.
+SELECT h.user_id, h.kind, h.channel, h.at, h.ident, h.class, p.tenant_id, p.timezone, p.country, t.timezone AS tenant_timezone, t.country AS tenant_country
 FROM (
-    SELECT n.user_id, k.kind, n.channel, k.at, n.global_id AS ident
+    SELECT n.user_id, k.kind, n.channel, k.at, n.global_id AS ident, n.decision ->> 'category_class' AS class
     FROM notifications n CROSS JOIN LATERAL (VALUES
         (0, n.sent_at), (1, n.engaged_at), (2, CASE WHEN n.channel = 'sms' THEN n.engaged_at END),
         (4, (SELECT min(to_timestamp((e ->> 'at_ms')::bigint / 1000.0)) FROM jsonb_array_elements(n.attempt_log) e
              WHERE e ->> 'outcome' IN ('complained', 'unsubscribed')))) AS k (kind, at)
     WHERE n.tenant_id = $1 AND n.created_at < $3 AND NOT n.is_test AND k.at >= $2 AND k.at < $3
     UNION ALL
-    SELECT u.user_id, 5, '', u.at, u.event_id FROM user_events u WHERE u.tenant_id = $1 AND u.at >= $2 AND u.at < $3
+    SELECT u.user_id, 5, '', u.at, u.event_id, NULL FROM user_events u WHERE u.tenant_id = $1 AND u.at >= $2 AND u.at < $3
     UNION ALL
     -- Of one press of a button there is a word for each channel and category.
-    SELECT c.user_id, 4, c.channel, c.recorded_at, lpad(to_hex(min(c.event_id)), 32, '0')::uuid FROM consent_events c
+    SELECT c.user_id, 4, c.channel, c.recorded_at, lpad(to_hex(min(c.event_id)), 32, '0')::uuid, NULL FROM consent_events c
     WHERE c.tenant_id = $1 AND NOT c.consented AND c.source IN ('one_click', 'unsubscribe_page', 'preference_page')
           AND c.recorded_at >= $2 AND c.recorded_at < $3
     GROUP BY c.user_id, c.channel, c.recorded_at
@@ -71,20 +72,20 @@ ORDER BY h.at, h.user_id, h.kind
 
 -- name: tell_of_users
 -- The same of some users, of any tenants, in any order.
-SELECT h.user_id, h.kind, h.channel, h.at, h.ident, p.tenant_id, p.timezone, p.country, t.timezone AS tenant_timezone, t.country AS tenant_country
+SELECT h.user_id, h.kind, h.channel, h.at, h.ident, h.class, p.tenant_id, p.timezone, p.country, t.timezone AS tenant_timezone, t.country AS tenant_country
 FROM user_profiles p
 JOIN tenant_settings t ON t.tenant_id = p.tenant_id
 CROSS JOIN LATERAL (
-    SELECT n.user_id, k.kind, n.channel, k.at, n.global_id AS ident
+    SELECT n.user_id, k.kind, n.channel, k.at, n.global_id AS ident, n.decision ->> 'category_class' AS class
     FROM notifications n CROSS JOIN LATERAL (VALUES
         (0, n.sent_at), (1, n.engaged_at), (2, CASE WHEN n.channel = 'sms' THEN n.engaged_at END),
         (4, (SELECT min(to_timestamp((e ->> 'at_ms')::bigint / 1000.0)) FROM jsonb_array_elements(n.attempt_log) e
              WHERE e ->> 'outcome' IN ('complained', 'unsubscribed')))) AS k (kind, at)
     WHERE n.tenant_id = p.tenant_id AND n.user_id = p.user_id AND n.created_at < $2 AND NOT n.is_test AND k.at < $2
     UNION ALL
-    SELECT u.user_id, 5, '', u.at, u.event_id FROM user_events u WHERE u.user_id = p.user_id AND u.at < $2
+    SELECT u.user_id, 5, '', u.at, u.event_id, NULL FROM user_events u WHERE u.user_id = p.user_id AND u.at < $2
     UNION ALL
-    SELECT c.user_id, 4, c.channel, c.recorded_at, lpad(to_hex(min(c.event_id)), 32, '0')::uuid FROM consent_events c
+    SELECT c.user_id, 4, c.channel, c.recorded_at, lpad(to_hex(min(c.event_id)), 32, '0')::uuid, NULL FROM consent_events c
     WHERE c.user_id = p.user_id AND NOT c.consented AND c.source IN ('one_click', 'unsubscribe_page', 'preference_page')
           AND c.recorded_at < $2
     GROUP BY c.user_id, c.channel, c.recorded_at
