@@ -46,10 +46,11 @@ attack: $(READY) ## Attack: five corpora, and 50000 requests of one tenant about
 contract: $(READY) ## Hold the API against /openapi.json with 5000 cases and more
 	CLARION_CONTRACT_THOROUGH=1 $(BIN)/pytest tests/contract/test_openapi.py -q --timeout 900
 
-reference: $(READY) ## Write the pages of scopes, roles and rules anew
+reference: $(READY) ## Write the pages of scopes, roles and rules, and the dashboards, anew
 	$(BIN)/python -m clarion.entrypoints.api.reference scopes > docs/reference/scopes.md
 	$(BIN)/python -m clarion.entrypoints.api.reference roles > docs/reference/roles.md
 	$(BIN)/python -m tools.rules_page
+	$(BIN)/python -m tools.boards
 
 sbom: $(READY) ## Write what Clarion is made of, as CycloneDX, to dist/sbom.cdx.json
 	$(BIN)/python -m tools.supply_chain sbom

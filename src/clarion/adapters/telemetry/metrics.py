@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -11,6 +11,17 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 _STAGE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 _log = structlog.get_logger("models")
+
+
+def _rare(registry: CollectorRegistry, name: str, about: str, label: str, values: Sequence[str]) -> Counter:
+    """A counter by one label, whose values are all there from the start, at 0.
+
+    A series that begins at 1 has not grown, for Prometheus: an alert on its increase would miss the first time.
+    """
+    counter = Counter(name, about, [label], registry=registry)
+    for value in values:
+        counter.labels(value)
+    return counter
 
 
 class SetAside:
@@ -36,11 +47,12 @@ class SpendingMetrics:
     """Money: budgets that alarmed, and floods of text messages that were stopped."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.alarms = Counter(
+        self.alarms = _rare(
+            registry,
             "clarion_budget_alarms",
             "Budgets that came near their limit (`soft`) or to it (`spent`)",
-            ["state"],
-            registry=registry,
+            "state",
+            ("soft", "spent"),
         )
         self.blocks = Counter(
             "clarion_number_blocks_stopped",
@@ -118,17 +130,10 @@ class QueueMetrics:
         )
 
 
-class LearningMetrics:
-    """What is learned of users, as decisions use it."""
+class FeatureMetrics:
+    """What is known of users: how much is heard of them, and how soon."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.fallbacks = Counter(
-            "clarion_ml_fallbacks",
-            "Batches that were decided with less than should have been known",
-            ["reason"],
-            registry=registry,
-        )
-
         self.signs = Counter(
             "clarion_features_signs", "Sends and acts of users, as folded into features", registry=registry
         )
@@ -139,11 +144,29 @@ class LearningMetrics:
             "clarion_features_unarchived", "Users whose features are not archived yet", registry=registry
         )
 
-        self.trainings = Counter(
+    def heard(self, signs: int, behind_s: float) -> None:
+        """Count signs that were folded; `behind_s`: how old the latest of them was by then."""
+        self.signs.inc(signs)
+        self.behind.set(behind_s)
+
+
+class LearningMetrics:
+    """Models of users: decisions without them, their training, and how good they are."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.fallbacks = _rare(
+            registry,
+            "clarion_ml_fallbacks",
+            "Batches that were decided with less than should have been known",
+            "reason",
+            ("late", "away", "resting", "nonsense", "stale"),
+        )
+        self.trainings = _rare(
+            registry,
             "clarion_ml_trainings",
             "Trainings of tenants' models that came to an end",
-            ["outcome"],
-            registry=registry,
+            "outcome",
+            ("live", "refused", "too_little", "failed"),
         )
         self.training_seconds = Histogram(
             "clarion_ml_training_seconds",
@@ -161,11 +184,12 @@ class LearningMetrics:
             "Models that were not taken up: damaged, or of a newer release",
             registry=registry,
         )
-        self.drift = Counter(
+        self.drift = _rare(
+            registry,
             "clarion_ml_drift_alarms",
             "Times that what users do had changed abruptly",
-            ["of"],
-            registry=registry,
+            "of",
+            ("hours", "channels", "kinds"),
         )
         self.psi = Gauge(
             "clarion_ml_drift_psi",
@@ -180,11 +204,12 @@ class LearningMetrics:
         )
         self._psi: dict[str, dict[bytes, float]] = {}
         self._errors: dict[bytes, float] = {}
-        self.returns = Counter(
+        self.returns = _rare(
+            registry,
             "clarion_ml_returns_to_baseline",
             "Features that were switched off at a tenant because they harmed",
-            ["feature"],
-            registry=registry,
+            "feature",
+            ("send_time", "channel"),
         )
 
     def saw_psi(self, tenant_id: bytes, of: str, psi: float) -> None:
@@ -215,11 +240,6 @@ class LearningMetrics:
         """Count, and tell, trees of a model that could not be opened: the formulas alone go on."""
         self.bad_artefacts.inc()
         _log.error("trees_not_opened", reason=reason)
-
-    def heard(self, signs: int, behind_s: float) -> None:
-        """Count signs that were folded; `behind_s`: how old the latest of them was by then."""
-        self.signs.inc(signs)
-        self.behind.set(behind_s)
 
     def fell_back(self, reason: str) -> None:
         """Count a batch that was decided with less than should have been known."""
@@ -274,6 +294,7 @@ class Metrics:
         self.aside = SetAside(registry)
         self.breakers = Breakers(registry)
         self.spending = SpendingMetrics(registry)
+        self.features = FeatureMetrics(registry)
         self.learning = LearningMetrics(registry)
         self.receipts = Counter(
             "clarion_receipts", "Receipts of providers and links, as folded", ["kind"], registry=registry

@@ -67,9 +67,9 @@ async def run_features(worker: Worker, stop: asyncio.Event) -> None:
     """Fold, archive and repaint until `stop` is set. Several workers share the work."""
     ports, archive = live_ports(worker.region)
     unwritten, store = Unwritten(), patient_store(worker.region)
-    learning = worker.metrics.learning
-    learning.unarchived.set_function(lambda: len(unwritten))
-    hearer = Hearer(ports, unwritten, worker.clock, learning.heard)
+    metrics = worker.metrics.features
+    metrics.unarchived.set_function(lambda: len(unwritten))
+    hearer = Hearer(ports, unwritten, worker.clock, metrics.heard)
     await asyncio.gather(
         run_lane("features-messages", partial(hearer.step, worker.log, NOTIFICATION_EVENTS), stop),
         run_lane("features-deeds", partial(hearer.step, worker.log, USER_EVENTS), stop),
