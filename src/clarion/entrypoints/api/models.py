@@ -21,7 +21,7 @@ class ModelView(msgspec.Struct, frozen=True):
     """One version of a tenant's model. `live_since`, `from`, `to`: ISO 8601 UTC; null where it never served.
 
     `figures`: by name, how it did on time that it had not seen, beside the one before it; the interval is that of their
-    difference.
+    difference. `clusters`: the segments that were found among the tenant's users, and what sets each apart, in words.
     """
 
     name: str
@@ -36,6 +36,7 @@ class ModelView(msgspec.Struct, frozen=True):
     signs: int
     coverage: float | None
     figures: dict[str, Figure]
+    clusters: dict[str, str]
     checksum: str
 
 
@@ -88,6 +89,7 @@ _EXAMPLE: Final = {
             "people": 9120,
         }
     },
+    "clusters": {"cluster_1": "on working days, answering", "cluster_2": "at weekends, at night"},
     "checksum": "9f64a747e1b97f131fabb6b447296c9b6f0201e79fb3c5356e6c77e89b6a806a",
 }
 _TRAINING: Final = {
@@ -114,6 +116,7 @@ def _view(model: Registered) -> ModelView:
         signs=model.metrics.signs,
         coverage=model.metrics.coverage,
         figures=model.metrics.figures,
+        clusters=model.metrics.clusters,
         checksum=model.checksum.hex(),
     )
 
