@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from xml.etree import ElementTree as ET
 
 import msgspec
 import numpy as np
@@ -10,9 +11,16 @@ import pytest
 
 from clarion.intelligence.features.signs import SignKind, Signs
 from clarion.intelligence.models import DEFAULTS, TenantModel, encode_model
-from clarion.intelligence.models.registered import Figure, Metrics, Registered, checksum_of, open_artefact
+from clarion.intelligence.models.registered import (
+    Band,
+    Figure,
+    Metrics,
+    Registered,
+    checksum_of,
+    open_artefact,
+)
 from clarion.intelligence.serving.models import STALE_MS, CurrentModels
-from clarion.intelligence.training.card import write_card
+from clarion.intelligence.training.card import draw_calibration, write_card
 from clarion.intelligence.training.compare import HOURS, judge
 from clarion.intelligence.training.pipeline import find_drift, fit_and_judge, thin_out
 from clarion.kernel.errors import Permanent
@@ -160,3 +168,19 @@ def test_the_card_tells_what_the_registry_knows():
     assert "+0.1000 (+0.0500 to +0.1500)" in card
     assert "70.3%" in card
     assert "01" * 32 in card
+    assert "Calibration" not in card
+    assert draw_calibration(()) == ""
+
+
+def test_the_card_shows_whether_predictions_come_true():
+    bands = (Band(0.01, 0.02, 0.5), Band(0.10, 0.08, 0.5))
+    metrics = Metrics(
+        {HOURS: Figure(-2.8, -2.9, 0.05, 0.15, 812)}, 0.703, 900, 120_000, 4.2, calibration=bands
+    )
+    model = Registered("eb-7", 7, "live", "eb-6", "better", NOW - DAY_MS, NOW, metrics, b"\x01" * 32, NOW)
+    card = write_card("Acme", model, "eb-7.svg")
+    assert "off by 1.50 points on average" in card
+    assert "| 1.00% | 2.00% | 50.0% |" in card
+    assert "(eb-7.svg)" in card
+    picture = ET.fromstring(draw_calibration(bands))  # noqa: S314  our own
+    assert len(picture.findall("{http://www.w3.org/2000/svg}circle")) == 2

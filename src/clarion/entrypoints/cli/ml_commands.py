@@ -72,6 +72,19 @@ def replay(
 
 
 @app.command()
+def card(
+    file: Annotated[Path, typer.Argument(help="Parquet as for `clarion ml evaluate`.")],
+    folder: Annotated[Path, typer.Argument(help="Where the card goes.")],
+    name: Annotated[str, typer.Option(help="Of the population.")] = "activity",
+    until: Annotated[datetime | None, typer.Option(help="Leave out what comes later (UTC).")] = None,
+) -> None:
+    """Fit a model on the last 400 days of a file as a tenant's is fitted, and write its card. Needs no instance."""
+    from clarion.entrypoints.cli.ml_card import CardOptions, run_card
+
+    raise typer.Exit(run_card(CardOptions(file, folder, name, until)))
+
+
+@app.command()
 def rebuild(
     data: DataOption = DEFAULT_DATA,
     tenant: Annotated[str, typer.Option(help="Name of a tenant; all of them by default.")] = "",

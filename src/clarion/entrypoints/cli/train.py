@@ -11,9 +11,9 @@ import typer
 
 from clarion.bootstrap import Region, open_region
 from clarion.entrypoints.cli.instance import borrowed_settings, find_tenant
+from clarion.entrypoints.cli.ml_card import write_files
 from clarion.entrypoints.training import Outcome, challenge_tenant, refresh_models
 from clarion.entrypoints.training_turns import take_turn, train_in_turn, turns_of
-from clarion.intelligence.training.card import write_card
 from clarion.intelligence.training.discovery import write_report
 from clarion.kernel.errors import Conflict
 
@@ -67,7 +67,7 @@ async def _train(options: TrainOptions) -> int:
             outcome = await train_in_turn(region, schedule, tenant_id, may_grow=options.challenger)
             _tell(name, outcome, as_json=options.json)
             if options.cards is not None and outcome.model is not None:
-                _write(options.cards, f"{name}-{outcome.model.name}", write_card(name, outcome.model))
+                write_files(options.cards, f"{name}-{outcome.model.name}", name, outcome.model)
             if options.challenger:
                 found, importances = await challenge_tenant(region, tenant_id)
                 typer.echo(f"{name}: trees, grown now: {found.reason}", err=True)
