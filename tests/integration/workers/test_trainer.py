@@ -321,12 +321,13 @@ async def test_what_the_trainer_sees_of_the_worst_tenant_is_scraped(
     await watch_drift(worker, stop)
     assert gauge(worker, "clarion_ml_drift_psi", of="hours") >= 0
     learning = worker.metrics.learning
-    learning.saw_psi(b"worst", "channels", 4.0)
-    learning.saw_psi(b"other", "channels", 1.0)
-    assert gauge(worker, "clarion_ml_drift_psi", of="channels") == 4
-    learning.saw_psi(b"worst", "channels", 0.5)
-    assert gauge(worker, "clarion_ml_drift_psi", of="channels") == 1
+    # Of something that tenants of other tests show nothing of.
+    learning.saw_psi(b"worst", "seasons", 4.0)
+    learning.saw_psi(b"other", "seasons", 1.0)
+    assert gauge(worker, "clarion_ml_drift_psi", of="seasons") == 4
+    learning.saw_psi(b"worst", "seasons", 0.5)
+    assert gauge(worker, "clarion_ml_drift_psi", of="seasons") == 1
     learning.keep_tenants({b"worst"})
-    assert gauge(worker, "clarion_ml_drift_psi", of="channels") == 0.5
+    assert gauge(worker, "clarion_ml_drift_psi", of="seasons") == 0.5
     learning.keep_tenants(())
-    assert gauge(worker, "clarion_ml_drift_psi", of="channels") == 0
+    assert gauge(worker, "clarion_ml_drift_psi", of="seasons") == 0

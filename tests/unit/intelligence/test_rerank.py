@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import threading
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -48,11 +49,11 @@ class Opened:
     """A `TreesSource` of these trees."""
 
     def __init__(self, trees: Trees | None) -> None:
-        self._trees = trees
+        self.trees = trees
 
     def opened(self, grown: bytes) -> Trees | None:
         assert grown == GROWN.artefact
-        return self._trees
+        return self.trees
 
 
 class Trial:
@@ -60,7 +61,8 @@ class Trial:
 
     def __init__(self, trees: Trees | None) -> None:
         self.told: list[str] = []
-        self.reranker = Reranker(Opened(trees), StoreClock(), self.told.append)
+        self.source = Opened(trees)
+        self.reranker = Reranker(self.source, StoreClock(), self.told.append)
 
     async def ask(
         self, subjects: Sequence[Subject], trees: GrownTrees | None = GROWN, *, known: bool = True
@@ -153,6 +155,16 @@ async def test_trees_that_are_late_keep_nobody_waiting_and_are_left_alone_after_
     assert trial.told == ["late"] * PATIENCE + ["resting"]
 
 
+async def test_trees_that_are_not_open_are_no_reason_to_leave_others_alone():
+    """They may be a tenant's that cannot be opened at all: others share the breaker."""
+    trial = Trial(None)
+    for _ in range(PATIENCE + 1):
+        assert (await trial.ask([Subject(TENANT, 1)])).fallback.all()
+    trial.source.trees = Says(0.8)
+    assert not (await trial.ask([Subject(TENANT, 1)])).fallback.any()
+    assert trial.told == []
+
+
 async def test_a_large_batch_is_asked_in_portions():
     says = Says(0.6)
     told = await Trial(says).ask([Subject(TENANT, number) for number in range(1, 2 * PORTION + 2)])
@@ -172,3 +184,16 @@ async def test_real_trees_are_opened_beside_and_answer_from_then_on():
     await eventually(lambda: asyncio.to_thread(list, refused))
     assert source.opened(artefact[:500]) is None
     assert len(refused) == 1, "told once"
+
+
+async def test_a_graph_that_takes_something_else_is_told_and_not_tried_again():
+    onnx: Any = importlib.import_module("onnx")
+    helper, number = onnx.helper, onnx.TensorProto.FLOAT
+    one, other, total = (helper.make_tensor_value_info(name, number, [None, 3]) for name in ("a", "b", "c"))
+    graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["c"])], "sum", [one, other], [total])
+    foreign = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    refused: list[str] = []
+    source = OpenedTrees(refused.append)
+    assert source.opened(foreign.SerializeToString()) is None
+    await eventually(lambda: asyncio.to_thread(list, refused))
+    assert "something else than rows" in refused[0]

@@ -53,9 +53,11 @@ class OnnxTrees:
             self._session = runtime.InferenceSession(artefact, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # noqa: BLE001  its errors have no class of their own to be told by
             raise Permanent(f"the trees cannot be opened: {type(error).__name__}") from None
-        (given,) = self._session.get_inputs()
-        if given.shape[-1] != len(INPUTS):
-            raise Permanent(f"the trees were grown on {given.shape[-1]} inputs, there are {len(INPUTS)}")
+        shapes = [given.shape for given in self._session.get_inputs()]
+        if len(shapes) != 1 or not shapes[0]:
+            raise Permanent("the trees cannot be opened: they take something else than rows")
+        if shapes[0][-1] != len(INPUTS):
+            raise Permanent(f"the trees were grown on {shapes[0][-1]} inputs, there are {len(INPUTS)}")
 
     def expect(self, inputs: FloatArray) -> DoubleArray:
         """P(answer) of each row; see `Trees.expect`."""

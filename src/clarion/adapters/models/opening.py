@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,16 +25,19 @@ class OpenedTrees:
         self._opened: OrderedDict[bytes, OnnxTrees | None] = OrderedDict()
         self._opening: set[bytes] = set()
         self._thread = ThreadPoolExecutor(1, "open-trees")
+        # Held for dictionary work only: what is asked for may be what is thrown out just now.
+        self._changing = threading.Lock()
 
     def opened(self, grown: bytes) -> OnnxTrees | None:
         """The trees of an artefact; see `TreesSource.opened`. The first call begins to open them."""
         # An artefact is its own key: a bytes object is hashed once, and models keep theirs.
-        if grown in self._opened:
-            self._opened.move_to_end(grown)
-            return self._opened[grown]
-        if grown not in self._opening:
-            self._opening.add(grown)
-            self._thread.submit(self._open, grown)
+        with self._changing:
+            if grown in self._opened:
+                self._opened.move_to_end(grown)
+                return self._opened[grown]
+            if grown not in self._opening:
+                self._opening.add(grown)
+                self._thread.submit(self._open, grown)
         return None
 
     def _open(self, grown: bytes) -> None:
@@ -42,7 +46,8 @@ class OpenedTrees:
             trees = OnnxTrees(grown)
         except Permanent as error:
             self._tell(f"{error.detail} (sha256 {sha256(grown).hexdigest()[:12]})")
-        self._opened[grown] = trees
-        if len(self._opened) > KEPT:
-            self._opened.popitem(last=False)
-        self._opening.discard(grown)
+        with self._changing:
+            self._opened[grown] = trees
+            if len(self._opened) > KEPT:
+                self._opened.popitem(last=False)
+            self._opening.discard(grown)

@@ -81,13 +81,17 @@ class Reranker:
         asked = [place for place, _ in waiting]
         added = np.full((len(asked), _C), np.nan)
         if self._breaker.may_try():
+            tried = False
             for rows in _by_artefact([trees.artefact for _, trees in waiting]):
                 place, grown = waiting[int(rows[0])]
                 opened = self._trees.opened(grown.artefact)
                 if opened is not None:
+                    tried = True
                     mine = records[np.array(asked)[rows]]
                     await self._ask(opened, (mine, models[place], now_ms), added, rows)
-            self._breaker.note(worked=bool(np.isfinite(added).any()))
+            # Trees that are not open yet, or cannot be, say nothing of those of other tenants.
+            if tried:
+                self._breaker.note(worked=bool(np.isfinite(added).any()))
         else:
             self._tell("resting")
         user_id = np.array([subjects[place].user_id for place in asked], np.int64)
