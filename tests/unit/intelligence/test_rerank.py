@@ -189,8 +189,8 @@ async def test_real_trees_are_opened_beside_and_answer_from_then_on():
 async def test_a_graph_that_takes_something_else_is_told_and_not_tried_again():
     onnx: Any = importlib.import_module("onnx")
     helper, number = onnx.helper, onnx.TensorProto.FLOAT
-    one, other, total = (helper.make_tensor_value_info(name, number, [None, 3]) for name in ("a", "b", "c"))
-    graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["c"])], "sum", [one, other], [total])
+    values: list[Any] = [helper.make_tensor_value_info(name, number, [None, 3]) for name in ("a", "b", "c")]
+    graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["c"])], "sum", values[:2], values[2:])
     foreign = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     refused: list[str] = []
     source = OpenedTrees(refused.append)

@@ -95,4 +95,4 @@ def _load(name: str) -> Any:  # noqa: ANN401  none of them has types of its own
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise Permanent(f"growing trees needs {name}: pip install 'clarion[ml]'") from None
+        raise Permanent(f"trees need {name}: pip install 'clarion[ml]'") from None
