@@ -65,7 +65,7 @@ _MODELS: Final = Row(
         ),
         Panel(
             title="Models not taken up",
-            about="Models or their trees: damaged, of a newer release, or without the extra ml. What was before goes on.",
+            about="Models or trees: damaged, of a newer release, or without the extra ml. The ones before go on.",
             queries=(("sum(increase(clarion_ml_bad_artefacts_total[1h]))", "of an hour"),),
         ),
         Panel(
