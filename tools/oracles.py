@@ -37,7 +37,7 @@ _OPTIONS: Final = (
 )
 _LONGEST_REASON: Final = 200
 
-PYTHONS: Final = {"feast": "feast[redis]==0.67.0", "mlserver": "mlserver==1.7.1"}
+PYTHONS: Final = {"feast": "feast[redis]==0.67.0", "mlflow": "mlflow==3.17.2", "mlserver": "mlserver==1.7.1"}
 """By the name of their environment in the folder: what is installed there."""
 
 _HOLDS: Final = "requirement.txt"

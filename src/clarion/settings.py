@@ -79,6 +79,7 @@ class Settings(BaseSettings):
         Annotated[str, Field(pattern=r"^https?://[^\s?#]+/v[12]/models/[^/\s?#:]+(/versions/[^/\s?#:]+)?$")]
         | None
     ) = None
+    mlflow_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
     retention_days: Annotated[int, Field(ge=4, le=3_650)] = 30
 
     @classmethod

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from clarion.adapters.models.mlflow import MlflowRuns
 from clarion.adapters.postgres.ml_models import PostgresTrainings
 from clarion.entrypoints.training import Outcome, train_tenant
+from clarion.intelligence.models.registered import Registered
 from clarion.kernel.errors import ClarionError, Conflict, Transient
+from clarion.kernel.ids import format_id
 from clarion.kernel.local_time import DAY_MS, MINUTE_MS
 
 if TYPE_CHECKING:
@@ -28,6 +31,9 @@ RENEW_EVERY_S: Final = LEASE_MS / 1000 / 4
 ASK_EVERY_S: Final = 1.0
 RETRY_MS: Final = 5 * MINUTE_MS
 """After the first failure; after each further one, twice as long as before, up to a day."""
+
+RECORD_WITHIN_S: Final = 5.0
+"""The next training waits no longer for a book that is not ours."""
 
 _log = structlog.get_logger("trainer")
 
@@ -69,7 +75,25 @@ async def train_in_turn(
                 await schedule.put_off(tenant_id, retry_after_ms(stands.failures), f"failed: {_why(error)}")
             raise
         await schedule.end(tenant_id, began_ms, outcome.reason)
+    url = region.settings.mlflow_url
+    if url is not None and outcome.model is not None:
+        await write_down(url, format_id(tenant_id), outcome.model)
     return outcome
+
+
+async def write_down(url: str, tenant: str, model: Registered, within_s: float = RECORD_WITHIN_S) -> bool:
+    """Record a training at MLflow; whether it worked. It is never waited for longer than a few seconds."""
+    runs = MlflowRuns(url)
+    try:
+        async with asyncio.timeout(within_s):
+            await runs.record(tenant, model)
+    except (ClarionError, TimeoutError) as error:
+        why = error.detail if isinstance(error, ClarionError) else "it says nothing"
+        _log.warning("run_not_recorded", model=model.name, reason=why)
+        return False
+    finally:
+        await runs.close()
+    return True
 
 
 def _why(error: Exception) -> str:

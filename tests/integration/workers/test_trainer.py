@@ -22,7 +22,9 @@ from clarion.intelligence.models import DEFAULTS
 from clarion.intelligence.models.registered import Metrics
 from clarion.kernel.clock import StoreClock
 from clarion.kernel.errors import Conflict
+from clarion.kernel.ids import format_id
 from clarion.kernel.local_time import DAY_MS, HOUR_MS
+from clarion.testing.mlflow import running_mlflow
 from clarion.testing.waiting import eventually
 from tests.integration.api.support import Api, Caller
 
@@ -179,6 +181,19 @@ async def test_a_training_that_fails_is_tried_again_later_each_time_and_says_so(
     await train_in_turn(worker.region, role, tenant_id)
     stands = (await night_owls.call("GET /ml/train")).json()
     assert (stands["failures"], stands["retry_at"]) == (0, None)
+
+
+async def test_a_training_that_is_over_is_written_down_at_mlflow(worker: Worker, night_owls: Caller):
+    schedule, tenant_id = turns_of(worker.region, "the trainer role"), night_owls.tenant_id
+    async with running_mlflow() as server:
+        settings = worker.settings.model_copy(update={"mlflow_url": server.url})
+        await take_turn(schedule, tenant_id, wait=False)
+        await train_in_turn(msgspec.structs.replace(worker.region, settings=settings), schedule, tenant_id)
+        (run,) = server.runs
+    tags = {tag["key"]: tag["value"] for tag in run["data"]["tags"]}
+    (shown,) = (await night_owls.call("GET /ml/models")).json()["models"]
+    assert (tags["clarion.model"], tags["clarion.sha256"]) == ("eb-1", shown["checksum"])
+    assert run["info"]["run_name"] == f"{format_id(tenant_id)}/eb-1"
 
 
 async def test_a_look_for_drift_that_did_not_end_is_done_again(worker: Worker, caller: Caller):

@@ -54,6 +54,14 @@ class Registry(Protocol):
         ...
 
 
+class Runs(Protocol):
+    """A book of trainings that somebody else keeps. Nothing is read from it: the registry is the truth."""
+
+    async def record(self, tenant: str, model: Registered) -> None:
+        """Write down a training of a tenant (its id) that has ended. Raises Transient, Permanent."""
+        ...
+
+
 class Schedule(Protocol):
     """Whose models are due, and who fits them."""
 
