@@ -45,7 +45,7 @@ class PostgresMlSettings:
         `expected`: write over this version only. Raises Conflict where another is there, NotFound without the tenant.
         """
         async with self._pools.pipeline() as connection:
-            version = await connection.fetchval(self._sql["put"], tenant_id, _encode(settings), expected, by)
+            version = await connection.fetchval(self._sql["put"], tenant_id, _stored(settings), expected, by)
         if version is None:
             _, current = await self.current(tenant_id)
             raise Conflict(f"the settings are those of version {current}: look at them first")
@@ -69,3 +69,11 @@ class PostgresMlSettings:
             )
             for row in rows
         ]
+
+
+def _stored(settings: MlSettings) -> bytes:
+    """Settings as JSON. The release before reads them too, and refuses a field that it does not know (`off`)."""
+    fields: dict[str, object] = msgspec.to_builtins(settings)
+    if not settings.off:
+        del fields["off"]
+    return _encode(fields)
