@@ -12,8 +12,8 @@ from clarion.adapters.postgres.ml_proofs import PostgresProofs
 from clarion.adapters.postgres.ml_settings import PostgresMlSettings
 from clarion.bootstrap import Worker
 from clarion.entrypoints.proving import prove_tenant
-from clarion.entrypoints.workers.trainer import prove_due
-from clarion.kernel.local_time import DAY_MS
+from clarion.entrypoints.workers.trainer import prove_those_due
+from clarion.kernel.local_time import DAY_MS, HOUR_MS
 from clarion.testing.waiting import eventually
 from tests.integration.api.support import Caller
 
@@ -105,10 +105,21 @@ async def test_open_windows_tests_transactional_and_late_answers_say_nothing(wor
 
 
 async def test_one_process_looks_once_a_day(worker: Worker, caller: Caller):
-    proofs = PostgresProofs(worker.region.pools)
-    assert await proofs.take(caller.tenant_id, DAY_MS) is True
-    assert await proofs.take(caller.tenant_id, DAY_MS) is False
-    assert await prove_due(worker, asyncio.Event()) > 0
+    proofs, tenant_id = PostgresProofs(worker.region.pools), caller.tenant_id
+    assert await proofs.due([tenant_id], DAY_MS) == [tenant_id]
+    assert await proofs.take(tenant_id, DAY_MS, HOUR_MS) is True
+    assert await proofs.take(tenant_id, DAY_MS, HOUR_MS) is False
+    assert await proofs.due([tenant_id], DAY_MS) == []
+    assert await proofs.due([tenant_id], DAY_MS - HOUR_MS) == [tenant_id], (
+        "its lease ends, unless it was done"
+    )
+    await proofs.end(tenant_id)
+    assert await proofs.due([tenant_id], DAY_MS - HOUR_MS) == []
+
+
+async def test_the_role_proves_to_each_tenant_once_a_day(worker: Worker, caller: Caller):
+    await prove_those_due(worker, [caller.tenant_id], asyncio.Event())
+    assert await PostgresProofs(worker.region.pools).due([caller.tenant_id], DAY_MS - HOUR_MS) == []
 
 
 def returns(worker: Worker) -> float:
@@ -187,7 +198,7 @@ async def test_what_was_known_before_anybody_was_held_out_takes_off_noise(worker
     async with worker.region.pools.pipeline() as connection:
         await connection.execute(_BEFORE, caller.tenant_id)
     await send(worker, caller, held_out=20, treated=40)
-    assert await PostgresProofs(worker.region.pools).take(caller.tenant_id, DAY_MS)
+    assert await PostgresProofs(worker.region.pools).take(caller.tenant_id, DAY_MS, HOUR_MS)
     await prove_tenant(worker.region, caller.tenant_id, in_four_days(worker))
     channel, send_time = (await caller.call("GET /ml/lift")).json()["features"]
     assert (send_time["lift"]["users_held_out"], send_time["lift"]["users_treated"]) == (300, 900)
@@ -198,7 +209,7 @@ async def test_what_was_known_before_anybody_was_held_out_takes_off_noise(worker
 
 async def test_without_a_time_before_nothing_is_taken_off(worker: Worker, caller: Caller):
     await send(worker, caller, held_out=20, treated=40)
-    await PostgresProofs(worker.region.pools).take(caller.tenant_id, DAY_MS)
+    await PostgresProofs(worker.region.pools).take(caller.tenant_id, DAY_MS, HOUR_MS)
     await prove_tenant(worker.region, caller.tenant_id, in_four_days(worker))
     shown = (await caller.call("GET /ml/lift")).json()["features"]
     assert [feature["lift"]["reduced"] for feature in shown] == [0.0, 0.0]

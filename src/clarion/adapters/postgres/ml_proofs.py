@@ -97,10 +97,21 @@ class PostgresProofs:
                 *([_encode(proof.lift) for proof in proofs], [proof.returned for proof in proofs]),
             )
 
-    async def take(self, tenant_id: bytes, every_ms: int) -> bool:
+    async def due(self, tenant_ids: Sequence[bytes], every_ms: int) -> list[bytes]:
+        """Those that are due, in one query; see `Proofs.due`."""
+        async with self._pools.pipeline() as connection:
+            rows = await connection.fetch(self._sql["due"], tenant_ids, every_ms)
+        return [row["tenant_id"] for row in rows]
+
+    async def take(self, tenant_id: bytes, every_ms: int, lease_ms: int) -> bool:
         """Whether it is the caller's; see `Proofs.take`."""
         async with self._pools.pipeline() as connection:
-            return bool(await connection.fetchval(self._sql["take"], tenant_id, every_ms))
+            return bool(await connection.fetchval(self._sql["take"], tenant_id, every_ms, lease_ms))
+
+    async def end(self, tenant_id: bytes) -> None:
+        """It is done; see `Proofs.end`."""
+        async with self._pools.pipeline() as connection:
+            await connection.execute(self._sql["end"], tenant_id)
 
     async def decisions(self, tenant_id: bytes, from_ms: int, to_ms: int) -> Decisions:
         """The latest messages of a span that might have tried something, at most `MOST_DECISIONS`. Raises Transient.

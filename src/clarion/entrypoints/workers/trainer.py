@@ -32,6 +32,7 @@ TRAIN_EVERY_MS: Final = DAY_MS
 
 WATCH_EVERY_MS: Final = 6 * HOUR_MS
 PROVE_EVERY_MS: Final = DAY_MS
+PROVE_LEASE_MS: Final = 30 * MINUTE_MS
 WATCH_LEASE_MS: Final = 10 * MINUTE_MS
 """Longer than any look takes. A process that dies over one, or whose look fails, leaves the tenant to others then."""
 
@@ -40,7 +41,6 @@ PROMISED: Final = 0.70
 
 LOOK_EVERY_S: Final = 10.0
 PROVE_LOOK_EVERY_S: Final = 600.0
-"""A tenant costs a query at each look."""
 
 _log = structlog.get_logger("trainer")
 
@@ -144,21 +144,40 @@ async def _look_for_drift(worker: Worker, tenant_id: bytes) -> None:
 
 async def prove_due(worker: Worker, stop: asyncio.Event) -> float:
     """Measure what features bring to every tenant whose turn it is, and switch off what harms; as `train_due`."""
+    await prove_those_due(worker, await _tenants(worker), stop)
+    return PROVE_LOOK_EVERY_S
+
+
+async def prove_those_due(worker: Worker, tenant_ids: Sequence[bytes], stop: asyncio.Event) -> None:
+    """Prove features to those of these tenants that are due. Raises Transient.
+
+    A tenant over whom a process died, or at whom something odd was found, is due again when its lease ends.
+    """
     proofs = PostgresProofs(worker.region.pools)
-    for tenant_id in await _tenants(worker):
+    for tenant_id in await proofs.due(tenant_ids, PROVE_EVERY_MS):
         if stop.is_set():
             break
-        if not await proofs.take(tenant_id, PROVE_EVERY_MS):
+        if not await proofs.take(tenant_id, PROVE_EVERY_MS, PROVE_LEASE_MS):
             continue
-        for proof in await prove_tenant(worker.region, tenant_id, worker.clock.now_ms()):
-            if proof.returned:
-                _log.warning(
-                    "returned_to_baseline",
-                    tenant_id=tenant_id.hex(),
-                    feature=proof.feature,
-                    difference=round(proof.lift.difference, 4),
-                )
-    return PROVE_LOOK_EVERY_S
+        try:
+            await _prove(worker, tenant_id)
+        except Transient:
+            raise
+        except Exception as error:  # noqa: BLE001  one tenant's odd history must not keep proofs from the others
+            _log.error("proof_failed", tenant_id=tenant_id.hex(), exc_info=error)
+            continue
+        await proofs.end(tenant_id)
+
+
+async def _prove(worker: Worker, tenant_id: bytes) -> None:
+    for proof in await prove_tenant(worker.region, tenant_id, worker.clock.now_ms()):
+        if proof.returned:
+            _log.warning(
+                "returned_to_baseline",
+                tenant_id=tenant_id.hex(),
+                feature=proof.feature,
+                difference=round(proof.lift.difference, 4),
+            )
 
 
 async def _tenants(worker: Worker) -> list[bytes]:

@@ -115,8 +115,16 @@ class Proofs(Protocol):
         """Keep these as the latest ones. Raises Transient."""
         ...
 
-    async def take(self, tenant_id: bytes, every_ms: int) -> bool:
-        """Whether the tenant is due, and now the caller's: nobody else gets it for `every_ms`. Raises Transient."""
+    async def due(self, tenant_ids: Sequence[bytes], every_ms: int) -> list[bytes]:
+        """Those of these tenants that were not looked at for so long, in order. Raises Transient."""
+        ...
+
+    async def take(self, tenant_id: bytes, every_ms: int, lease_ms: int) -> bool:
+        """Whether the tenant is due, and now the caller's: nobody else gets it for `lease_ms`. Raises Transient."""
+        ...
+
+    async def end(self, tenant_id: bytes) -> None:
+        """It was looked at: it is due again after `every_ms`. Raises Transient."""
         ...
 
 

@@ -87,8 +87,19 @@ SET from_at = excluded.from_at, to_at = excluded.to_at, lift = excluded.lift, re
     returned_at = coalesce(excluded.returned_at, p.returned_at)
 
 -- name: take
--- A tenant at whom nobody looked for a while.
-INSERT INTO ml_proof_turns AS t (tenant_id, taken_at) VALUES ($1, clock_timestamp())
-ON CONFLICT (tenant_id) DO UPDATE SET taken_at = clock_timestamp()
+-- A tenant at whom nobody looked for a while ($2 ms). Nobody else takes it for $3 ms: after that it is due again, unless it was done.
+INSERT INTO ml_proof_turns AS t (tenant_id, taken_at) VALUES ($1, clock_timestamp() - ($2::bigint - $3::bigint) * interval '1 ms')
+ON CONFLICT (tenant_id) DO UPDATE SET taken_at = excluded.taken_at
 WHERE t.taken_at < clock_timestamp() - $2::bigint * interval '1 ms'
 RETURNING true
+
+-- name: end
+-- It was looked at.
+UPDATE ml_proof_turns SET taken_at = clock_timestamp() WHERE tenant_id = $1
+
+-- name: due
+-- At which of these tenants nobody looked for a while, in one look: `take` decides who has them.
+SELECT d.tenant_id FROM unnest($1::uuid[]) WITH ORDINALITY AS d (tenant_id, place)
+LEFT JOIN ml_proof_turns t USING (tenant_id)
+WHERE t.taken_at IS NULL OR t.taken_at < clock_timestamp() - $2::bigint * interval '1 ms'
+ORDER BY d.place
