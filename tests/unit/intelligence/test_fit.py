@@ -133,7 +133,9 @@ def test_hours_of_a_class_of_messages_are_learned_where_it_is_told():
     cuts = cuts_of(of_classes())
     found = np.array(fit_times_and_channels(cuts, DEFAULTS, cuts[-1].records, END_MS).send_time.by_class)
     evening = found[:, 20] - found[:, 8]
-    assert evening[MARKETING] - evening[TRANSACTIONAL] > 0.25, "0.98 was planted; hours are shrunk, and smoothed"
+    assert evening[MARKETING] - evening[TRANSACTIONAL] > 0.25, (
+        "0.98 was planted; hours are shrunk, and smoothed"
+    )
     assert not found[1].any(), "nothing of that class was sent"
 
 
