@@ -29,11 +29,15 @@ from clarion.intelligence.training.proof import (
     window_of,
 )
 from clarion.kernel.errors import Conflict, Transient
+from clarion.kernel.local_time import DAY_MS
 from clarion.tenancy.model import Experiment
 
 if TYPE_CHECKING:
     from clarion.bootstrap import Region
     from clarion.tenancy.model import MlSettings
+
+LONGEST_MS: Final = 180 * DAY_MS
+"""What is sent later than this after an experiment's start is not looked at: it is read as a whole each day."""
 
 ATTEMPTS: Final = 5
 """At settings that somebody else writes meanwhile."""
@@ -64,6 +68,7 @@ async def measure_experiments(region: Region, tenant_id: bytes, now_ms: int) -> 
     for record in await store.unsettled(tenant_id):
         # By when it was decided: by when it was sent, the arm that waits longer would miss the latest of its messages.
         closed_ms = now_ms - WAIT_MS - ATTRIBUTION_MS
+        closed_ms = min(closed_ms, record.started_ms + LONGEST_MS)
         end_ms = closed_ms if record.stopped_ms is None else min(closed_ms, record.stopped_ms)
         answers = await proofs.answers(tenant_id, record.started_ms, end_ms)
         before = await proofs.answers(tenant_id, record.started_ms - WINDOW_MS, record.started_ms)

@@ -104,6 +104,14 @@ def test_shares_are_held_against_chance(counts: list[int], shares: list[float], 
     assert sample_ratio(np.array(counts), shares) == pytest.approx(p, rel=0.01)
 
 
+@pytest.mark.parametrize("answered", [0.0, 1.0])
+def test_where_all_did_alike_nothing_is_concluded(answered: float):
+    """Without any difference between users there is no telling how much of it is chance."""
+    arm = np.arange(2_000) % 2
+    found = analyse(Observed(arm, np.full(2_000, answered)), ["a", "b"], [0.5, 0.5]).arms[1]
+    assert (found.verdict, found.difference) == ("no difference seen yet", None)
+
+
 def test_the_interval_narrows_and_is_wider_than_one_look():
     widths = [half_width(0.02**2 / n, 0.01) for n in (1, 10, 100)]
     assert widths == sorted(widths, reverse=True)

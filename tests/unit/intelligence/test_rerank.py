@@ -165,6 +165,55 @@ async def test_trees_that_are_not_open_are_no_reason_to_leave_others_alone():
     assert trial.told == []
 
 
+class Several:
+    """A `TreesSource` of several tenants' trees, by artefact."""
+
+    def __init__(self, trees: dict[bytes, Says]) -> None:
+        self._trees = trees
+
+    def opened(self, grown: bytes) -> Trees | None:
+        return self._trees[grown]
+
+
+async def ask_tenants(reranker: Reranker, tenants: Sequence[int]) -> Forecast:
+    """The forecast of one user of each of these tenants, whose trees are told apart by their artefacts."""
+    subjects = [Subject(bytes([tenant]) * 16, tenant) for tenant in tenants]
+    models = [
+        msgspec.structs.replace(
+            DEFAULTS, trees=msgspec.structs.replace(GROWN, artefact=b"trees of %d" % tenant)
+        )
+        for tenant in tenants
+    ]
+    records = records_of(subjects, known=True)
+    plain = LearnedPredictor(subjects, records, models, NOW)
+    best = await reranker.rerank(plain, (subjects, records), models, NOW)
+    return best.predict(question(subjects))
+
+
+async def test_nonsense_of_one_tenants_trees_rests_them_alone():
+    mad, sound = Says(float("nan")), Says(0.8)
+    told: list[str] = []
+    reranker = Reranker(Several({b"trees of 1": mad, b"trees of 2": sound}), StoreClock(), told.append)
+    for _ in range(PATIENCE + 1):
+        assert (await ask_tenants(reranker, [1])).fallback.tolist() == [True]
+    assert len(mad.rows) == 1, "asked once, and left alone"
+    assert (await ask_tenants(reranker, [1, 2])).fallback.tolist() == [True, False]
+    assert told == ["nonsense"] + ["resting"] * (PATIENCE + 1)
+
+
+async def test_hung_trees_of_many_tenants_cost_a_batch_one_deadline():
+    hold = threading.Event()
+    tenants = range(1, 61)
+    told: list[str] = []
+    hung = Several({b"trees of %d" % tenant: Says(0.8, hold) for tenant in tenants})
+    try:
+        found = await ask_tenants(Reranker(hung, StoreClock(), told.append), tenants)
+    finally:
+        hold.set()
+    assert told == ["late"]
+    assert found.fallback.all()
+
+
 async def test_a_large_batch_is_asked_in_portions():
     says = Says(0.6)
     told = await Trial(says).ask([Subject(TENANT, number) for number in range(1, 2 * PORTION + 2)])

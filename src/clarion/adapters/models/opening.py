@@ -44,8 +44,9 @@ class OpenedTrees:
         trees: OnnxTrees | None = None
         try:
             trees = OnnxTrees(grown)
-        except Permanent as error:
-            self._tell(f"{error.detail} (sha256 {sha256(grown).hexdigest()[:12]})")
+        except Exception as error:  # noqa: BLE001  whatever it is, somebody has to hear of it
+            why = error.detail if isinstance(error, Permanent) else type(error).__name__
+            self._tell(f"{why} (sha256 {sha256(grown).hexdigest()[:12]})")
         with self._changing:
             self._opened[grown] = trees
             if len(self._opened) > KEPT:

@@ -39,6 +39,8 @@ PORTION: Final = 250
 
 PATIENCE: Final = 3
 REST_S: Final = 1.0
+NONSENSE_REST_S: Final = 60.0
+"""For how long trees are left alone that had no sense for anybody: they will hardly come to it in a second."""
 
 _C: Final = len(CHANNELS)
 _LEAST: Final = np.float32(1e-4)
@@ -54,6 +56,7 @@ class Reranker:
         self._clock = clock
         self._tell = tell
         self._breaker = Breaker(clock, PATIENCE, REST_S)
+        self._resting: dict[bytes, float] = {}
 
     async def rerank(
         self,
@@ -81,21 +84,33 @@ class Reranker:
         asked = [place for place, _ in waiting]
         added = np.full((len(asked), _C), np.nan)
         if self._breaker.may_try():
-            tried = False
             for rows in _by_artefact([trees.artefact for _, trees in waiting]):
                 place, grown = waiting[int(rows[0])]
-                opened = self._trees.opened(grown.artefact)
-                if opened is not None:
-                    tried = True
-                    mine = records[np.array(asked)[rows]]
-                    await self._ask(opened, (mine, models[place], now_ms), added, rows)
-            # Trees that are not open yet, or cannot be, say nothing of those of other tenants.
-            if tried:
-                self._breaker.note(worked=bool(np.isfinite(added).any()))
+                opened = self._open(grown.artefact)
+                if opened is None:
+                    continue
+                mine = records[np.array(asked)[rows]]
+                in_time = await self._ask(opened, (mine, models[place], now_ms), added, rows)
+                # Time is this process's, and sense is the trees' own: nobody rests for another tenant's nonsense.
+                self._breaker.note(worked=in_time)
+                if not in_time:
+                    break
+                if not np.isfinite(added[rows]).any():
+                    self._resting[grown.artefact] = self._clock.monotonic() + NONSENSE_REST_S
         else:
             self._tell("resting")
         user_id = np.array([subjects[place].user_id for place in asked], np.int64)
         return RerankedPredictor(predictor, user_id, added, [trees.name for _, trees in waiting])
+
+    def _open(self, artefact: bytes) -> Trees | None:
+        """The trees of an artefact, if they are open and are not left alone."""
+        until_s = self._resting.get(artefact)
+        if until_s is not None:
+            if self._clock.monotonic() < until_s:
+                self._tell("resting")
+                return None
+            del self._resting[artefact]
+        return self._trees.opened(artefact)
 
     async def _ask(
         self,
@@ -103,8 +118,11 @@ class Reranker:
         of: tuple[RecordArray, TenantModel, int],
         added: DoubleArray,
         rows: IntArray,
-    ) -> None:
-        """Fill in `rows` of `added`, portion by portion; the first portion that comes late is the last."""
+    ) -> bool:
+        """Fill in `rows` of `added`, portion by portion; whether all came in time.
+
+        The first portion that comes late is the last of the batch, whoever's trees were to be asked after it.
+        """
         records, model, now_ms = of
         for start in range(0, len(rows), PORTION):
             portion = slice(start, start + PORTION)
@@ -113,14 +131,15 @@ class Reranker:
             if not asking.done():
                 asking.add_done_callback(_let_go)
                 self._tell("late")
-                return
+                return False
             if asking.exception() is not None:
                 self._tell("nonsense")
-                return
+                return True
             found = asking.result()
             if not np.isfinite(found).all():
                 self._tell("nonsense")
             added[rows[portion]] = found
+        return True
 
 
 class RerankedPredictor:

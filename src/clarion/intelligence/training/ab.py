@@ -115,8 +115,10 @@ def _compare(
     if min(len(control), len(group)) < LEAST_USERS:
         return msgspec.structs.replace(known, verdict="no difference seen yet")
     variance = float(control.var(ddof=1) / len(control) + group.var(ddof=1) / len(group))
+    if not variance:  # nobody answered, or everybody: how far that is chance cannot be told from it
+        return msgspec.structs.replace(known, verdict="no difference seen yet")
     difference = known.mean - _mean(control)
-    spread = half_width(variance, least_effect, alpha) if variance else 0.0
+    spread = half_width(variance, least_effect, alpha)
     low, high = difference - spread, difference + spread
     return msgspec.structs.replace(
         known,
